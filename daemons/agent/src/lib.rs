@@ -1,0 +1,2 @@
+//! The agent: collects on one host, spools, sends to the hub.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Local sources: file tail, journal, file integrity.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! End-to-end tests: all daemons on loopback.
+#![forbid(unsafe_code)]

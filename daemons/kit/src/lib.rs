@@ -1,0 +1,2 @@
+//! The one place that touches the operating system for every daemon.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Corpus generator, training, evaluation and bench drivers; never packaged.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The server: tenants, log, LogBERT analysis, results.
+#![forbid(unsafe_code)]

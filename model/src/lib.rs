@@ -1,0 +1,1 @@
+//! Log line to log key to window to LogBERT to score.

@@ -1,0 +1,9 @@
+//! What is said on the wire, and when: events, syslog, frames, messages, sessions, flow.
+//!
+//! Pure: no sockets, no clock, no files, no threads, no randomness. Time and bytes come as
+//! arguments, what to do comes back as values. Modules stand in dependency order: each uses only
+//! modules above it, so this file reads as a tour.
+#![forbid(unsafe_code)]
+
+pub mod extraction;
+pub mod limits;
