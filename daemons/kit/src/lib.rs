@@ -1,2 +1,13 @@
-//! The one place that touches the operating system for every daemon.
+//! The one place that touches the operating system for every daemon: clock, tasks, settings,
+//! logging, TLS, sockets, stores. Modules stand in dependency order.
 #![forbid(unsafe_code)]
+
+pub mod exit;
+pub mod clock;
+pub mod logger;
+pub mod config;
+pub mod task;
+pub mod service;
+pub mod tls;
+pub mod pki;
+pub mod net;
