@@ -11,3 +11,4 @@ pub mod service;
 pub mod tls;
 pub mod pki;
 pub mod net;
+pub mod intake;
