@@ -25,10 +25,10 @@ pub struct Checkpoint {
 /// Events of a chunk.
 #[derive(Debug)]
 pub enum Events {
-    /// Of a source that the receiver names and numbers.
-    Drafts(EndpointId, Vec<Draft>),
-    /// Already named and numbered by an agent.
-    Named(Vec<Event>),
+    /// To be numbered by the receiver, each with the source it came from.
+    Drafts(Vec<(EndpointId, Draft)>),
+    /// Already numbered by an agent.
+    Numbered(Vec<Event>),
 }
 
 /// What a source hands over at once.
@@ -49,13 +49,26 @@ pub struct Chunk {
 pub struct Tally {
     /// Malformed messages.
     pub rejected: Vec<Rejected>,
-    /// Lost events, by cause, of the chunk's source.
-    pub lost: Vec<(&'static str, u64)>,
+    /// Lost events.
+    pub lost: Vec<Lost>,
+}
+
+/// Events that were lost before they could be read.
+#[derive(Debug)]
+pub struct Lost {
+    /// Whose.
+    pub source: EndpointId,
+    /// Why, a stable name such as `truncated_away`.
+    pub cause: &'static str,
+    /// How many.
+    pub events: u64,
 }
 
 /// A malformed message, kept as it came.
 #[derive(Debug)]
 pub struct Rejected {
+    /// Whose.
+    pub source: EndpointId,
     /// Why, a stable name such as `empty`.
     pub reason: &'static str,
     /// Its first bytes.
@@ -67,7 +80,8 @@ pub struct Rejected {
 impl Chunk {
     /// A chunk of drafts of one source.
     pub fn of(source: EndpointId, drafts: Vec<Draft>) -> Self {
-        Self { events: Events::Drafts(source, drafts), checkpoints: Vec::new(), done: None, tally: Tally::default() }
+        let drafts = drafts.into_iter().map(|draft| (source.clone(), draft)).collect();
+        Self { events: Events::Drafts(drafts), checkpoints: Vec::new(), done: None, tally: Tally::default() }
     }
 }
 
