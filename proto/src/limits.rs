@@ -63,6 +63,10 @@ pub const ALERT_EVIDENCE_MAX: usize = 20;
 pub const ALERT_REASONS_MAX: usize = 16;
 /// Alerts the hub keeps for the dashboard.
 pub const HUB_ALERTS_CACHED: usize = 10_000;
+/// Malformed messages the hub keeps of a source.
+pub const PARSE_ERROR_SAMPLES_MAX: usize = 20;
+/// Bytes kept of a malformed message.
+pub const PARSE_ERROR_SAMPLE_BYTES_MAX: usize = 256;
 /// Log lines the hub keeps for the dashboard.
 pub const HUB_LINES_CACHED: usize = 50_000;
 /// Events of one (source, family) that the model sees at once.
