@@ -14,6 +14,7 @@ pub mod confidence;
 pub mod extraction;
 pub mod finding;
 pub mod event;
+pub mod syslog;
 pub mod alert;
 pub mod frame;
 pub mod json;
