@@ -51,6 +51,15 @@ pub struct Tally {
     pub rejected: Vec<Rejected>,
     /// Lost events.
     pub lost: Vec<Lost>,
+    /// Sources of messages that were cut at the longest line and taken all the same, one entry a message.
+    pub cut: Vec<EndpointId>,
+}
+
+impl Tally {
+    /// Whether there is nothing to count.
+    pub fn is_empty(&self) -> bool {
+        self.rejected.is_empty() && self.lost.is_empty() && self.cut.is_empty()
+    }
 }
 
 /// Events that were lost before they could be read.
