@@ -56,6 +56,18 @@ pub const HUB_SPOOL_BYTES: u64 = 512 << 20;
 pub const SPOOL_PRESSURE_PERCENT: u64 = 80;
 /// Fill at which UDP sheds notices too, in percent.
 pub const SPOOL_SHED_NOTICE_PERCENT: u64 = 95;
+/// Bytes that a store's writer puts into one commit; a single larger change goes alone.
+pub const STORE_GROUP_BYTES: usize = 1 << 20;
+/// Bytes that may wait for a store's writer before intake is refused.
+pub const STORE_QUEUE_BYTES: usize = 8 << 20;
+/// Bytes kept aside on the disk of a store, given up when the disk is full so that acknowledgements still commit.
+pub const STORE_RESERVE_BYTES: u64 = 4 << 20;
+/// Batches kept in a sender's quarantine; the oldest goes, counted, when one more comes.
+pub const QUARANTINE_BATCHES_MAX: u64 = 256;
+/// Size at which a segment of the server's log is closed, in bytes of its entries.
+pub const LOG_SEGMENT_BYTES: u64 = 1 << 30;
+/// Longest value a store takes, in bytes.
+pub const STORE_VALUE_BYTES_MAX: usize = 8 << 20;
 
 /// Evidence entries kept with an alert.
 pub const ALERT_EVIDENCE_MAX: usize = 20;

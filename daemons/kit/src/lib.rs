@@ -4,11 +4,13 @@
 
 pub mod exit;
 pub mod clock;
+pub mod digest;
 pub mod logger;
 pub mod config;
 pub mod task;
 pub mod service;
 pub mod tls;
 pub mod pki;
+pub mod store;
 pub mod net;
 pub mod intake;

@@ -1,4 +1,4 @@
-//! Integration tests of the kit.
+//! Tests of the kit: one module a subject, data in, text out.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,4 +9,7 @@
 
 mod config;
 mod net;
+mod sim;
+mod store_disk;
+mod store_spool;
 mod tls;

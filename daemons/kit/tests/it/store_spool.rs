@@ -1,0 +1,1 @@
+//! The spool against a plain model.
