@@ -95,34 +95,38 @@ pub(super) fn priority_words(word: &[u8]) -> Option<Priority> {
 pub(super) fn tag(input: &[u8]) -> Option<(Tag<'_>, &[u8])> {
     let count = input.iter().take_while(|&&byte| is_tag(byte)).count();
     let (name, rest) = input.split_at_checked(count)?;
-    if name.is_empty() || name.len() > NAME_BYTES_MAX || is_number(name) {
+    if !(1..=NAME_BYTES_MAX).contains(&name.len()) || is_number(name) {
         return None;
     }
-    let app = ascii(name)?;
-    match rest {
-        [b':'] => Some((Tag { app, pid: None }, &[])),
-        [b':', b' ' | b'\t', text @ ..] => Some((Tag { app, pid: None }, text)),
-        [b'[', inner @ ..] => {
-            let (pid, rest) = inner.split_at_checked(memchr::memchr(b']', inner)?)?;
-            let pid = ascii(pid).filter(|pid| pid.len() <= PID_BYTES_MAX)?;
-            let text = match rest {
-                [b']', b':', b' ' | b'\t', text @ ..] | [b']', b':' | b' ' | b'\t', text @ ..] => text,
-                [b']'] => &[],
-                _ => return None,
-            };
-            Some((Tag { app, pid: Some(pid).filter(|pid| !pid.is_empty()) }, text))
-        }
-        _ => None,
-    }
+    let (pid, text) = match rest {
+        [b':'] => (None, &[][..]),
+        [b':', b' ' | b'\t', text @ ..] => (None, text),
+        [b'[', inner @ ..] => bracketed_pid(inner)?,
+        _ => return None,
+    };
+    // `error: ` and `/index.html: ` begin a text.
+    let is_program = pid.is_some() || !(is_severity(name) || name.starts_with(b"/"));
+    if is_program { Some((Tag { app: ascii(name)?, pid: pid.filter(|pid| !pid.is_empty()) }, text)) } else { None }
+}
+
+/// `pid]: ` or `pid] `, and what follows.
+fn bracketed_pid(inner: &[u8]) -> Option<(Option<&str>, &[u8])> {
+    let (pid, rest) = inner.split_at_checked(memchr::memchr(b']', inner)?)?;
+    let text = match rest {
+        [b']', b':', b' ' | b'\t', text @ ..] | [b']', b':' | b' ' | b'\t', text @ ..] => text,
+        [b']'] => &[],
+        _ => return None,
+    };
+    Some((Some(ascii(pid).filter(|pid| pid.len() <= PID_BYTES_MAX)?), text))
 }
 
 /// `firewall,info `: the topics of a `RouterOS` line, one of which is a severity.
 pub(super) fn topics(input: &[u8]) -> Option<(&str, &[u8])> {
     let (topics, text) = word(input);
+    memchr::memchr(b',', topics)?;
     let known: [&[u8]; 6] = [b"info", b"warning", b"error", b"critical", b"debug", b"account"];
     let is_topic = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b',' | b'!');
-    let found = topics.contains(&b',')
-        && topics.len() <= NAME_BYTES_MAX
+    let found = topics.len() <= NAME_BYTES_MAX
         && topics.iter().all(is_topic)
         && topics.split(|&byte| byte == b',').any(|topic| known.contains(&topic));
     if found { Some((ascii(topics)?, text)) } else { None }
@@ -131,11 +135,11 @@ pub(super) fn topics(input: &[u8]) -> Option<(&str, &[u8])> {
 /// The word by which a `UniFi` device names itself: `U7PG2,788a20abcdef,v4.0.42:`, sometimes in
 /// brackets and quotes. It ends like a tag, and is none.
 pub(super) fn unifi(word: &[u8]) -> Option<&str> {
+    memchr::memchr(b',', word)?;
     let word = word.strip_suffix(b":").unwrap_or(word);
     let word = word.strip_prefix(b"(\"").and_then(|inner| inner.strip_suffix(b"\")")).unwrap_or(word);
     let is_mac = |part: &[u8]| part.len() == 12 && part.iter().all(u8::is_ascii_hexdigit);
-    let parts = || word.split(|&byte| byte == b',');
-    let found = word.len() <= NAME_BYTES_MAX && parts().count() > 1 && parts().any(is_mac);
+    let found = word.len() <= NAME_BYTES_MAX && word.split(|&byte| byte == b',').any(is_mac);
     if found { ascii(word) } else { None }
 }
 
@@ -155,11 +159,36 @@ pub(super) fn is_host_by_itself(host: &str) -> bool {
     !host.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
-/// What a daemon says of itself or of repeated lines, without a tag.
+/// What stands without a tag where a tag would stand: words of the logging daemon itself, or a
+/// severity.
 pub(super) fn is_marker(text: &[u8]) -> bool {
     text.starts_with(b"last message repeated ")
         || text.starts_with(b"message repeated ")
         || text.starts_with(b"-- MARK --")
+        || memchr::memchr(b':', word(text).0).is_some_and(|at| text.get(..at).is_some_and(is_severity))
+}
+
+/// `ERROR`, `warning`: with a colon they begin a sentence, and name no application.
+fn is_severity(word: &[u8]) -> bool {
+    const WORDS: [&[u8]; 16] = [
+        b"emerg",
+        b"alert",
+        b"crit",
+        b"critical",
+        b"fatal",
+        b"err",
+        b"error",
+        b"warn",
+        b"warning",
+        b"notice",
+        b"info",
+        b"information",
+        b"debug",
+        b"trace",
+        b"failure",
+        b"success",
+    ];
+    word.len() <= 11 && WORDS.iter().any(|severity| severity.eq_ignore_ascii_case(word))
 }
 
 /// Whether `word` is made of digits alone.
@@ -176,6 +205,5 @@ pub(super) fn after_stamp(input: &[u8]) -> (bool, &[u8]) {
 }
 
 fn is_tag(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'_' | b'.' | b'/' | b'-' | b'(' | b')' | b'+' | b'@' | b'#' | b'$' | b'%' | b'~' | b'!')
+    byte.is_ascii_alphanumeric() || b"_./-()+@#$%~!".contains(&byte)
 }

@@ -93,7 +93,9 @@ impl Priority {
 impl<'a> Message<'a> {
     /// A message of which only the priority and the text are known.
     pub(super) fn bare(priority: Priority, text: &'a [u8]) -> Self {
-        let message = String::from_utf8_lossy(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text));
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+        // The lossy reading alone would walk good text more slowly.
+        let message = std::str::from_utf8(text).map_or_else(|_not_utf8| String::from_utf8_lossy(text), Cow::Borrowed);
         Self {
             dialect: Dialect::Bare,
             facility: priority.facility,

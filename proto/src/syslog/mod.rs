@@ -8,7 +8,6 @@
 //! Refused: what is empty, holds NUL, is more than a tenth control bytes, has an invalid PRI, or says
 //! that it is RFC 5424 and is not. Nothing here reads a clock, and complete messages are not copied.
 
-// In dependency order.
 mod cisco;
 mod header;
 mod message;

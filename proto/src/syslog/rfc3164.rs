@@ -23,7 +23,9 @@ const BRACKET_WITHIN_BYTES: usize = 256;
 pub(super) fn read<'a>(priority: Option<Priority>, input: &'a [u8], now: &Received) -> Result<Message<'a>, Reject> {
     let body = trim_start(input);
     let content = match stamped(body, now) {
-        Some((dialect, device_at, rest)) => after_stamp(dialect, device_at, rest, now),
+        Some((dialect, device_at, rest)) => {
+            after_stamp(priority.is_some(), Content::text(dialect, Some(device_at), rest), now)
+        }
         None => unstamped(priority.is_some(), body, now),
     };
     if priority.is_none() && content.device_at.is_none() && !is_printable(body) {
@@ -73,32 +75,45 @@ fn stamped<'a>(body: &'a [u8], now: &Received) -> Option<(Dialect, DeviceStamp, 
     stamp::classic(body, now).ok().map(|(rest, at)| (Dialect::Rfc3164, at, rest))
 }
 
-/// Host and tag after a stamp.
-fn after_stamp<'a>(dialect: Dialect, at: DeviceStamp, rest: &'a [u8], now: &Received) -> Content<'a> {
-    let blank = Content::text(dialect, Some(at), rest);
-    if let Some(content) = zone_and_mnemonic(at, rest, now) {
+/// Host and tag after the stamp in `blank`.
+fn after_stamp<'a>(has_pri: bool, blank: Content<'a>, now: &Received) -> Content<'a> {
+    if let Some(content) = zone_and_mnemonic(blank, now) {
         return content;
     }
-    let (is_closed, rest) = header::after_stamp(rest);
-    if let Some(content) = cisco_content(rest, Some(at), now) {
+    let (is_closed, rest) = header::after_stamp(blank.text);
+    if let Some(content) = cisco_content(rest, blank.device_at, now) {
         return content;
-    }
-    let direct = inner(blank, rest, now);
-    if is_closed || direct.is_known {
-        return direct;
     }
     let (first, behind) = word(rest);
-    let Some(host) = header::host(first) else { return direct };
+    let host = header::host(first).filter(|_| !is_closed && header::priority_words(first).is_none());
+    let Some(host) = host.filter(|_| !header::is_marker(rest)) else { return inner(blank, rest, now) };
     let named = inner(blank, behind, now);
-    let by_itself = header::is_host_by_itself(host) && dialect == Dialect::Rfc3164;
-    let is_named = if named.dialect == Dialect::KeyValue { by_itself } else { by_itself || named.is_known };
-    if is_named { Content { host: named.host.or(Some(host)), ..named } } else { direct }
+    if is_host(host, has_pri, &blank, &named) {
+        Content { host: Some(host), ..named }
+    } else {
+        Content { text: rest, ..blank }
+    }
+}
+
+/// Whether the word between the stamp in `blank` and what reads as `named` is a host, and not the
+/// first of the text.
+fn is_host(host: &str, has_pri: bool, blank: &Content<'_>, named: &Content<'_>) -> bool {
+    let is_iso = blank.dialect == Dialect::IsoStamp;
+    // Programs that write their own log put a date without a zone before words that are no host.
+    let is_local = is_iso && blank.device_at.is_some_and(|at| at.offset_s.is_none());
+    let by_itself = header::is_host_by_itself(host) && (!is_iso || (has_pri && !is_local));
+    let by_what_follows = match named.dialect {
+        Dialect::KeyValue => false,
+        _ if is_local => named.pid.is_some(),
+        _ => named.is_known,
+    };
+    by_itself || by_what_follows
 }
 
 /// What can stand after the host, or in its place: priority words, a `UniFi` name, topics, a tag, pairs.
 fn inner<'a>(blank: Content<'a>, input: &'a [u8], now: &Received) -> Content<'a> {
     let mut content = Content { text: input, ..blank };
-    let (first, behind) = word(content.text);
+    let (first, behind) = word(input);
     if let Some(priority) = header::priority_words(first) {
         content = Content { priority: Some(priority), text: behind, is_known: true, ..content };
     } else if let Some(name) = header::unifi(first) {
@@ -160,10 +175,10 @@ fn bracketed(text: &[u8], now: &Received) -> Option<DeviceStamp> {
 }
 
 /// ` CET: %FACILITY-...`: a zone, and no tag in capitals, because a mnemonic follows it.
-fn zone_and_mnemonic<'a>(at: DeviceStamp, rest: &'a [u8], now: &Received) -> Option<Content<'a>> {
-    let (offset_s, rest) = cisco::zone(rest)?;
-    let content = cisco_content(rest, Some(stamp::with_offset(at, offset_s, now)), now)?;
-    (content.dialect == Dialect::Cisco).then_some(content)
+fn zone_and_mnemonic<'a>(blank: Content<'a>, now: &Received) -> Option<Content<'a>> {
+    let (offset_s, rest) = cisco::zone(blank.text)?;
+    let at = blank.device_at.map(|at| stamp::with_offset(at, offset_s, now));
+    cisco_content(rest, at, now)
 }
 
 fn cisco_content<'a>(input: &'a [u8], at: Option<DeviceStamp>, now: &Received) -> Option<Content<'a>> {

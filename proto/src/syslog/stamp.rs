@@ -60,7 +60,9 @@ impl Written {
 
     /// As `local_ms`, in the latest year that is not too far ahead of `now_ms` on the same clock.
     fn latest_ms(&self, now_ms: i64) -> Option<i64> {
-        let newest = Offset::UTC.to_datetime(Timestamp::from_millisecond(now_ms).ok()?).year() + 1;
+        let this_year = Offset::UTC.to_datetime(Timestamp::from_millisecond(now_ms).ok()?).year();
+        // Only a stamp of January can be of the year that has not begun.
+        let newest = this_year + i16::from(self.month == 1);
         let years = (0..=YEARS_BACK_MAX + 1).map(|back| newest - back);
         years.filter_map(|year| self.local_ms(year)).find(|&local_ms| local_ms - now_ms <= AHEAD_MS_MAX)
     }
@@ -117,9 +119,6 @@ pub(super) fn iso<'a>(input: &'a [u8], now: &Received) -> Step<'a, DeviceStamp> 
     let (rest, time) = clock(rest)?;
     let spaced = preceded(char(' '), numeric_offset);
     let (rest, offset_s) = opt(alt((value(0, char('Z')), numeric_offset, spaced))).parse(rest)?;
-    if !matches!(rest, [] | [b' ' | b'\t' | b':' | b'"' | b']' | b',', ..]) {
-        return Err(nom::Err::Error(()));
-    }
     let written = Written { year: Some(year as i16), month: month as i8, day: day as i8, time, offset_s };
     found(rest, &written, now)
 }
@@ -162,7 +161,11 @@ fn seconds(rest: &[u8], sign: char, hours: u32, minutes: u32) -> Step<'_, i32> {
     Ok((rest, if sign == '-' { -seconds } else { seconds }))
 }
 
+/// The moment that was written, unless the stamp runs on into something else.
 fn found<'a>(rest: &'a [u8], written: &Written, now: &Received) -> Step<'a, DeviceStamp> {
+    if !matches!(rest, [] | [b' ' | b'\t' | b':' | b'"' | b']' | b',', ..]) {
+        return Err(nom::Err::Error(()));
+    }
     written.resolve(now).map(|stamp| (rest, stamp)).ok_or(nom::Err::Error(()))
 }
 

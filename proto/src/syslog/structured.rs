@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Names are 1 to 32 printable ASCII bytes without `=`, `]`, `"`; values are UTF-8 in which `"`, `\`
-//! and `]` must be escaped. A `\` before any other character stands for itself.
+//! and `]` are escaped. A `\` before any other character stands for itself, as the RFC says, and so
+//! does a bare `]` between quotes: senders forget its escape, and it has one meaning there.
 
 use std::borrow::Cow;
 
@@ -94,17 +95,16 @@ fn name(input: &[u8]) -> Step<'_, &[u8]> {
     take_while_m_n(1, NAME_BYTES_MAX, allowed).parse(input)
 }
 
-/// Everything up to the closing quote, which is left. Fails at a `]` that is not escaped.
+/// Everything up to the closing quote, which is left.
 fn value(input: &[u8]) -> Step<'_, &[u8]> {
     let mut from = 0;
     loop {
         let tail = input.get(from..).unwrap_or_default();
-        let at = from + memchr::memchr3(b'"', b']', b'\\', tail).ok_or(nom::Err::Error(()))?;
+        let at = from + memchr::memchr2(b'"', b'\\', tail).ok_or(nom::Err::Error(()))?;
         match input.get(at) {
             Some(b'"') => return input.split_at_checked(at).map(|(v, rest)| (rest, v)).ok_or(nom::Err::Error(())),
             Some(b'\\') if matches!(input.get(at + 1), Some(b'"' | b']' | b'\\')) => from = at + 2,
-            Some(b'\\') => from = at + 1,
-            _ => return Err(nom::Err::Error(())),
+            _ => from = at + 1,
         }
     }
 }

@@ -145,6 +145,16 @@ fn lines_of_files() {
         ("srv sshd[13709]: error: PAM: failure", "Bare 1.5 host=srv app=sshd pid=13709 | error: PAM: failure"),
         ("sshd[13709]: bye", "Bare 1.5 app=sshd pid=13709 | bye"),
         (
+            "2026-02-20 12:36:54.17 Logon       Error: 18456, Severity: 14, State: 8.",
+            "IsoStamp 1.5 at=2026-02-20T11:36:54.17Z | Logon       Error: 18456, Severity: 14, State: 8.",
+        ),
+        (
+            "2026/02/20 12:36:54 /api/login: 401 203.0.113.9",
+            "IsoStamp 1.5 at=2026-02-20T11:36:54Z | /api/login: 401 203.0.113.9",
+        ),
+        ("2026-02-20 12:36:54 ERROR: no route", "IsoStamp 1.5 at=2026-02-20T11:36:54Z | ERROR: no route"),
+        ("Feb 20 12:36:54 pi error: no route", "Rfc3164 1.5 at=2026-02-20T11:36:54Z host=pi | error: no route"),
+        (
             "WARNING: Authentication attempt from 203.0.113.9",
             "Bare 1.5 | WARNING: Authentication attempt from 203.0.113.9",
         ),
@@ -191,6 +201,15 @@ fn routers_without_host() {
             "<134>Mar  1 12:17:01 2026 DSL-2750U syslog: link up",
             "Rfc3164 16.6 at=2026-03-01T11:17:01Z host=DSL-2750U app=syslog | link up",
         ),
+        ("<13>Mar  1 12:17:01x y", "Bare 1.5 | Mar  1 12:17:01x y"),
+        (
+            "<13>2026-03-01T12:17:01+01:00 10.0.0.5 link up",
+            "IsoStamp 1.5 at=2026-03-01T11:17:01Z(+3600) host=10.0.0.5 | link up",
+        ),
+        (
+            "2026-03-01T12:17:01+01:00 203.0.113.9 GET /",
+            "IsoStamp 1.5 at=2026-03-01T11:17:01Z(+3600) | 203.0.113.9 GET /",
+        ),
         (
             "<134>2026-03-01 12:17:01 TL-R470T+ [Firewall] blocked",
             "IsoStamp 16.6 at=2026-03-01T11:17:01Z | TL-R470T+ [Firewall] blocked",
@@ -223,7 +242,7 @@ fn openwrt_and_unifi() {
         ),
         (
             "<14>Mar  1 12:17:01 U6-Lite 788a20abcdef,U6-Lite-6.5.28+14491: mcad[2512]: stats",
-            "Rfc3164 1.6 at=2026-03-01T11:17:01Z host=788a20abcdef,U6-Lite-6.5.28+14491 app=mcad pid=2512 | stats",
+            "Rfc3164 1.6 at=2026-03-01T11:17:01Z host=U6-Lite app=mcad pid=2512 | stats",
         ),
     ]);
 }
@@ -323,7 +342,7 @@ fn key_value() {
         ),
         (
             &format!("<189>Mar  1 12:00:01 10.0.0.1 {fortigate}"),
-            &format!("KeyValue 23.5 at=2026-03-01T11:00:01Z host=FGT-1 msgid=0000000013 | {fortigate}"),
+            &format!("KeyValue 23.5 at=2026-03-01T11:00:01Z host=10.0.0.1 msgid=0000000013 | {fortigate}"),
         ),
         (
             "<134>id=firewall sn=0006 time=\"2026-03-01 12:00:00 UTC\" fw=10.0.0.1 pri=6",

@@ -55,7 +55,6 @@ fn malformed_structured_data() {
         "[id a=b]",
         "[id a=\"b]",
         "[id a=\"b\"",
-        "[id a=\"]\"]",
         "[id  a=\"b\"]",
         "[id =\"b\"]",
         "[id a=\"b\" ]",
@@ -88,6 +87,11 @@ fn structured_data_is_walked() {
     assert_eq!(data.find("a@1", "y").as_deref(), Some(r#"q"b\r]n\n"#));
     assert_eq!(data.find("a@1", "z").as_deref(), Some(""));
     assert_eq!(data.find("b", "x"), None);
+}
+
+#[test]
+fn a_bracket_whose_escape_was_forgotten_is_taken() {
+    check(&[("<13>1 - - - - - [a b=\"[c]\"] text", "Rfc5424 1.5 sd=[a b=\"[c]\"] | text")]);
 }
 
 #[test]
