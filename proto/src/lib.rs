@@ -20,3 +20,5 @@ pub mod json;
 pub mod message;
 pub mod dash;
 pub mod framed;
+pub mod flow;
+pub mod session;
