@@ -21,3 +21,5 @@ pub mod json;
 pub mod message;
 pub mod dash;
 pub mod framed;
+pub mod flow;
+pub mod session;

@@ -44,6 +44,39 @@ pub const BACKOFF_MAX_MS: u64 = 300_000;
 /// Time a connection must be active before the reconnect delay starts over, in milliseconds.
 pub const BACKOFF_RESET_MS: u64 = 60_000;
 
+/// Time to reach a peer, TLS included, in milliseconds.
+pub const CONNECT_MS: u64 = 30_000;
+/// Time the last words of a connection have to be written, in milliseconds.
+pub const CLOSE_MS: u64 = 5_000;
+/// Seconds between heartbeats that a peer may ask for.
+pub const HEARTBEAT_S_RANGE: std::ops::RangeInclusive<u64> = 1..=300;
+
+/// Milliseconds to wait after a SERVER_BUSY that names none.
+pub const BUSY_RETRY_MS: u64 = 500;
+/// Milliseconds that a SERVER_BUSY may ask to wait.
+pub const BUSY_RETRY_MS_RANGE: std::ops::RangeInclusive<u64> = 100..=60_000;
+/// What a SERVER_BUSY takes from the rate, and what quiet gives back, in percent of the full rate.
+pub const RATE_STEP_PERCENT: u64 = 10;
+/// Lowest rate, in percent of the full one.
+pub const RATE_MIN_PERCENT: u64 = 10;
+/// Time without a SERVER_BUSY after which the rate rises a step, in milliseconds.
+pub const RATE_RISE_MS: u64 = 5_000;
+/// What the full rate is taken for where less was measured, in bytes a second.
+pub const RATE_FULL_BYTES_S_MIN: u64 = 256 << 10;
+/// Batches a second that a receiver aims at when it asks for longer ones.
+pub const BATCHES_PER_S: u64 = 100;
+
+/// Commands that may wait for an answer on one link.
+pub const COMMANDS_WAITING_MAX: usize = 256;
+/// RESULTS that may wait for one hub; the oldest goes first, counted.
+pub const OUTBOX_RESULTS_MAX: usize = 4_096;
+/// RESULTS that may be sent and not yet acknowledged.
+pub const OUTBOX_WINDOW: usize = 16;
+/// Time after which unacknowledged RESULTS are sent again on a live connection, in milliseconds.
+pub const RESULTS_RESEND_MS: u64 = 30_000;
+/// Causes and reasons counted apart for one source; later ones are counted together as `other`.
+pub const CAUSES_MAX: usize = 32;
+
 /// Sequence numbers that a spool reserves at a time for event ids.
 pub const EVENT_IDS_RESERVED: u64 = 65_536;
 /// Events an agent's spool holds.
