@@ -1,8 +1,8 @@
 //! Syslog in: UDP on a thread of its own, TCP a task for each connection.
 //!
 //! The source is the sender's address, whatever the message says. TCP waits when the core is behind,
-//! which slows the sender down; UDP cannot wait, so what finds no room is counted as
-//! `intake_full`, and what the kernel dropped as `udp_receive_buffer`.
+//! which slows the sender down. UDP cannot: while the core is behind, datagrams stay in the kernel's
+//! buffer, and what did not fit there is counted as `udp_receive_buffer`.
 
 use std::{collections::HashMap, net::IpAddr, net::SocketAddr};
 
@@ -91,19 +91,11 @@ pub(crate) fn udp(tasks: &Tasks, mut intake: udp::Intake, sender: Sender) -> std
                 }
                 Err(error) => log::warn!("cannot receive datagrams error={error}"),
             }
-            if !gather.is_empty() && !offer(&sender, gather.chunk()) {
+            if !gather.is_empty() && sender.send_blocking(gather.chunk()).is_err() {
                 return;
             }
         }
     })
-}
-
-/// Hands a chunk over, or what it lost if there is no room; false when the core has ended.
-fn offer(sender: &Sender, chunk: Chunk) -> bool {
-    let Err(returned) = sender.offer(chunk) else { return true };
-    let Some(chunk) = returned else { return false };
-    // The thread may wait a moment: the kernel's buffer takes what comes meanwhile, and counts what does not fit.
-    sender.send_blocking(chunk).is_ok()
 }
 
 /// Names of senders, kept so that each is made once.

@@ -2,13 +2,13 @@
 //!
 //! A [`Chunk`] is all or nothing: its events and its checkpoints (how far a file was read, which batch
 //! of an agent was taken) commit in one transaction. The channel is bounded; a source that can wait
-//! waits in [`Sender::send`], one that cannot uses [`Sender::offer`] and counts what is turned away.
+//! waits in [`Sender::send`]; one that cannot has a channel of its own, which is always read.
 
 use nms_proto::{
     event::{Draft, Event},
     id::EndpointId,
 };
-use smol::channel::{self, TrySendError};
+use smol::channel;
 
 /// Chunks that may wait for the core.
 pub const CHUNKS_MAX: usize = 256;
@@ -88,7 +88,7 @@ pub struct Rejected {
 
 impl Chunk {
     /// A chunk of drafts of one source.
-    pub fn of(source: EndpointId, drafts: Vec<Draft>) -> Self {
+    pub fn of(source: &EndpointId, drafts: Vec<Draft>) -> Self {
         let drafts = drafts.into_iter().map(|draft| (source.clone(), draft)).collect();
         Self { events: Events::Drafts(drafts), checkpoints: Vec::new(), done: None, tally: Tally::default() }
     }
@@ -128,13 +128,5 @@ impl Sender {
     /// Hands a chunk over from a thread, waiting for room.
     pub fn send_blocking(&self, chunk: Chunk) -> Result<(), Closed> {
         self.0.send_blocking(chunk).map_err(|_returned| Closed)
-    }
-
-    /// Hands a chunk over if there is room; gives it back if there is none.
-    pub fn offer(&self, chunk: Chunk) -> Result<(), Option<Chunk>> {
-        self.0.try_send(chunk).map_err(|error| match error {
-            TrySendError::Full(chunk) => Some(chunk),
-            TrySendError::Closed(_) => None,
-        })
     }
 }

@@ -14,3 +14,6 @@ pub mod pki;
 pub mod store;
 pub mod net;
 pub mod intake;
+pub mod drive;
+pub mod uplink;
+pub mod downlink;
