@@ -336,7 +336,7 @@ impl Run {
             log::error!("cannot read the spool error={error}");
             Vec::new()
         });
-        batches.into_iter().take(read.batches_max).map(spooled).collect()
+        batches.into_iter().take(read.batches_max).map(|batch| spooled(&batch)).collect()
     }
 
     async fn acked(&mut self, batch: BatchSeq) -> bool {
@@ -363,7 +363,7 @@ fn logged(result: Result<(), spool::SpoolError>) {
     }
 }
 
-fn spooled(batch: spool::Batch) -> SpooledBatch {
+fn spooled(batch: &spool::Batch) -> SpooledBatch {
     let skipped = batch.skipped.iter().map(|run| Skipped {
         from: BatchSeq(run.from),
         to: BatchSeq(run.to),
