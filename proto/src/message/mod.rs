@@ -24,6 +24,9 @@ use crate::{
 };
 use batch::{WireBatch, unnamed_event};
 
+/// Version of this protocol; version N talks to N-1.
+pub const PROTOCOL: u32 = 1;
+
 /// Everything that is said on the wire.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {

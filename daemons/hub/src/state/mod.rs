@@ -56,6 +56,11 @@ impl State {
         self.endpoints.heard(now, stamp, &heard);
     }
 
+    /// A message was cut at the longest line, and taken all the same.
+    pub(crate) fn cut(&mut self, stamp: Stamp, source: &EndpointId) {
+        self.malformed.count(stamp, source, "truncated");
+    }
+
     /// An alert has a revision; the change, if it is news.
     pub(crate) fn alert(&mut self, alert: Alert) -> Option<Change> {
         self.alerts.take(alert)
