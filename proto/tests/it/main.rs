@@ -10,4 +10,5 @@
 
 mod frames;
 mod messages;
+mod pair;
 mod stamps;
