@@ -173,6 +173,12 @@ impl ServerSession {
         }
     }
 
+    /// Batches that were taken could not be stored, and the receiver's `withdraw` was called: the peer
+    /// is asked to send them again after `retry_after_ms`.
+    pub fn withdrawn(&mut self, retry_after_ms: u64, message: &str) {
+        self.replies.busy(retry_after_ms, message.into());
+    }
+
     /// Sends RESULTS that an [`crate::flow::outbox::Outbox`] gave; its window bounds what waits here.
     pub fn results(&mut self, results: Results) {
         self.replies.results(results);

@@ -11,6 +11,7 @@
 
 mod frames;
 mod messages;
+mod pair;
 mod stamps;
 mod syslog_dialects;
 mod syslog_reject;
