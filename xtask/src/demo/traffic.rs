@@ -127,5 +127,5 @@ fn from_address(from: &str, port: u16) -> std::io::Result<TcpStream> {
 
 /// The stamp of RFC 3164, local time.
 fn stamp() -> String {
-    jiff::Zoned::now().strftime("%b %e %H:%M:%S").to_string()
+    jiff::tz::TimeZone::system().to_datetime(jiff::Timestamp::now()).strftime("%b %e %H:%M:%S").to_string()
 }
