@@ -41,7 +41,5 @@ pub fn unix_ms() -> i64 {
 
 /// Seconds that local time stands east of UTC now, by the host's time zone.
 pub fn local_offset_s() -> i32 {
-    jiff::Timestamp::from_millisecond(unix_ms())
-        .map(|now| jiff::tz::TimeZone::system().to_offset(now).seconds())
-        .unwrap_or(0)
+    jiff::Timestamp::from_millisecond(unix_ms()).map_or(0, |now| jiff::tz::TimeZone::system().to_offset(now).seconds())
 }

@@ -22,7 +22,7 @@ pub mod header;
 pub mod map;
 pub mod spool;
 
-pub use backing::{Backing, DatabaseBuilder, DatabaseError, BackendError, FileBacking, RawDatabase, StorageBackend};
+pub use backing::{BackendError, Backing, DatabaseBuilder, DatabaseError, FileBacking, RawDatabase, StorageBackend};
 pub use db::{Db, ignore};
 pub use error::{OpenCause, StoreError};
 pub use op::{Op, Table};

@@ -100,8 +100,7 @@ fn apply_one(table: &mut OpenTable<'_>, op: &Op) -> Result<(), Fault> {
     match op {
         Op::Put { key, value, .. } => {
             let sum = checksum(key, value).to_le_bytes();
-            let mut place =
-                table.insert_reserve(key.as_slice(), value.len() + sum.len()).map_err(Fault::from_redb)?;
+            let mut place = table.insert_reserve(key.as_slice(), value.len() + sum.len()).map_err(Fault::from_redb)?;
             let (body, end) = place.as_mut().split_at_mut(value.len());
             body.copy_from_slice(value);
             end.copy_from_slice(&sum);

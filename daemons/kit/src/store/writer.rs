@@ -96,7 +96,8 @@ impl Shared {
         let name: Arc<str> = backing.name().into();
         let database = backing::open(backing.as_ref(), settings.cache_bytes)
             .map_err(|cause| StoreError::Open { store: name.clone(), cause })?;
-        let health = backing.hold_reserve().map_or_else(|error| Health::of(&Fault::from_io(&error)), |()| Health::Sound);
+        let health =
+            backing.hold_reserve().map_or_else(|error| Health::of(&Fault::from_io(&error)), |()| Health::Sound);
         let desk = Mutex::new(Desk { health, ..Desk::default() });
         Ok(Self { name, backing, settings, desk, bell: Condvar::new(), database: RwLock::new(Some(database)) })
     }
@@ -126,7 +127,7 @@ impl Shared {
 
     /// Closes the file; whoever still waits hears that the store was stopped.
     pub(super) fn finish(&self) {
-        self.set_health(Health::Stopped);
+        self.set_health(&Health::Stopped);
         let rest = self.desk().queue.clear();
         drop(rest);
         drop(self.database.write().unwrap_or_else(PoisonError::into_inner).take());
@@ -143,7 +144,9 @@ impl Shared {
                 Due::In(_) if desk.stop => return Some(desk.queue.take(now_us)),
                 Due::Now => return Some(desk.queue.take(now_us)),
                 Due::In(us) => self.wait(desk, us),
-                Due::Idle if desk.health == Health::Sound => self.bell.wait(desk).unwrap_or_else(PoisonError::into_inner),
+                Due::Idle if desk.health == Health::Sound => {
+                    self.bell.wait(desk).unwrap_or_else(PoisonError::into_inner)
+                }
                 Due::Idle => {
                     let desk = self.wait(desk, self.settings.retry_ms * 1_000);
                     drop(desk);
@@ -181,7 +184,9 @@ impl Shared {
             self.regain_reserve();
         } else {
             let rest = self.desk().queue.clear();
-            rest.into_iter().for_each(|waiting| waiting.finish(result.clone()));
+            for waiting in rest {
+                waiting.finish(result.clone());
+            }
         }
     }
 
@@ -193,7 +198,7 @@ impl Shared {
             match self.ensure_open().and_then(|()| self.commit(group)) {
                 Ok(()) => return Ok(()),
                 Err(Fault::Damaged(message)) => {
-                    self.set_health(Health::Damaged(message.clone()));
+                    self.set_health(&Health::Damaged(message.clone()));
                     return Err(StoreError::Damaged { store: self.name.clone(), message });
                 }
                 Err(fault) => self.give_way(&fault),
@@ -220,7 +225,7 @@ impl Shared {
 
     /// Closes the file after a fault, and on a full disk gives up the reserve.
     fn give_way(&self, fault: &Fault) {
-        self.set_health(Health::of(fault));
+        self.set_health(&Health::of(fault));
         drop(self.database.write().unwrap_or_else(PoisonError::into_inner).take());
         if matches!(fault, Fault::Full) {
             self.backing.release_reserve().unwrap_or_else(|error| {
@@ -243,18 +248,18 @@ impl Shared {
         let health = self.desk().health.clone();
         if matches!(health, Health::Full | Health::Failing(_)) {
             match self.backing.hold_reserve() {
-                Ok(()) => self.set_health(Health::Sound),
-                Err(error) => self.set_health(Health::of(&Fault::from_io(&error))),
+                Ok(()) => self.set_health(&Health::Sound),
+                Err(error) => self.set_health(&Health::of(&Fault::from_io(&error))),
             }
         }
     }
 
-    fn set_health(&self, health: Health) {
+    fn set_health(&self, health: &Health) {
         let before = std::mem::replace(&mut self.desk().health, health.clone());
-        if before == health {
+        if before == *health {
             return;
         }
-        match &health {
+        match health {
             Health::Sound => log::info!("the store takes data again; store={}", self.name),
             Health::Full => log::error!("the disk is full, intake is refused; store={}", self.name),
             Health::Failing(message) => {
@@ -264,7 +269,7 @@ impl Shared {
             Health::Stopped => log::debug!("the store is closed; store={}", self.name),
         }
         if let Some(tell) = &self.settings.on_health {
-            tell(&health);
+            tell(health);
         }
     }
 }

@@ -151,8 +151,7 @@ impl Spool {
             from = position + 1;
         }
         for gone in going {
-            let hole =
-                Hole { last: gone.position, before: gone.before, size: gone.size(), cause: Cause::SpoolFull };
+            let hole = Hole { last: gone.position, before: gone.before, size: gone.size(), cause: Cause::SpoolFull };
             state.skip(gone.position, hole, &gone.header.counts, ops);
         }
         Ok(())
