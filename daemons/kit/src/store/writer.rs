@@ -119,10 +119,10 @@ impl Shared {
 
     /// The writer's life: group after group, until it is stopped and nothing waits.
     pub(super) fn run(&self) {
+        let _closing = Closing(self);
         while let Some(group) = self.next_group() {
             self.commit_and_tell(group);
         }
-        self.finish();
     }
 
     /// Closes the file; whoever still waits hears that the store was stopped.
@@ -271,6 +271,16 @@ impl Shared {
         if let Some(tell) = &self.settings.on_health {
             tell(health);
         }
+    }
+}
+
+/// Closes the store at the end of the writer, also where a panic in a debug build ends it: nobody
+/// is left waiting.
+struct Closing<'writer>(&'writer Shared);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.finish();
     }
 }
 

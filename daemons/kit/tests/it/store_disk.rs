@@ -139,7 +139,7 @@ fn cut_power(disk: &SimDisk, seed: u64, cuts: u64) -> Run {
         match Db::open(Box::new(disk.clone()), settings()) {
             Ok(db) => match Spool::open(db.clone(), LIMITS, NAME) {
                 Ok(spool) => {
-                    run.broken.extend(ledger.missing(&spool).into_iter().map(|what| format!("cut {cut}: {what}")))
+                    run.broken.extend(ledger.missing(&spool).into_iter().map(|what| format!("cut {cut}: {what}")));
                 }
                 Err(error) => run.broken.push(format!("cut {cut}: {error}")),
             },

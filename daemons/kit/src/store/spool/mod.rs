@@ -368,7 +368,7 @@ impl Spool {
         if position >= state.durable {
             return Err(SpoolError::NotHeld { batch: up_to });
         }
-        if let Some((first, _)) = state.hole_at(position) {
+        while let Some((first, _)) = state.hole_at(position) {
             // Nobody can have what was never sent; what stands before it may be covered.
             position = first.saturating_sub(1);
         }
