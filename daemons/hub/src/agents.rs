@@ -9,7 +9,10 @@
 use std::{
     collections::{HashMap, VecDeque},
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError, atomic::{AtomicBool, Ordering}},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use ipnet::IpNet;
@@ -130,7 +133,7 @@ pub(crate) async fn listen(agents: Arc<Agents>, mut listener: tcp::Listener) {
                 clock::pause(FIRST_BYTE_MS).await;
                 Ok(0)
             };
-            let seen = smol::future::or(stream.peek(&mut first), late).await;
+            let seen = or(stream.peek(&mut first), late).await;
             if !matches!(seen, Ok(1)) {
                 return;
             }
@@ -307,17 +310,22 @@ impl Connection {
             self.receiver = self.agents.receiver(instance)?;
             self.instance = Some(instance);
         }
+        self.take_over();
+        self.settled().await
+    }
+
+    /// Ends an older connection of the same instance.
+    fn take_over(&self) {
         let mut known = self.agents.known();
         known.sources.insert(self.source.clone(), self.commands.0.clone());
         if let Some(instance) = self.instance
             && let Some((_, older)) = known.live.insert(instance, (self.number, self.replaced.0.clone()))
         {
             known.replaced += 1;
-            log::warn!("an agent connected twice, the older connection ends source={} times={}", self.source, known.replaced);
+            let (source, times) = (&self.source, known.replaced);
+            log::warn!("an agent connected twice, the older connection ends source={source} times={times}");
             older.try_send(()).ok();
         }
-        drop(known);
-        self.settled().await
     }
 
     /// Waits until what an older connection of this instance handed over is durable, so that no batch is between two
@@ -354,10 +362,9 @@ impl Connection {
                 Judgement::Gap => return busy("a batch before this one is missing"),
             }
             receiver.admit(&batch);
-            self.instance.zip(batch.batch).map(|(instance, seq)| Checkpoint {
-                key: key(instance).into(),
-                value: receiver.to_bytes(seq).into(),
-            })
+            self.instance
+                .zip(batch.batch)
+                .map(|(instance, seq)| Checkpoint { key: key(instance).into(), value: receiver.to_bytes(seq).into() })
         };
         let (done, durable) = channel::bounded(1);
         if let Some(seq) = batch.batch {

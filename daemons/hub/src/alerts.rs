@@ -1,11 +1,7 @@
 //! Alerts on disk: the newest revision of each, one row an alert, so that a restart shows what was there.
 
 use nms_kit::store::{Class, Db, StoreError, Table, ignore, map::Map};
-use nms_proto::{
-    alert::Alert,
-    id::AlertId,
-    json,
-};
+use nms_proto::{alert::Alert, id::AlertId, json};
 
 const ALERTS: Table = Table("alerts.v1");
 

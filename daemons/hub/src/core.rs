@@ -68,7 +68,12 @@ pub(crate) enum Way {
 }
 
 impl Core {
-    pub(crate) fn new(spooler: Spooler, correlator: Correlator, store: AlertStore, now: Tick) -> Result<Self, SpoolError> {
+    pub(crate) fn new(
+        spooler: Spooler,
+        correlator: Correlator,
+        store: AlertStore,
+        now: Tick,
+    ) -> Result<Self, SpoolError> {
         let mut core = Self {
             state: State::default(),
             lines: Lines::starting_at(spooler.spool().stats().appended),
@@ -161,7 +166,13 @@ impl Core {
         Ok(())
     }
 
-    fn drafts(&mut self, now: Tick, stamp: Stamp, fill: u64, drafts: Vec<(EndpointId, Draft)>) -> Result<(), SpoolError> {
+    fn drafts(
+        &mut self,
+        now: Tick,
+        stamp: Stamp,
+        fill: u64,
+        drafts: Vec<(EndpointId, Draft)>,
+    ) -> Result<(), SpoolError> {
         for (source, draft) in drafts {
             let kind = if source.as_str() == EndpointId::SELF { EndpointKind::Own } else { EndpointKind::Syslog };
             let event = draft.named(self.spooler.next_id()?, source, stamp);
@@ -300,7 +311,7 @@ impl Core {
 
     /// Time passed: incidents go quiet.
     pub(crate) fn tick(&mut self, now: Tick, stamp: Stamp) -> Result<(), SpoolError> {
-        self.correlator.tick(stamp, &mut self.findings);
+        self.findings = self.correlator.tick(stamp);
         if self.findings.is_empty() {
             return Ok(());
         }

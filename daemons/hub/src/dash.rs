@@ -176,7 +176,8 @@ impl Dashboards {
             client.last = Some(newest);
             let lines = core.lines().after(last, LINES_MAX);
             client.missed += (newest - last).saturating_sub(lines.len() as u64);
-            if client.missed > 0 && client.queue.try_send(Arc::new(FromHub::Gap(Gap { lines: client.missed }))).is_ok() {
+            if client.missed > 0 && client.queue.try_send(Arc::new(FromHub::Gap(Gap { lines: client.missed }))).is_ok()
+            {
                 client.missed = 0;
             }
             let count = lines.len() as u64;

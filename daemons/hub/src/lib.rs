@@ -26,7 +26,10 @@ use nms_kit::{
     clock, host, intake,
     net::{tcp, udp, unix},
     spooler::Spooler,
-    store::{self, Db, Settings, StoreError, spool::{Limits, Spool, SpoolError}},
+    store::{
+        self, Db, Settings, StoreError,
+        spool::{Limits, Spool, SpoolError},
+    },
     task::Tasks,
     tls::{self, TlsError},
     uplink::{self, Peer},
@@ -102,7 +105,7 @@ pub async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError>
     let spool = open_spool(&config)?;
     let alerts = Db::open_file(&config.state.join("hub.redb"), Settings::with_cache(STORE_CACHE_BYTES))
         .map_err(StartError::Store)?;
-    let settings = nms_detect::Settings { instance: Instance(spool.instance()), admins: config.admins.clone() };
+    let settings = nms_detect::Settings { instance: Instance(spool.instance()), admins: host::members(&config.admins) };
     let core = core::Core::new(
         Spooler::new(spool.clone()),
         Correlator::new(settings),

@@ -72,9 +72,14 @@ fn line(seq: u64, event: &Event) -> Line {
         Body::Report(report) => shown(
             13,
             6,
-            format!("file integrity report: {} files, {} changed, {} unreadable", report.files, report.changed, report.unreadable),
+            format!(
+                "file integrity report: {} files, {} changed, {} unreadable",
+                report.files, report.changed, report.unreadable
+            ),
         ),
-        Body::Process(process) => shown(13, 6, format!("{} started by {}: {}", process.exe, process.parent, process.cmdline)),
+        Body::Process(process) => {
+            shown(13, 6, format!("{} started by {}: {}", process.exe, process.parent, process.cmdline))
+        }
         Body::Connection(to) => {
             shown(13, 6, format!("{} {} {} {}:{}", to.exe, to.proto, to.direction, to.remote, to.remote_port))
         }

@@ -8,11 +8,7 @@ use nms_kit::{
     store::spool::SpoolError,
     uplink::{News, Uplink},
 };
-use nms_proto::{
-    id::EndpointId,
-    message::Ack,
-    time::Tick,
-};
+use nms_proto::{id::EndpointId, message::Ack, time::Tick};
 use smol::{channel::Receiver, future::or};
 
 use crate::{
@@ -194,4 +190,3 @@ impl Run {
         }
     }
 }
-

@@ -7,7 +7,7 @@ use nms_kit::intake::Rejected;
 use nms_proto::{
     dash::{ParseErrors, Sample},
     id::EndpointId,
-    limits::{PARSE_ERROR_SAMPLES_MAX, PARSE_ERROR_SAMPLE_BYTES_MAX, SOURCES_MAX},
+    limits::{PARSE_ERROR_SAMPLE_BYTES_MAX, PARSE_ERROR_SAMPLES_MAX, SOURCES_MAX},
     time::Stamp,
 };
 

@@ -14,7 +14,7 @@ pub(crate) use endpoints::{About, Heard};
 use nms_kit::intake::Rejected;
 use nms_proto::{
     alert::Alert,
-    dash::{DashCommand, EndpointKind, FromHub, Link, SourceAccount, Snapshot, Stats},
+    dash::{DashCommand, EndpointKind, FromHub, Link, Snapshot, SourceAccount, Stats},
     id::EndpointId,
     time::{Stamp, Tick},
 };

@@ -131,19 +131,19 @@ impl Db {
 
     /// Reads over one snapshot. It may touch the disk, and holds the writer up only if that must
     /// open the file again: keep it short, and do not call it from within itself.
-    pub fn read<T>(&self, read: impl FnOnce(&View<'_>) -> Result<T, ReadError>) -> Result<T, StoreError> {
+    pub fn read<T>(&self, read: impl FnOnce(&View) -> Result<T, ReadError>) -> Result<T, StoreError> {
         let guard = self.inner.shared.database();
         let Some(database) = guard.as_ref() else {
             drop(guard);
             return Err(self.health().refusal(self.name()).unwrap_or_else(|| self.failing("it is being opened again")));
         };
         let txn = database.begin_read().map_err(|error| self.fault(Fault::from_redb(error)))?;
-        read(&View::new(&txn)).map_err(|ReadError(fault)| self.fault(fault))
+        read(&View::new(txn)).map_err(|ReadError(fault)| self.fault(fault))
     }
 
     /// Refuses a database that a later version wrote: a table `<stem>.v<N>` with N above `version`.
     pub fn refuse_newer(&self, stem: &str, version: u32) -> Result<(), StoreError> {
-        let tables = self.read(|view| view.tables())?;
+        let tables = self.read(View::tables)?;
         let newer = tables.into_iter().find(|table| {
             table.rsplit_once(".v").is_some_and(|(name, number)| {
                 name.starts_with(stem) && number.parse::<u32>().is_ok_and(|number| number > version)

@@ -32,8 +32,8 @@ impl<V> Found<V> {
 
 /// One snapshot of all tables.
 #[derive(Debug)]
-pub struct View<'db> {
-    txn: &'db ReadTransaction,
+pub struct View {
+    txn: ReadTransaction,
 }
 
 /// Why a read did not come about; the store's health says more.
@@ -46,8 +46,8 @@ impl ReadError {
     }
 }
 
-impl<'db> View<'db> {
-    pub(super) const fn new(txn: &'db ReadTransaction) -> Self {
+impl View {
+    pub(super) const fn new(txn: ReadTransaction) -> Self {
         Self { txn }
     }
 

@@ -226,7 +226,20 @@ impl Backing for SimDisk {
     }
 
     fn open(&self, builder: &DatabaseBuilder) -> Result<RawDatabase, DatabaseError> {
-        let epoch = self.0.lock().unwrap().epoch;
+        let (epoch, new) = {
+            let disk = self.0.lock().unwrap();
+            (disk.epoch, disk.live.is_empty())
+        };
+        if new {
+            // A file is made beside its place and moved there: it is there whole, or not at all.
+            let beside = Self::new(0);
+            builder.create_with_backend(Handle { disk: beside.clone(), epoch: 0 })?.close()?;
+            let made = std::mem::take(&mut beside.0.lock().unwrap().live);
+            let mut disk = self.0.lock().unwrap();
+            disk.blocks = (0..(made.len() as u64).div_ceil(BLOCK)).collect();
+            disk.durable.clone_from(&made);
+            disk.live = made;
+        }
         builder.create_with_backend(Handle { disk: self.clone(), epoch })
     }
 

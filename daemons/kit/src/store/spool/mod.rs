@@ -165,6 +165,8 @@ pub struct Stats {
     pub bytes: u64,
     /// The higher of both fills, in percent of the limits.
     pub fill_percent: u64,
+    /// The lowest number that is held, or [`Stats::next`] where none is.
+    pub first: u64,
     /// The number that the next batch will have.
     pub next: u64,
     /// Events appended in the spool's life.
@@ -368,7 +370,7 @@ impl Spool {
         if position >= state.durable {
             return Err(SpoolError::NotHeld { batch: up_to });
         }
-        if let Some((first, _)) = state.hole_at(position) {
+        while let Some((first, _)) = state.hole_at(position) {
             // Nobody can have what was never sent; what stands before it may be covered.
             position = first.saturating_sub(1);
         }
@@ -438,6 +440,7 @@ impl Spool {
             bytes: held.bytes,
             fill_percent: percent(held.events, state.limits.events_max)
                 .max(percent(held.bytes, state.limits.bytes_max)),
+            first: state.number(state.head.position),
             next: state.number(state.next.position),
             appended: state.next.before.events,
             delivered: state.delivered,

@@ -64,7 +64,7 @@ struct Rows {
 }
 
 impl Rows {
-    fn read(view: &View<'_>) -> Result<Self, ReadError> {
+    fn read(view: &View) -> Result<Self, ReadError> {
         let (low, high) = (key_of(0), key_of(u64::MAX));
         let mut first = None;
         view.range(BATCHES, &low, &high, |key, found| {
@@ -124,7 +124,7 @@ impl Rows {
     }
 }
 
-fn row<T>(view: &View<'_>, key: &[u8], read: impl FnOnce(&[u8]) -> Option<T>) -> Result<Row<T>, ReadError> {
+fn row<T>(view: &View, key: &[u8], read: impl FnOnce(&[u8]) -> Option<T>) -> Result<Row<T>, ReadError> {
     let found = view.value(META, key)?;
     Ok(found.map(|found| found.sound().and_then(|value| read(&value)).map_or(Found::Damaged, Found::Value)))
 }
@@ -137,7 +137,7 @@ fn batch_mark(key: &[u8], value: Option<&[u8]>, end: bool) -> Option<Mark> {
     Some(if end { Mark { position: position + 1, before: after } } else { Mark { position, before } })
 }
 
-fn read_holes(view: &View<'_>) -> Result<BTreeMap<u64, Hole>, ReadError> {
+fn read_holes(view: &View) -> Result<BTreeMap<u64, Hole>, ReadError> {
     let mut holes = BTreeMap::new();
     view.range(SKIPPED, &key_of(0), &key_of(u64::MAX), |key, found| {
         // A hole that is lost shows as damaged rows, and is found again.
@@ -147,7 +147,7 @@ fn read_holes(view: &View<'_>) -> Result<BTreeMap<u64, Hole>, ReadError> {
     Ok(holes)
 }
 
-fn read_losses(view: &View<'_>) -> Result<BTreeMap<LostKey, u64>, ReadError> {
+fn read_losses(view: &View) -> Result<BTreeMap<LostKey, u64>, ReadError> {
     let mut lost = BTreeMap::new();
     view.range(LOST, &[0], &[u8::MAX], |key, found| {
         lost.extend(found.sound().and_then(|value| read_lost(key, value)));

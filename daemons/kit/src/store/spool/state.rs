@@ -119,14 +119,12 @@ impl State {
         if let Some((_, hole)) = self.hole_at(position) {
             return Slot::Missing(hole.last);
         }
-        match self.in_memory(position) {
-            Some(held) => Slot::Memory(held.clone()),
-            None => {
-                let hole = self.holes.range(position..).next().map(|(first, _)| *first);
-                let tail = self.tail.iter().map(|held| held.position).find(|first| *first > position);
-                Slot::Disk(hole.into_iter().chain(tail).fold(self.durable, u64::min))
-            }
+        if let Some(held) = self.in_memory(position) {
+            return Slot::Memory(held.clone());
         }
+        let hole = self.holes.range(position..).next().map(|(first, _)| *first);
+        let tail = self.tail.iter().map(|held| held.position).find(|first| *first > position);
+        Slot::Disk(hole.into_iter().chain(tail).fold(self.durable, u64::min))
     }
 
     /// Puts a batch that was placed at `next` into memory.
