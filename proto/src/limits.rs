@@ -106,6 +106,8 @@ pub const STORE_VALUE_BYTES_MAX: usize = 8 << 20;
 pub const ALERT_EVIDENCE_MAX: usize = 20;
 /// Reasons kept with an alert.
 pub const ALERT_REASONS_MAX: usize = 16;
+/// Steps kept of an alert's life, the last ones.
+pub const ALERT_HISTORY_MAX: usize = 32;
 /// Actors whose failures the correlators remember; the least suspicious are forgotten first.
 pub const ACTORS_MAX: usize = 16_384;
 /// Blocked flows (device, destination, port) whose rhythm the correlators follow.

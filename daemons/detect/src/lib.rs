@@ -12,6 +12,9 @@ mod subject;
 mod incident;
 mod incidents;
 mod correlate;
+mod calibrate;
+mod fuse;
 
 pub use correlate::{Correlator, Counters, Settings};
 pub use extract::extract;
+pub use fuse::{Standing, Unusual, fuse, model_only, newer, provisional};

@@ -13,3 +13,4 @@ mod guessing;
 mod outbound;
 mod files;
 mod time;
+mod fuse;
