@@ -61,9 +61,26 @@ pub(crate) struct Agents {
     core: channel::Sender<Input>,
     checkpoints: Map,
     plain_networks: Vec<IpNet>,
+    registry: Arc<Registry>,
+}
+
+/// Which agents are connected; what the core needs of them. It holds no way into the core, so that the core can end.
+#[derive(Default)]
+pub(crate) struct Registry {
     /// Set by the core while sources that can wait have to.
-    pub(crate) pressure: Arc<AtomicBool>,
+    pub(crate) pressure: AtomicBool,
     known: Mutex<Known>,
+}
+
+impl Registry {
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a command to the agent that `source` names; false if it is not connected.
+    pub(crate) fn command(&self, source: &EndpointId, command: Command) -> bool {
+        self.known().sources.get(source).is_some_and(|queue| queue.try_send(command).is_ok())
+    }
 }
 
 #[derive(Default)]
@@ -84,22 +101,17 @@ impl Agents {
         checkpoints: Map,
         plain_networks: Vec<IpNet>,
     ) -> Self {
-        let (tasks, known, pressure) = (tasks.clone(), Mutex::default(), Arc::default());
-        Self { tasks, intake, core, checkpoints, plain_networks, pressure, known }
+        Self { tasks: tasks.clone(), intake, core, checkpoints, plain_networks, registry: Arc::default() }
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Sends a command to the agent that `source` names; false if it is not connected.
-    pub(crate) fn command(&self, source: &EndpointId, command: Command) -> bool {
-        self.known().sources.get(source).is_some_and(|queue| queue.try_send(command).is_ok())
+    /// Which agents are connected.
+    pub(crate) fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry)
     }
 
     /// What is known of an instance's batches.
     fn receiver(&self, instance: Instance) -> Result<Arc<Mutex<Receiver>>, String> {
-        let mut known = self.known();
+        let mut known = self.registry.known();
         if let Some(receiver) = known.receivers.get(&instance) {
             return Ok(Arc::clone(receiver));
         }
@@ -203,7 +215,7 @@ enum Event {
 impl Connection {
     fn new(agents: Arc<Agents>, address: Option<IpAddr>, peer: &str) -> Self {
         let number = {
-            let mut known = agents.known();
+            let mut known = agents.registry.known();
             known.connections += 1;
             known.connections
         };
@@ -257,7 +269,7 @@ impl Connection {
                     break;
                 }
                 Next::Other(Event::Durable(true)) => self.durable(&mut link),
-                Next::Other(Event::Durable(false)) | Next::Other(Event::Stop) => link.session().end(now, End::Stopping),
+                Next::Other(Event::Durable(false) | Event::Stop) => link.session().end(now, End::Stopping),
                 Next::Other(Event::Replaced) => link.session().end(now, End::Replaced),
                 Next::Other(Event::Command(command)) => {
                     link.session().command(command);
@@ -316,7 +328,7 @@ impl Connection {
 
     /// Ends an older connection of the same instance.
     fn take_over(&self) {
-        let mut known = self.agents.known();
+        let mut known = self.agents.registry.known();
         known.sources.insert(self.source.clone(), self.commands.0.clone());
         if let Some(instance) = self.instance
             && let Some((_, older)) = known.live.insert(instance, (self.number, self.replaced.0.clone()))
@@ -349,7 +361,7 @@ impl Connection {
 
     async fn take(&mut self, batch: Batch) -> Answer {
         let busy = |message: &str| Answer::Busy { retry_after_ms: BUSY_MS, message: message.into() };
-        if self.agents.pressure.load(Ordering::Relaxed) {
+        if self.agents.registry.pressure.load(Ordering::Relaxed) {
             return busy("the hub's spool is under pressure");
         }
         let checkpoint = {
@@ -421,7 +433,7 @@ impl Connection {
                 receiver.commit(seq);
             }
         });
-        let mut known = self.agents.known();
+        let mut known = self.agents.registry.known();
         if let Some(instance) = self.instance
             && known.live.get(&instance).is_some_and(|(number, _)| *number == self.number)
         {

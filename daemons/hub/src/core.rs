@@ -174,14 +174,13 @@ impl Core {
         drafts: Vec<(EndpointId, Draft)>,
     ) -> Result<(), SpoolError> {
         for (source, draft) in drafts {
-            let kind = if source.as_str() == EndpointId::SELF { EndpointKind::Own } else { EndpointKind::Syslog };
             let event = draft.named(self.spooler.next_id()?, source, stamp);
             if fill >= SPOOL_PRESSURE_PERCENT && may_shed(fill, &event) {
                 self.ledger.received(&event.source, 1);
                 self.ledger.dropped(&event.source, "shed", 1);
                 continue;
             }
-            self.event(now, stamp, &kind, event)?;
+            self.event(now, stamp, &EndpointKind::Syslog, event)?;
         }
         Ok(())
     }
@@ -219,6 +218,7 @@ impl Core {
             } else {
                 self.ledger.dropped(&event.source, "not_encodable", 1);
             }
+            let kind = if event.source.as_str() == EndpointId::SELF { &EndpointKind::Own } else { kind };
             let heard = Heard { source: &event.source, kind, events: 1, parse_errors: 0 };
             self.state.heard(now, stamp, &heard);
             self.lines.push(event);

@@ -125,11 +125,12 @@ pub async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError>
         spool.checkpoints(),
         config.plain_networks.clone(),
     ));
+    let registry = agents.registry();
     let running = listen(&config, tasks, &agents, Ways { waits: waits_in, sheds: sheds_in, inputs: inputs_in }).await?;
     let run = run::Run {
         core: configured(core, &config),
         dashboards: dash::Dashboards::new(config.name.clone()),
-        agents,
+        agents: registry,
         uplink,
         waits,
         sheds,

@@ -12,7 +12,7 @@ use nms_proto::{id::EndpointId, message::Ack, time::Tick};
 use smol::{channel::Receiver, future::or};
 
 use crate::{
-    agents::Agents,
+    agents::Registry,
     core::{Core, Way},
     dash::{Dashboards, Request},
     state::About,
@@ -45,7 +45,7 @@ impl From<Request> for Input {
 pub(crate) struct Run {
     pub(crate) core: Core,
     pub(crate) dashboards: Dashboards,
-    pub(crate) agents: Arc<Agents>,
+    pub(crate) agents: Arc<Registry>,
     pub(crate) uplink: Option<Uplink>,
     pub(crate) waits: intake::Receiver,
     pub(crate) sheds: intake::Receiver,

@@ -10,11 +10,11 @@ use nms_proto::{
 };
 use smol::channel::Sender;
 
-use crate::{agents::Agents, core::Core};
+use crate::{agents::Registry, core::Core};
 use nms_kit::uplink::Ask;
 
 /// Deals with news of the uplink.
-pub(crate) fn news(core: &mut Core, agents: &Agents, asks: &Sender<Ask>, news: News) {
+pub(crate) fn news(core: &mut Core, agents: &Registry, asks: &Sender<Ask>, news: News) {
     match news {
         News::Link(view) => show(core.state().link(), &view, clock::tick(), clock::stamp()),
         News::Delivered(batch) => core.delivered(batch),
@@ -45,7 +45,7 @@ pub(crate) fn news(core: &mut Core, agents: &Agents, asks: &Sender<Ask>, news: N
 }
 
 /// Passes a command on to its agent; the refusal, if it cannot be.
-fn command_down(agents: &Agents, command: Command) -> Option<Ack> {
+fn command_down(agents: &Registry, command: Command) -> Option<Ack> {
     let id = command.command_id.clone();
     let refuse = |problem: String| Ack { command_id: Some(id.clone()), ..Ack::new(AckStatus::Error, problem) };
     match command.action {
