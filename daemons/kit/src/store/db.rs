@@ -1,7 +1,8 @@
 //! The handle of a store: submit changes, read snapshots, see how it stands.
 //!
 //! A clone is another handle of the same database. When the last goes, the writer commits what
-//! waits and closes the file.
+//! waits and closes the file, before the drop returns; only where it goes on the writer's own thread,
+//! inside a `Done`, the file closes a moment later.
 
 use super::backing::{Backing, FileBacking};
 use super::error::{Fault, StoreError};

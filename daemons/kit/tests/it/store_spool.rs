@@ -265,7 +265,7 @@ impl Pair {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn the_spool_does_what_its_model_does(actions in proptest::collection::vec(action(), 1..60)) {
         let mut pair = Pair::new();

@@ -33,7 +33,7 @@ use super::queue::{Class, Done};
 use std::fmt;
 use std::future::Future;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use self::admin::{Check, Entry, Quarantined};
 
@@ -228,31 +228,33 @@ impl From<StoreError> for SpoolError {
 /// A handle of a spool; a clone is another handle of the same one.
 #[derive(Clone)]
 pub struct Spool {
-    inner: Arc<Inner>,
+    db: Db,
+    memory: Arc<Memory>,
 }
 
-struct Inner {
-    db: Db,
+/// What the writer's thread reaches too. It holds no handle of the store: were the last one to go
+/// there, the file would close at some later time than its owner thinks.
+struct Memory {
     state: Mutex<State>,
     bell: (smol::channel::Sender<()>, smol::channel::Receiver<()>),
 }
 
 impl fmt::Debug for Spool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Spool").field("store", self.inner.db.name()).finish_non_exhaustive()
+        f.debug_struct("Spool").field("store", self.db.name()).finish_non_exhaustive()
     }
 }
 
 impl Spool {
     /// The store below, to combine changes and to see its health.
     pub fn db(&self) -> &Db {
-        &self.inner.db
+        &self.db
     }
 
     /// The small map in the same file: checkpoints of sources, what receivers acknowledged. Its
     /// changes go with [`Spool::append`].
     pub fn checkpoints(&self) -> Map {
-        Map::new(self.inner.db.clone(), CHECKPOINTS)
+        Map::new(self.db.clone(), CHECKPOINTS)
     }
 
     /// Who this spool is now.
@@ -271,7 +273,7 @@ impl Spool {
     ) -> Result<Range<u64>, SpoolError> {
         let more = self.weigh(&batches, &also)?;
         let mut state = self.state();
-        self.inner.db.admit(more.bytes as usize + also.iter().map(Op::bytes).sum::<usize>())?;
+        self.db.admit(more.bytes as usize + also.iter().map(Op::bytes).sum::<usize>())?;
         let mut ops = Vec::with_capacity(batches.len() + 1 + also.len());
         if !batches.is_empty() && state.over(more) {
             self.make_room(&mut state, more, when_full, &mut ops)?;
@@ -288,13 +290,13 @@ impl Spool {
             ops.push(state.next.put_next());
         }
         ops.append(&mut also);
-        let spool = Arc::downgrade(&self.inner);
-        self.inner.db.submit(
+        let memory = self.memory.clone();
+        self.db.submit(
             ops,
             Class::Upkeep,
             Box::new(move |result| {
                 if result.is_ok() {
-                    Inner::committed(&spool, end);
+                    memory.committed(end);
                 }
                 done(result);
             }),
@@ -310,7 +312,7 @@ impl Spool {
         also: Vec<Op>,
         when_full: WhenFull,
     ) -> impl Future<Output = Result<Range<u64>, SpoolError>> + Send + use<> {
-        let (done, end) = completion(self.inner.db.name());
+        let (done, end) = completion(self.db.name());
         let taken = self.append(batches, also, when_full, done);
         async move {
             let numbers = taken?;
@@ -358,7 +360,7 @@ impl Spool {
 
     /// A receiver that ends whenever something was made durable since it last ended.
     pub fn bell(&self) -> smol::channel::Receiver<()> {
-        self.inner.bell.1.clone()
+        self.memory.bell.1.clone()
     }
 
     /// The batches up to number `up_to` are durable at the receiver: they go. Gives how many events
@@ -380,7 +382,7 @@ impl Spool {
         let before = self.totals_before(&mut state, position + 1)?;
         let mut ops = Vec::new();
         let delivered = state.acknowledge(Mark { position: position + 1, before }, &mut ops);
-        self.inner.db.submit(ops, Class::Lazy, ignore())?;
+        self.db.submit(ops, Class::Lazy, ignore())?;
         Ok(delivered.events)
     }
 
@@ -397,7 +399,7 @@ impl Spool {
         let mut ops = admin::move_to_quarantine(&mut state, &held, reason);
         let hole = Hole { last: position, before: held.before, size: held.size(), cause: Cause::Refused };
         state.skip(position, hole, &held.header.counts, &mut ops);
-        Ok(self.inner.db.submit(ops, Class::Upkeep, ignore())?)
+        Ok(self.db.submit(ops, Class::Upkeep, ignore())?)
     }
 
     /// All that is held gets new numbers, from 1, under the instance `fresh`; nothing is deleted.
@@ -408,7 +410,7 @@ impl Spool {
         state.name.instance = fresh;
         state.name.base = state.head.position - 1;
         state.name.renumbered += 1;
-        let commit = self.inner.db.commit(vec![state.name.put()], Class::Upkeep);
+        let commit = self.db.commit(vec![state.name.put()], Class::Upkeep);
         async move { Ok(commit.await?) }
     }
 
@@ -418,13 +420,13 @@ impl Spool {
         let mut state = self.state();
         let taken = state.ids.take(count);
         if let Some(limit) = state.ids.reserve(count) {
-            let spool = Arc::downgrade(&self.inner);
+            let memory = self.memory.clone();
             let done: Done = Box::new(move |result| {
-                if let (Ok(()), Some(inner)) = (result, spool.upgrade()) {
-                    inner.state().ids.reserved(limit);
+                if result.is_ok() {
+                    memory.state().ids.reserved(limit);
                 }
             });
-            self.inner.db.submit(vec![record::put_ids(limit)], Class::Upkeep, done)?;
+            self.db.submit(vec![record::put_ids(limit)], Class::Upkeep, done)?;
         }
         taken.ok_or(SpoolError::Reserving)
     }
@@ -462,20 +464,18 @@ impl Spool {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.inner.state()
+        self.memory.state()
     }
 }
 
-impl Inner {
+impl Memory {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn committed(spool: &Weak<Self>, end: u64) {
-        if let Some(inner) = spool.upgrade() {
-            inner.state().committed(end);
-            // A bell that rang already rings.
-            inner.bell.0.try_send(()).unwrap_or_default();
-        }
+    fn committed(&self, end: u64) {
+        self.state().committed(end);
+        // A bell that rang already rings.
+        self.bell.0.try_send(()).unwrap_or_default();
     }
 }

@@ -10,7 +10,7 @@ use super::record::{
     BATCHES, Held, Hole, IDS, LOST, LostKey, META, Mark, Name, QUARANTINE, SKIPPED, put_ids, read_lost,
 };
 use super::state::State;
-use super::{Inner, Instance, Limits, Spool, SpoolError};
+use super::{Instance, Limits, Memory, Spool, SpoolError};
 use crate::store::bytes::{Fields, key_of, number_of};
 use crate::store::db::Db;
 use crate::store::queue::Class;
@@ -42,7 +42,7 @@ impl Spool {
             }
         }
         let bell = smol::channel::bounded(1);
-        Ok(Self { inner: Arc::new(Inner { db, state: Mutex::new(state), bell }) })
+        Ok(Self { db, memory: Arc::new(Memory { state: Mutex::new(state), bell }) })
     }
 }
 
