@@ -85,6 +85,10 @@ pub const AGENT_SPOOL_EVENTS: u64 = 10_000;
 pub const HUB_SPOOL_EVENTS: u64 = 1_000_000;
 /// Bytes a hub's spool holds.
 pub const HUB_SPOOL_BYTES: u64 = 512 << 20;
+/// Bytes of delivered batches that a hub keeps: the last log lines, and what correlators look at again after a restart.
+pub const HUB_HISTORY_BYTES: u64 = 32 << 20;
+/// How far back correlators look again after a restart, in milliseconds.
+pub const CORRELATE_AGAIN_MS: i64 = 600_000;
 /// Fill at which sources that can wait are made to wait, and UDP starts to shed, in percent.
 pub const SPOOL_PRESSURE_PERCENT: u64 = 80;
 /// Fill at which UDP sheds notices too, in percent.

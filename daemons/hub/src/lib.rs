@@ -37,7 +37,7 @@ use nms_kit::{
 use nms_proto::{
     dash::Role,
     id::Instance,
-    limits::{CONNECTIONS_PER_ADDRESS, WINDOW_BYTES},
+    limits::{CONNECTIONS_PER_ADDRESS, HUB_HISTORY_BYTES, WINDOW_BYTES},
     message::Register,
 };
 use smol::channel;
@@ -152,6 +152,7 @@ fn open_spool(config: &Config) -> Result<Spool, StartError> {
         events_max: config.spool.events_max,
         bytes_max: config.spool.bytes_max,
         memory_bytes_max: 2 * WINDOW_BYTES,
+        history_bytes_max: HUB_HISTORY_BYTES,
     };
     let fresh = store::draw_instance().map_err(StartError::Store)?;
     Spool::open(db, limits, fresh).map_err(StartError::Spool)

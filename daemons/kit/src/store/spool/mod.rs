@@ -49,6 +49,9 @@ pub struct Limits {
     pub bytes_max: u64,
     /// Bytes of the newest batches, in memory too.
     pub memory_bytes_max: usize,
+    /// Bytes of delivered batches that stay on disk, to be looked at again after a restart; they are not held, and
+    /// cost no write of their own.
+    pub history_bytes_max: u64,
 }
 
 impl Limits {
