@@ -8,4 +8,5 @@
 
 mod sim;
 mod store_disk;
+mod store_log;
 mod store_spool;
