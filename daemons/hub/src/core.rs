@@ -25,8 +25,9 @@ use nms_proto::{
     finding::Finding,
     flow::ledger::Ledger,
     id::{BatchSeq, EndpointId},
-    limits::{SPOOL_PRESSURE_PERCENT, SPOOL_SHED_NOTICE_PERCENT},
-    message::{Heartbeat, Results, SourceCount},
+    json::Decoder,
+    limits::{CORRELATE_AGAIN_MS, HUB_LINES_CACHED, SPOOL_PRESSURE_PERCENT, SPOOL_SHED_NOTICE_PERCENT},
+    message::{Heartbeat, Results, SourceCount, batch_events},
     time::{Stamp, Tick},
 };
 
@@ -76,7 +77,7 @@ impl Core {
     ) -> Result<Self, SpoolError> {
         let mut core = Self {
             state: State::default(),
-            lines: Lines::starting_at(spooler.spool().stats().appended),
+            lines: Lines::ending_at(spooler.spool().stats().appended, VecDeque::new()),
             ledger: Ledger::default(),
             spooler,
             correlator,
@@ -88,6 +89,7 @@ impl Core {
             started: now,
         };
         core.carry_over()?;
+        core.look_again()?;
         for alert in core.store.load() {
             core.state.alert(alert);
         }
@@ -101,6 +103,29 @@ impl Core {
             self.ledger.carried_over(&batch.counts);
         }
         self.waiting = held.into();
+        Ok(())
+    }
+
+    /// Shows the last lines again, and what happened in the last minutes to the correlators, without output: a run
+    /// that spans a restart is one incident with the same id.
+    fn look_again(&mut self) -> Result<(), SpoolError> {
+        let since_ms = clock::unix_ms() - CORRELATE_AGAIN_MS;
+        let mut decoder = Decoder::default();
+        let spool = self.spooler.spool().clone();
+        let (mut ignored, mut lines) = (Vec::new(), VecDeque::new());
+        spool.recent(|header, content| {
+            for event in batch_events(&mut decoder, content).unwrap_or_default() {
+                if header.oldest_at_ms >= since_ms && !matches!(event.body, Body::Finding(_)) {
+                    self.correlator.observe(event.at, &event, &mut ignored);
+                    ignored.clear();
+                }
+                if lines.len() >= HUB_LINES_CACHED {
+                    lines.pop_front();
+                }
+                lines.push_back(event);
+            }
+        })?;
+        self.lines = Lines::ending_at(self.lines.next(), lines);
         Ok(())
     }
 

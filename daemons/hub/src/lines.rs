@@ -17,9 +17,9 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// No lines yet; the first will have number `next`.
-    pub(crate) fn starting_at(next: u64) -> Self {
-        Self { events: VecDeque::new(), next }
+    /// Lines of an earlier run; the next will have number `next`.
+    pub(crate) fn ending_at(next: u64, events: VecDeque<Event>) -> Self {
+        Self { events, next: next.max(1) }
     }
 
     /// Adds an event, the oldest goes.
@@ -38,7 +38,7 @@ impl Lines {
 
     /// The lines after number `after`, at most the newest `most`.
     pub(crate) fn after(&self, after: u64, most: usize) -> Vec<Line> {
-        let first = self.next - self.events.len() as u64;
+        let first = self.next.saturating_sub(self.events.len() as u64);
         let wanted = (self.next.saturating_sub(after.saturating_add(1)) as usize).min(most).min(self.events.len());
         let skipped = self.events.len() - wanted;
         let numbered = self.events.iter().enumerate().skip(skipped);

@@ -9,7 +9,7 @@
 mod batch;
 mod payload;
 
-pub use batch::{Batch, BatchBuilder, BatchHeader, SourceCount, batch_frame};
+pub use batch::{Batch, BatchBuilder, BatchHeader, SourceCount, batch_events, batch_frame};
 pub use payload::{
     Ack, AckConfig, AckStatus, Command, CommandAction, Heartbeat, Register, Results, ResultsStats, Skipped,
 };

@@ -158,6 +158,12 @@ impl Db {
         }
     }
 
+    /// Moves what is stored to the front of the file and gives the rest back to the disk; false where
+    /// there was nothing to gain. Readers and the writer wait meanwhile.
+    pub fn compact(&self) -> Result<bool, StoreError> {
+        self.inner.shared.compact().map_err(|fault| self.fault(fault))
+    }
+
     /// Commits what waits and closes the file. Other handles find it stopped.
     pub fn close(&self) {
         self.inner.stop();

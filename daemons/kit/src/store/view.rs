@@ -109,6 +109,12 @@ impl View {
         self.table(table)?.map_or(Ok(0), |open| open.len().map_err(ReadError::of))
     }
 
+    /// Bytes of keys and values of a table, without the pages' own.
+    pub fn stored_bytes(&self, table: Table) -> Result<u64, ReadError> {
+        let Some(open) = self.table(table)? else { return Ok(0) };
+        Ok(open.stats().map_err(ReadError::of)?.stored_bytes())
+    }
+
     /// The names of all tables.
     pub fn tables(&self) -> Result<Vec<String>, ReadError> {
         Ok(self.txn.list_tables().map_err(ReadError::of)?.map(|table| table.name().to_owned()).collect())

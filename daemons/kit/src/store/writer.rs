@@ -223,6 +223,13 @@ impl Shared {
         txn.commit().map_err(Fault::from_redb)
     }
 
+    /// Compacts the file, on the caller's thread.
+    pub(super) fn compact(&self) -> Result<bool, Fault> {
+        let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        let database = slot.as_mut().ok_or_else(|| Fault::Io("the file is not open".to_owned()))?;
+        database.compact().map_err(Fault::from_redb)
+    }
+
     /// Closes the file after a fault, and on a full disk gives up the reserve.
     fn give_way(&self, fault: &Fault) {
         self.set_health(&Health::of(fault));

@@ -7,7 +7,8 @@ use nms_kit::store::{Class, Db, Settings};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-const LIMITS: Limits = Limits { events_max: 300, bytes_max: 40_000, memory_bytes_max: 4_000, history_bytes_max: 10_000 };
+const LIMITS: Limits =
+    Limits { events_max: 300, bytes_max: 40_000, memory_bytes_max: 4_000, history_bytes_max: 10_000 };
 /// As many batches as may have been in flight when a run ended.
 const WINDOW: u64 = 64;
 
