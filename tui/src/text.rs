@@ -63,6 +63,12 @@ pub const HUB_MISMATCH: &str = "HUB SPEAKS ANOTHER VERSION";
 pub const BACK: &str = "Esc back  ";
 /// Before the keys of a page.
 pub const BACK_SCROLL: &str = "Esc back  j/k scroll  ";
+/// What to do when no hub runs.
+pub const REMEDY_START: &str = "look at: systemctl status nmsd-hub";
+/// What to do when the sockets are closed to this user.
+pub const REMEDY_GROUP: &str = "ask for the group nms (or nms-read to look only): sudo usermod -aG nms $USER, then log in anew";
+/// What to do when hub and dashboard are of different versions.
+pub const REMEDY_UPGRADE: &str = "install nmsd-hub and nms-tui of the same version";
 /// Before a line that held what had to be made visible.
 pub const FLAG: &str = "^! ";
 /// Over the running log of a large screen.
