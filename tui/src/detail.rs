@@ -85,30 +85,27 @@ fn head(sheet: &mut Sheet, alert: &Alert, now: Stamp) {
     let role = Role::Severity(alert.severity);
     let (first, last) = (at(alert.first_seen), at(alert.last_seen));
     sheet.say(
-        1,
+        0,
         role,
         format_args!(
-            "{} {}  first {first}  last {last}  {} events  {}",
+            "{} {}  first {first}  last {last}  {}  {}",
             text::severity(alert.severity),
             alert.category,
-            alert.count,
+            text::events(alert.count),
             text::status_long(alert)
         ),
     );
-    sheet.say(1, Role::Normal, format_args!("{}", alert.message));
+    sheet.say(0, Role::Normal, format_args!("{}", alert.message));
     let party = |party: &Option<Box<str>>| party.as_deref().unwrap_or(text::NONE).to_owned();
     let (actor, victim) = (party(&alert.actor), party(&alert.victim));
     let mut techniques = alert.techniques.join(" ");
     if techniques.is_empty() {
         techniques = text::NONE.into();
     }
-    sheet.say(
-        1,
-        Role::Normal,
-        format_args!("source {}  actor {actor}  victim {victim}  ATT&CK {techniques}  id {}", alert.source, alert.id),
-    );
+    sheet.say(0, Role::Normal, format_args!("source {}  actor {actor}  victim {victim}", alert.source));
+    sheet.say(0, Role::Dim, format_args!("id {}  ATT&CK {techniques}", alert.id));
     if let Some(into) = &alert.merged_into {
-        sheet.say(1, Role::Normal, format_args!("merged into {into}"));
+        sheet.say(0, Role::Normal, format_args!("merged into {into}"));
     }
 }
 
@@ -173,7 +170,8 @@ fn unexpected(sheet: &mut Sheet, number: usize, event: &Unexpected) {
     if !others.is_empty() {
         sheet.say(LABELLED + 3, Role::Dim, format_args!("expected: {}", others.join(", ")));
     }
-    let normal = event.normal_per_hour.map_or_else(|| text::NONE.to_owned(), |per_hour| format!("~{per_hour:.1} such/h"));
+    let normal =
+        event.normal_per_hour.map_or_else(|| text::NONE.to_owned(), |per_hour| format!("~{per_hour:.1} such/h"));
     let over = event.normal_over_h.map_or_else(String::new, |hours| format!(" (over {hours:.0} h)"));
     sheet.say(LABELLED + 3, Role::Dim, format_args!("normal here: {normal}{over}"));
 }
@@ -181,11 +179,15 @@ fn unexpected(sheet: &mut Sheet, number: usize, event: &Unexpected) {
 fn events(sheet: &mut Sheet, alert: &Alert, now: Stamp) {
     for line in &alert.evidence {
         let at = text::moment(now, line.at);
-        sheet.say(LABELLED, Role::Normal, format_args!("{at} {} {}", line.source, line.line));
+        if line.source == alert.source {
+            sheet.say(LABELLED, Role::Normal, format_args!("{at} {}", line.line));
+        } else {
+            sheet.say(LABELLED, Role::Normal, format_args!("{at} {}: {}", line.source, line.line));
+        }
     }
     let more = alert.count.saturating_sub(alert.evidence.len() as u64);
     match (alert.evidence.is_empty(), more) {
-        (true, 0) => sheet.say(LABELLED, Role::Dim, format_args!("{}", text::NONE)),
+        (true, _) => sheet.say(LABELLED, Role::Dim, format_args!("{}", text::NONE)),
         (_, 0) => {}
         _ => sheet.say(LABELLED, Role::Dim, format_args!("... {more} more  (l shows the log)")),
     }

@@ -90,7 +90,7 @@ pub enum Action {
 }
 
 /// A row of the table.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Binding {
     keys: &'static [Key],
     /// What it does.
@@ -100,7 +100,7 @@ pub struct Binding {
     pub label: &'static str,
     /// What it does, in words.
     pub help: &'static str,
-    /// The word in the footer, for the most useful.
+    /// Key and word in the footer, for the most useful.
     pub footer: Option<&'static str>,
 }
 
@@ -126,24 +126,30 @@ const fn main_row(binding: Binding, footer: &'static str) -> Binding {
 
 /// The table, in the order of the help.
 pub const BINDINGS: &[Binding] = &[
-    main_row(row(&[Key::Char('a')], Action::Acknowledge, SETTLE, "a", "acknowledge: you are on it"), "ack"),
+    main_row(row(&[Key::Char('a')], Action::Acknowledge, SETTLE, "a", "acknowledge: you are on it"), "a ack"),
     main_row(
-        row(&[Key::Char('t')], Action::Verdict, SETTLE, "t", "close with a verdict: tt true, tf false, te expected, td duplicate"),
-        "verdict..",
+        row(
+            &[Key::Char('t')],
+            Action::Verdict,
+            SETTLE,
+            "t",
+            "close with a verdict: tt true, tf false, te expected, td duplicate",
+        ),
+        "t verdict..",
     ),
-    main_row(row(&[Key::Char('c')], Action::Note, SETTLE, "c", "add a note"), "note"),
-    main_row(row(&[Key::Char('l')], Action::ShowLogs, SETTLE, "l", "show its source in the log"), "logs"),
-    main_row(row(&[Key::Char(' ')], Action::Pause, LOGS, "space", "pause, or follow again"), "pause"),
-    main_row(row(&[Key::Char('f')], Action::Filter, ROWS, "f", "edit the filter"), "filter"),
-    main_row(row(&[Key::Char('/')], Action::Search, ROWS, "/", "search (a regular expression)"), "search"),
-    main_row(row(&[Key::Char('n')], Action::SearchNext, ROWS, "n", "next hit"), "n/N"),
+    row(&[Key::Char('c')], Action::Note, SETTLE, "c", "add a note"),
+    main_row(row(&[Key::Char('l')], Action::ShowLogs, SETTLE, "l", "show its source in the log"), "l logs"),
+    main_row(row(&[Key::Char(' ')], Action::Pause, LOGS, "space", "pause, or follow again"), "space pause"),
+    main_row(row(&[Key::Char('f')], Action::Filter, ROWS, "f", "edit the filter"), "f filter"),
+    main_row(row(&[Key::Char('/')], Action::Search, ROWS, "/", "search (a regular expression)"), "/ search"),
+    row(&[Key::Char('n')], Action::SearchNext, ROWS, "n", "next hit"),
     row(&[Key::Char('N')], Action::SearchPrevious, ROWS, "N", "hit before"),
     main_row(row(&[Key::Char('e')], Action::NextAlert, LOGS, "e", "next alert"), "e/E alert"),
     row(&[Key::Char('E')], Action::PreviousAlert, LOGS, "E", "alert before"),
     row(&[Key::Char('x')], Action::ToggleFilter, ROWS, "x", "filter off and on"),
     row(&[Key::Char('+')], Action::Stricter, ROWS, "+", "only what is worse"),
     row(&[Key::Char('-')], Action::Looser, ROWS, "-", "what is less bad too"),
-    main_row(row(&[Key::Enter], Action::Open, ROWS, "Enter", "everything about the selected row"), "open"),
+    main_row(row(&[Key::Enter], Action::Open, ROWS, "Enter", "everything about the selected row"), "Enter open"),
     row(&[Key::Char('j'), Key::Down], Action::Down, EVERYWHERE, "j Down", "down"),
     row(&[Key::Char('k'), Key::Up], Action::Up, EVERYWHERE, "k Up", "up"),
     row(&[Key::Ctrl('d')], Action::HalfDown, EVERYWHERE, "Ctrl-d", "half a page down"),
@@ -160,8 +166,8 @@ pub const BINDINGS: &[Binding] = &[
     row(&[Key::Char('5')], Action::Screen(5), LISTS, "5", "parse errors"),
     row(&[Key::Char('6')], Action::Screen(6), LISTS, "6", "link to the server"),
     row(&[Key::Esc], Action::Back, EVERYWHERE, "Esc", "back"),
-    main_row(row(&[Key::Char('?')], Action::Help, EVERYWHERE, "?", "this page"), "help"),
-    main_row(row(&[Key::Char('q')], Action::Quit, EVERYWHERE, "q", "back, then leave"), "quit"),
+    main_row(row(&[Key::Char('?')], Action::Help, EVERYWHERE, "?", "this page"), "? help"),
+    main_row(row(&[Key::Char('q')], Action::Quit, EVERYWHERE, "q", "back, then leave"), "q quit"),
     row(&[Key::Ctrl('c')], Action::QuitNow, EVERYWHERE, "Ctrl-c", "leave at once"),
     row(&[Key::Ctrl('l')], Action::Redraw, EVERYWHERE, "Ctrl-l", "draw anew"),
     row(&[Key::Ctrl('z')], Action::Suspend, EVERYWHERE, "Ctrl-z", "stop; the shell's fg goes on"),

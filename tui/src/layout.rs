@@ -120,7 +120,7 @@ pub fn rooms(width: u16, height: u16, screen: Screen) -> Option<Rooms> {
     }
     rooms.banner = rest.top(1);
     match screen {
-        Screen::Alerts if width >= 120 => beside(&mut rooms, rest, height),
+        Screen::Alerts if width >= 120 => beside(&mut rooms, rest.0, height),
         Screen::Alerts | Screen::ParseErrors => below(&mut rooms, rest),
         Screen::Logs => rooms.list = rest.0,
         Screen::Endpoints | Screen::Link => {
@@ -144,12 +144,12 @@ fn below(rooms: &mut Rooms, mut rest: Cut) {
     rooms.detail = rest.0;
 }
 
-fn beside(rooms: &mut Rooms, rest: Cut, height: u16) {
-    let left = rest.0.width / 2;
-    let right = Rect { x: left, width: rest.0.width - left, ..rest.0 };
+fn beside(rooms: &mut Rooms, body: Rect, height: u16) {
+    let left = body.width / 2;
+    let right = Rect { x: left, width: body.width - left, ..body };
     rooms.rule = Rect { width: 1, ..right };
     rooms.detail = Rect { x: right.x + 1, width: right.width - 1, ..right };
-    let mut rest = Cut(Rect { width: left, ..rest.0 });
+    let mut rest = Cut(Rect { width: left, ..body });
     if height >= 40 {
         rooms.tail = rest.bottom(12);
         rooms.tail_head = rest.bottom(1);

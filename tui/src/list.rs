@@ -68,7 +68,8 @@ impl Cursor {
     /// Moves the page itself, for a text without a selected row.
     pub fn scroll(&mut self, motion: Motion, len: usize, height: usize) {
         let last_top = len.saturating_sub(height);
-        self.top = motion.apply(self.top, last_top + 1, height);
+        // The last row of a page that goes on says so, and shows no line.
+        self.top = motion.apply(self.top, last_top + 1, height.saturating_sub(1));
         self.at = self.top;
     }
 

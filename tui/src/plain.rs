@@ -70,7 +70,13 @@ pub fn verdict(snapshot: &Snapshot) -> Exit {
 ///
 /// # Errors
 /// None in practice: the hub's values can all be written.
-pub fn once(snapshot: &Snapshot, now: Stamp, part: Part, form: Form, filter: &Filter) -> Result<Vec<String>, JsonError> {
+pub fn once(
+    snapshot: &Snapshot,
+    now: Stamp,
+    part: Part,
+    form: Form,
+    filter: &Filter,
+) -> Result<Vec<String>, JsonError> {
     match (part, form) {
         (Part::Alerts, _) => {
             let shown = snapshot.alerts.iter().filter(|alert| filter.shows(&Subject::from(*alert)));

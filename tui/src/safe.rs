@@ -15,8 +15,7 @@ use ratatui::{buffer::CellWidth as _, style::Style, text::Span};
 const MARKS_MAX: u8 = 4;
 
 /// Characters that change how others are shown, or show nothing: format characters (Cf),
-/// default-ignorable ones, line and paragraph separators, vowels and finals of Hangul (no width of their
-/// own, and a drawing library drops them), and private use. Sorted, both ends in.
+/// default-ignorable ones, line and paragraph separators, and private use. Sorted, both ends in.
 const UNSEEN: &[(u32, u32)] = &[
     (0x0080, 0x009F),
     (0x00AD, 0x00AD),
@@ -27,14 +26,13 @@ const UNSEEN: &[(u32, u32)] = &[
     (0x070F, 0x070F),
     (0x0890, 0x0891),
     (0x08E2, 0x08E2),
-    (0x115F, 0x11FF),
+    (0x115F, 0x1160),
     (0x17B4, 0x17B5),
     (0x180B, 0x180F),
     (0x200B, 0x200F),
     (0x2028, 0x202E),
     (0x2060, 0x206F),
     (0x3164, 0x3164),
-    (0xD7B0, 0xD7FF),
     (0xE000, 0xF8FF),
     (0xFE00, 0xFE0F),
     (0xFEFF, 0xFEFF),
@@ -70,9 +68,16 @@ fn kind(c: char) -> Kind {
         '\u{7f}' => Kind::Control('\u{2421}'),
         '\0'..='\u{1f}' => Kind::Control(char::from_u32(0x2400 + u32::from(c)).unwrap_or('?')),
         _ if is_unseen(c) => Kind::Unseen,
-        _ if c.encode_utf8(&mut [0; 4]).cell_width() == 0 => Kind::Mark,
-        _ => Kind::Plain,
+        _ if c.encode_utf8(&mut [0; 4]).cell_width() > 0 => Kind::Plain,
+        _ if joins(c) => Kind::Mark,
+        // It would take no room of its own and join nothing: the drawing library drops it.
+        _ => Kind::Unseen,
     }
+}
+
+/// Whether `c` becomes one character with the letter before it.
+fn joins(c: char) -> bool {
+    graphemes(&String::from_iter(['a', c])).count() == 1
 }
 
 fn is_unseen(c: char) -> bool {

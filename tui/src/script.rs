@@ -29,10 +29,9 @@ pub async fn once(target: &Target, clock: Clock, part: Part, form: Form, filter:
             return Exit::Unreachable;
         }
     };
-    match plain::once(&snapshot, clock.now().wall, part, form, filter).map(print) {
-        Ok(Ok(())) => plain::verdict(&snapshot),
-        // Whoever read the lines has seen enough.
-        Ok(Err(_closed)) => Exit::Fine,
+    match plain::once(&snapshot, clock.now().wall, part, form, filter).map(|lines| print(&lines)) {
+        // If the output was closed, whoever read it has seen enough.
+        Ok(Ok(()) | Err(_)) => plain::verdict(&snapshot),
         Err(error) => {
             complain(&LinkError::NotUnderstood(error));
             Exit::Unreachable
@@ -103,17 +102,17 @@ async fn follow_until(
     let snapshot = connection.first_words().await?;
     *heard = true;
     let lines = tail.take(&FromHub::Snapshot(snapshot), clock.now().wall)?;
-    print(lines).map_err(|_closed| End::Closed)?;
+    print(&lines).map_err(|_closed| End::Closed)?;
     let subscribe = Subscribe { after: tail.last_seq(), lines_per_s_max: None };
     connection.send(&ToHub::Subscribe(subscribe)).await?;
     loop {
         let said = connection.next().await?;
         let lines = tail.take(&said, clock.now().wall)?;
-        print(lines).map_err(|_closed| End::Closed)?;
+        print(&lines).map_err(|_closed| End::Closed)?;
     }
 }
 
-fn print(lines: Vec<String>) -> io::Result<()> {
+fn print(lines: &[String]) -> io::Result<()> {
     if lines.is_empty() {
         return Ok(());
     }

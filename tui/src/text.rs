@@ -34,7 +34,7 @@ pub const NO_SOURCES: &str = "No source has sent anything since the hub started.
 pub const ALERT_HEAD: &[&str] = &["SEV", "AGE", "STAT", "SOURCE", "CATEGORY", "SCORE", "x", "MESSAGE"];
 /// Heads of the endpoint table.
 pub const ENDPOINT_HEAD: &[&str] =
-    &["NAME", "ADDRESS", "KIND", "STATUS", "LAST SEEN", "EV/S 60s", "QUEUED", "PARSE ERR", "VERSION"];
+    &["NAME", "ADDRESS", "KIND", "STATUS", "SEEN", "EV/S 60s", "QUEUED", "BAD", "VERSION"];
 /// Heads of the table of malformed input.
 pub const PARSE_HEAD: &[&str] = &["SOURCE", "COUNT", "FIRST", "LAST", "REASONS"];
 /// Heads of the account of every source.
@@ -66,13 +66,14 @@ pub const BACK_SCROLL: &str = "Esc back  j/k scroll  ";
 /// What to do when no hub runs.
 pub const REMEDY_START: &str = "look at: systemctl status nmsd-hub";
 /// What to do when the sockets are closed to this user.
-pub const REMEDY_GROUP: &str = "ask for the group nms (or nms-read to look only): sudo usermod -aG nms $USER, then log in anew";
+pub const REMEDY_GROUP: &str =
+    "ask for the group nms (or nms-read to look only): sudo usermod -aG nms $USER, then log in anew";
 /// What to do when hub and dashboard are of different versions.
 pub const REMEDY_UPGRADE: &str = "install nmsd-hub and nms-tui of the same version";
 /// Before a line that held what had to be made visible.
 pub const FLAG: &str = "^! ";
 /// Over the running log of a large screen.
-pub const TAIL_HEAD: &str = " Live log";
+pub const TAIL_HEAD: &str = " Live log ";
 /// Asked when notes and filters are written.
 pub const NOTE_PROMPT: &str = "note: ";
 /// Before a filter.
@@ -300,9 +301,18 @@ pub fn verdicts(alert: &AlertId) -> Safe {
     Safe::say(format_args!("close {alert} as:  {VERDICTS}"))
 }
 
-/// A key and its word in the footer.
-pub fn key(label: &str, word: &str) -> String {
-    if word.starts_with(label) { word.to_owned() } else { format!("{label} {word}") }
+/// One bar of one cell for each value, the highest full.
+pub fn bars(values: &[u64]) -> Safe {
+    const BARS: [char; 8] =
+        ['\u{2581}', '\u{2582}', '\u{2583}', '\u{2584}', '\u{2585}', '\u{2586}', '\u{2587}', '\u{2588}'];
+    let highest = values.iter().copied().max().unwrap_or(0).max(1);
+    let step = |value: &u64| usize::try_from(value.saturating_mul(7) / highest).unwrap_or(7);
+    Safe::made(values.iter().map(|value| BARS.get(step(value)).copied().unwrap_or(' ')).collect())
+}
+
+/// `1 event`, `37 events`.
+pub fn events(number: u64) -> String {
+    if number == 1 { "1 event".into() } else { format!("{number} events") }
 }
 
 /// Heads a histogram of events.
@@ -349,9 +359,7 @@ pub fn mismatch(hello: &Hello, ours: u32) -> Safe {
 /// A screen that has no room.
 pub fn too_small(width: u16, height: u16, open: Option<u64>) -> Safe {
     let open = open.map_or_else(|| NONE.to_owned(), |open| open.to_string());
-    Safe::say(format_args!(
-        "terminal too small (need {width}x{height}), data still flowing: {open} open alerts"
-    ))
+    Safe::say(format_args!("terminal too small (need {width}x{height}), data still flowing: {open} open alerts"))
 }
 
 /// The line under a paused log.
@@ -377,7 +385,7 @@ pub fn alert_line(alert: &Alert) -> Safe {
 
 /// Lines of a page that have no room.
 pub fn more_below(lines: usize) -> Safe {
-    Safe::say(format_args!(" +{lines} lines "))
+    Safe::say(format_args!("... {lines} more lines"))
 }
 
 /// No alert passes the filter.

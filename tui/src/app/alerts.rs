@@ -89,12 +89,11 @@ impl Alerts {
     }
 
     fn insert(&mut self, alert: Alert) {
-        self.order.insert(place(&alert));
-        if let Some(old) = self.held.insert(alert.id.clone(), alert.clone())
-            && place(&old) != place(&alert)
-        {
+        let now = place(&alert);
+        if let Some(old) = self.held.insert(alert.id.clone(), alert) {
             self.order.remove(&place(&old));
         }
+        self.order.insert(now);
         if self.held.len() > HUB_ALERTS_CACHED
             && let Some((_, _, id)) = self.order.pop_last()
         {

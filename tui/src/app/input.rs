@@ -2,7 +2,7 @@
 
 use nms_proto::severity::{SYSLOG_FACILITIES, syslog_severity_name};
 
-use super::{App, Asking, Follow, Page, Prompt, Purpose, Screen, triage};
+use super::{App, Asking, Follow, Hub, Page, Prompt, Purpose, Screen, triage};
 use crate::{
     filter::Filter,
     keys::{self, Action, Place},
@@ -29,10 +29,12 @@ pub(super) fn place(app: &App) -> Place {
 
 /// Where keys are pressed when no page is open.
 pub(super) fn place_below(app: &App) -> Place {
+    // While there is nothing to show there is nothing to settle or filter.
+    let has_data = matches!(app.hub, Hub::Live(_) | Hub::Lost(..));
     match app.screen {
-        Screen::Alerts => Place::Alerts,
-        Screen::Logs => Place::Logs,
-        Screen::Endpoints | Screen::ParseErrors | Screen::Link => Place::Table,
+        Screen::Alerts if has_data => Place::Alerts,
+        Screen::Logs if has_data => Place::Logs,
+        _ => Place::Table,
     }
 }
 

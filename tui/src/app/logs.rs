@@ -78,7 +78,7 @@ impl Logs {
 
     fn moved(&mut self, moved: Moved, height: usize) {
         match &mut self.follow {
-            Follow::On => self.to_end(height),
+            Follow::On => self.show_end(height),
             Follow::Paused { new, .. } => {
                 *new += moved.added as u64;
                 for _ in 0..moved.dropped {
@@ -89,7 +89,7 @@ impl Logs {
         }
     }
 
-    fn to_end(&mut self, height: usize) {
+    fn show_end(&mut self, height: usize) {
         self.cursor.step(Motion::Last, self.lines.shown_len(), height);
     }
 
@@ -103,7 +103,7 @@ impl Logs {
     /// Follows the end again.
     pub fn resume_following(&mut self, height: usize) {
         self.follow = Follow::On;
-        self.to_end(height);
+        self.show_end(height);
     }
 
     /// Moves the selection: pauses, but for the last row, which follows again.
@@ -122,7 +122,7 @@ impl Logs {
     pub fn refilter(&mut self, height: usize) {
         self.lines.set_filter(if self.filter_on { self.filter.clone() } else { Filter::default() });
         match self.follow {
-            Follow::On => self.to_end(height),
+            Follow::On => self.show_end(height),
             Follow::Paused { .. } => self.cursor.step(Motion::Last, self.lines.shown_len(), height),
         }
     }
@@ -140,9 +140,7 @@ impl Logs {
 
     /// Goes to the next row in `direction` that matches `pattern`; false if there is none.
     pub fn search(&mut self, pattern: &Regex, direction: Direction, now: Stamp, height: usize) -> bool {
-        let hit = |row: &Row| {
-            [row.message(), row.app(), row.host()].iter().any(|text| pattern.is_match(text.as_str()))
-        };
+        let hit = |row: &Row| [row.message(), row.app(), row.host()].iter().any(|text| pattern.is_match(text.as_str()));
         self.seek(direction, now, height, hit)
     }
 

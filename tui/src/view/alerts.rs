@@ -4,14 +4,7 @@ use nms_proto::{alert::Alert, time::Stamp};
 use ratatui::layout::Rect;
 
 use super::{logs, page, paint::Painter};
-use crate::{
-    app::App,
-    detail,
-    layout::Rooms,
-    safe::Safe,
-    text,
-    theme::Role,
-};
+use crate::{app::App, detail, layout::Rooms, safe::Safe, text, theme::Role};
 
 /// Where the columns begin and how wide they are; a column of no width is left out.
 struct Columns {
@@ -35,10 +28,10 @@ fn columns(width: u16) -> Columns {
         at += if wide == 0 { 0 } else { wide + 1 };
         (from, wide)
     };
-    let (source, category, numbers) = if width < 78 { (12, 0, 0) } else { (15, 14, 4) };
+    let (source, category, numbers) = if width < 78 { (13, 0, 0) } else { (15, 14, 4) };
     Columns {
         age: place(4),
-        status: place(4),
+        status: place(if numbers == 0 { 0 } else { 4 }),
         source: place(source),
         category: place(category),
         score: place(if numbers == 0 { 0 } else { 5 }),
@@ -55,12 +48,10 @@ pub(super) fn draw(paint: &mut Painter<'_>, app: &App, rooms: &Rooms) {
         let room = rooms.histogram;
         let bars = &app.stats.events_per_min;
         let x = paint.text(room.x + 1, room.y, room.width, &text::histogram(bars), Role::Dim);
-        paint.bars(x, room.y, bars);
-    }
-    if rooms.rule.height > 0 {
-        paint.rule(rooms.rule);
+        paint.text(x, room.y, room.width.saturating_sub(x), &text::bars(bars), Role::Normal);
     }
     if let Some(alert) = app.alerts.selected().filter(|_| rooms.detail.height > 0) {
+        paint.rule(rooms.rule);
         let lines = detail::alert(alert, app.now.wall, rooms.detail.width.into());
         page::lines(paint, &lines, 0, rooms.detail);
     }

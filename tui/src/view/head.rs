@@ -18,7 +18,7 @@ use crate::{
 /// Queue fill from which it is a warning, in percent.
 const QUEUE_WARN_PERCENT: u64 = 80;
 /// Minutes of the small bars beside the rate.
-const BARS_MIN: usize = 8;
+const BARS_MIN: usize = 6;
 
 /// A part of the first row.
 struct Part {
@@ -49,10 +49,6 @@ pub(super) fn header(paint: &mut Painter<'_>, app: &App, room: Rect) {
     let mut x = room.x + 1;
     for part in &parts {
         x = paint.text(x, room.y, width.saturating_sub(x), &part.text, part.role) + 2;
-    }
-    let bars = app.stats.events_per_min.get(app.stats.events_per_min.len().saturating_sub(BARS_MIN)..);
-    if matches!(app.hub, Hub::Live(_)) && usize::from(x) + BARS_MIN < usize::from(width) {
-        paint.bars(x, room.y, bars.unwrap_or_default());
     }
     if has_clock {
         paint.right(x, room.right(), room.y, &clock, Role::Normal);
@@ -98,14 +94,17 @@ fn link(app: &App) -> Vec<Part> {
 fn counts(app: &App) -> Vec<Part> {
     let stats = &app.stats;
     let open = if stats.alerts_open > 0 { Role::Head } else { Role::Normal };
+    let minutes = &stats.events_per_min;
+    let last = minutes.get(minutes.len().saturating_sub(BARS_MIN)..).unwrap_or_default();
     let mut parts = vec![
         Part { text: text::rate_words(stats), role: Role::Normal, weight: 3 },
+        Part { text: text::bars(last), role: Role::Normal, weight: 1 },
         Part { text: text::alert_counts(stats), role: open, weight: 5 },
     ];
     let count = |status| app.endpoints.iter().filter(|endpoint| endpoint.status == status).count();
     let (up, late, down) = (count(EndpointStatus::Up), count(EndpointStatus::Late), count(EndpointStatus::Down));
     let role = if late + down > 0 { Role::Warn } else { Role::Normal };
-    parts.push(Part { text: text::endpoint_counts(up, late, down), role, weight: 1 });
+    parts.push(Part { text: text::endpoint_counts(up, late, down), role, weight: 0 });
     if let Some(model) = &app.link.model {
         parts.push(Part { text: Safe::say(format_args!("model {model}")), role: Role::Normal, weight: 0 });
     }
@@ -148,8 +147,9 @@ pub(super) fn banner(paint: &mut Painter<'_>, app: &App, room: Rect) {
     paint.right(end + 1, room.right().saturating_sub(1), room.y, &text::shown(shown, all), Role::Dim);
 }
 
-/// The line above the keys: a question, what just happened, or what else must be known.
-pub(super) fn notice(paint: &mut Painter<'_>, app: &App, room: Rect) {
+/// The line above the keys: a question, what just happened, or what else must be known; false if
+/// there is nothing to say.
+pub(super) fn notice(paint: &mut Painter<'_>, app: &App, room: Rect) -> bool {
     if let Some(Asking::Text(prompt)) = &app.asking {
         let label = match prompt.purpose {
             Purpose::Note(_) => text::NOTE_PROMPT,
@@ -161,18 +161,20 @@ pub(super) fn notice(paint: &mut Painter<'_>, app: &App, room: Rect) {
         let width = room.right().saturating_sub(x + 1);
         let end = paint.text(x, room.y, width, tail(&written, width.into()).as_safe(), Role::Normal);
         paint.select(Rect::new(end, room.y, 1, 1).intersection(room));
-        return;
+        return true;
     }
     let (words, role) = match (&app.asking, &app.notice, app.screen, app.logs.follow) {
         (Some(Asking::Verdict(id)), ..) => (text::verdicts(id), Role::Head),
         (_, Some(notice), ..) => (notice.text.clone(), notice.role),
         (_, _, Screen::Logs, Follow::Paused { at, new }) if app.page.is_none() => (text::paused(at, new), Role::Active),
-        _ if app.link.server == ServerState::Down && matches!(app.hub, Hub::Live(_)) => {
-            (text::server_away(&app.link), Role::Warn)
-        }
-        _ => return,
+        _ => match &app.hub {
+            Hub::Live(_) if app.link.server == ServerState::Down => (text::server_away(&app.link), Role::Warn),
+            Hub::Lost(_, missing) => (Safe::of(&missing.outage.remedy), Role::Warn),
+            _ => return false,
+        },
     };
     paint.text(room.x + 1, room.y, room.width.saturating_sub(2), &words, role);
+    true
 }
 
 /// The last part of `text` that fits into `width` cells.
@@ -198,12 +200,6 @@ pub(super) fn footer(paint: &mut Painter<'_>, app: &App, room: Rect) {
 
 fn keys_words(app: &App) -> Safe {
     let back = app.page.as_ref().map_or("", |page| if *page == Page::Help { text::BACK } else { text::BACK_SCROLL });
-    let place = app.place();
-    let mut words: Vec<String> = Vec::new();
-    for binding in keys::at(place) {
-        if let Some(footer) = binding.footer {
-            words.push(text::key(binding.label, footer));
-        }
-    }
+    let words: Vec<&str> = keys::at(app.place()).filter_map(|binding| binding.footer).collect();
     Safe::say(format_args!("{back}{}", words.join("  ")))
 }

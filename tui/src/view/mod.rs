@@ -27,9 +27,11 @@ pub fn draw(app: &App, theme: Theme, buffer: &mut Buffer) {
         return;
     };
     head::header(&mut paint, app, rooms.header);
-    head::notice(&mut paint, app, rooms.notice);
+    let has_notice = head::notice(&mut paint, app, rooms.notice);
     if rooms.footer.height > 0 {
         head::footer(&mut paint, app, rooms.footer);
+    } else if !has_notice {
+        head::footer(&mut paint, app, rooms.notice);
     }
     let body = Rect { y: 1, height: whole.height.saturating_sub(2), ..whole };
     if page::no_hub(&mut paint, app, body) {

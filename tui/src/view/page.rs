@@ -13,17 +13,20 @@ use crate::{
     theme::Role,
 };
 
-/// Draws `lines` from the line `top` on.
+/// Draws `lines` from the line `top` on; where they do not fit, the last row says how many are hidden.
 pub(super) fn lines(paint: &mut Painter<'_>, lines: &[Said], top: usize, room: Rect) {
-    for (said, y) in lines.iter().skip(top).zip(room.top()..room.bottom()) {
+    let rest = lines.len().saturating_sub(top);
+    let is_cut = rest > usize::from(room.height);
+    let rows = room.height.saturating_sub(u16::from(is_cut));
+    for (said, y) in lines.iter().skip(top).zip(room.top()..room.top() + rows) {
         let indent = u16::try_from(said.indent).unwrap_or(u16::MAX).saturating_add(1);
         paint.text(room.x + 1, y, room.width.saturating_sub(1), said.label, Role::Head);
         let x = room.x.saturating_add(indent);
         paint.text(x, y, room.right().saturating_sub(x), &said.text, said.role);
     }
-    if lines.len() > top + usize::from(room.height) {
-        let more = text::more_below(lines.len() - top - usize::from(room.height));
-        paint.right(room.x, room.right(), room.bottom().saturating_sub(1), &more, Role::Dim);
+    if is_cut && room.height > 0 {
+        let more = text::more_below(rest - usize::from(rows));
+        paint.text(room.x + 1, room.bottom() - 1, room.width.saturating_sub(1), &more, Role::Dim);
     }
 }
 

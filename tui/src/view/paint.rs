@@ -81,18 +81,4 @@ impl<'b> Painter<'b> {
             }
         }
     }
-
-    /// Draws `values` as bars of one cell each, the highest full; nothing where all are 0.
-    pub(super) fn bars(&mut self, x: u16, y: u16, values: &[u64]) -> u16 {
-        const BARS: [&str; 8] = [
-            "\u{2581}", "\u{2582}", "\u{2583}", "\u{2584}", "\u{2585}", "\u{2586}", "\u{2587}", "\u{2588}",
-        ];
-        let highest = values.iter().copied().max().unwrap_or(0).max(1);
-        let mut at = x;
-        for value in values {
-            let step = usize::try_from(value.saturating_mul(7) / highest).unwrap_or(7);
-            at = self.text(at, y, 1, *BARS.get(step).unwrap_or(&" "), Role::Normal);
-        }
-        at
-    }
 }

@@ -117,7 +117,7 @@ struct Table {
 }
 
 /// Cells between columns.
-const GAP: usize = 2;
+const GAP: usize = 1;
 
 fn table(paint: &mut Painter<'_>, app: &App, rooms: &Rooms, table: &Table) {
     let room = rooms.list;
