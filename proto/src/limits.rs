@@ -132,6 +132,12 @@ pub const PARSE_ERROR_SAMPLES_MAX: usize = 20;
 pub const PARSE_ERROR_SAMPLE_BYTES_MAX: usize = 256;
 /// Log lines the hub keeps for the dashboard.
 pub const HUB_LINES_CACHED: usize = 50_000;
+/// Log lines the dashboard holds.
+pub const DASH_LINES_HELD: usize = 200_000;
+/// Memory of the log lines the dashboard holds, in bytes.
+pub const DASH_LINES_BYTES_HELD: usize = 64 << 20;
+/// Bytes of one text that the dashboard shows; the rest is counted at its end.
+pub const DASH_TEXT_BYTES_MAX: usize = 8 << 10;
 /// Events of one (source, family) that the model sees at once.
 pub const MODEL_WINDOW_EVENTS: usize = 32;
 /// New events after which a window is scored again.
