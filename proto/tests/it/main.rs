@@ -5,10 +5,15 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::let_underscore_must_use,
+    clippy::print_stdout,
     reason = "a test fails by panicking"
 )]
 
+mod flow;
 mod frames;
 mod messages;
 mod pair;
+mod receiver;
+mod sending;
+mod serving;
 mod stamps;
