@@ -372,6 +372,7 @@ impl ClientSession {
         };
         match refusal {
             Ok(Refusal::Again) => {}
+            Ok(Refusal::Renumber) => self.renumber(now, "the peer refuses a batch that it called durable"),
             Ok(Refusal::Quarantine(batch)) => self.outputs.push_back(Output::Quarantine { batch, problem }),
             Err(_never_sent) => self.end(now, End::NeverSent(batch.unwrap_or_default())),
         }

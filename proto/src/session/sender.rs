@@ -53,6 +53,8 @@ pub(super) struct NeverSent;
 pub(super) enum Refusal {
     Again,
     Quarantine(BatchSeq),
+    /// The receiver called a batch of this number durable: it was another one.
+    Renumber,
 }
 
 /// Room that a frame needs beside content and `skipped`.
@@ -73,7 +75,9 @@ pub(super) struct Sender {
     tickets: u64,
     /// The spool has nothing from the cursor up to here.
     empty_to: BatchSeq,
-    /// The receiver's highest durable batch, until it is found in the spool or found missing there.
+    /// What the receiver called durable when this connection was registered.
+    durable: BatchSeq,
+    /// The same number, until it is found in the spool or found missing there.
     probe: Option<BatchSeq>,
     ready: VecDeque<SpooledBatch>,
     flight: VecDeque<(BatchSeq, usize)>,
@@ -97,6 +101,7 @@ impl Sender {
             reading: None,
             tickets: 0,
             empty_to: BatchSeq(0),
+            durable: BatchSeq(0),
             probe: None,
             ready: VecDeque::new(),
             flight: VecDeque::new(),
@@ -146,6 +151,7 @@ impl Sender {
         self.acked = BatchSeq(durable.0.saturating_sub(1));
         self.sent = self.sent.max(durable);
         self.cursor = durable.max(BatchSeq(1));
+        self.durable = durable;
         self.probe = (durable > BatchSeq(0)).then_some(durable);
         true
     }
@@ -295,6 +301,9 @@ impl Sender {
         self.go_back_to(seq);
         if times < BATCH_REFUSALS_MAX {
             return Ok(Refusal::Again);
+        }
+        if seq <= self.durable {
+            return Ok(Refusal::Renumber);
         }
         self.quarantining = Some(seq);
         Ok(Refusal::Quarantine(seq))

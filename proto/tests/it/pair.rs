@@ -6,7 +6,7 @@
 //! the log once, or in the quarantine once, or was given up by a full spool and is named in
 //! `skipped`; heartbeats are on time; at the end nothing waits.
 
-mod hub;
+pub(super) mod hub;
 mod link;
 mod server;
 
@@ -260,6 +260,7 @@ impl World {
             let Some((session, _)) = self.server.sessions.get_mut(&connection) else { break };
             match arrival {
                 Arrival::Message(message) => session.received(self.now, message),
+                Arrival::Malformed(problem) => session.malformed(self.now, &problem),
                 Arrival::Closed => drop(self.server.sessions.remove(&connection)),
             }
             self.server.serve(self.now, &mut self.rng, connection);
@@ -270,6 +271,7 @@ impl World {
             }
             match arrival {
                 Arrival::Message(message) => self.hub.session.received(self.now, message),
+                Arrival::Malformed(problem) => panic!("seed {}: the server said: {problem}", self.seed),
                 Arrival::Closed => {
                     self.held = None;
                     self.hub.session.closed(self.now, "connection reset");
@@ -321,10 +323,14 @@ impl World {
 
     fn misfortunes(&mut self) {
         let bursts = 2 + self.rng.below(10);
-        for _ in 0..bursts {
-            let events = match self.rng.below(10) {
+        let damage_at = self.rng.below(20);
+        for burst in 0..bursts {
+            if burst == damage_at {
+                self.hub.damage();
+            }
+            let events = match self.rng.below(20) {
                 0 => 300,
-                1..=4 => 1,
+                1..=9 => 1,
                 _ => self.rng.below(20),
             };
             for _ in 0..events {
@@ -405,6 +411,18 @@ impl World {
     }
 }
 
+/// Names the seed of a run that fails anywhere.
+#[derive(Debug)]
+struct Named(u64);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("failed with NMS_PAIR_SEED={}", self.0);
+        }
+    }
+}
+
 /// The seeds of a test: `count` of them, or the one that `NMS_PAIR_SEED` names.
 fn seeds(count: u64) -> Vec<u64> {
     let one = std::env::var("NMS_PAIR_SEED").ok().and_then(|seed| seed.parse::<u64>().ok());
@@ -415,6 +433,7 @@ fn seeds(count: u64) -> Vec<u64> {
 fn nothing_is_lost_and_nothing_is_stored_twice() {
     let (mut batches, mut busy, mut quarantined, mut dropped, mut overlapped) = (0, 0, 0, 0, 0);
     for seed in seeds(10_000) {
+        let _named = Named(seed);
         let mut world = World::new(seed);
         world.misfortunes();
         world.come_to_rest();
@@ -436,6 +455,7 @@ fn nothing_is_lost_and_nothing_is_stored_twice() {
 fn a_restored_spool_loses_nothing() {
     let mut renumbered = 0;
     for seed in seeds(1_000) {
+        let _named = Named(seed);
         let mut world = World::new(seed);
         world.misfortunes();
         let copy = world.hub.spool.clone();

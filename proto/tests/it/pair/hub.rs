@@ -122,6 +122,8 @@ pub(super) struct Hub {
     pub(super) session: ClientSession,
     batcher: Batcher,
     gathered: Vec<u64>,
+    /// The batch that is open will be damaged on the spool, so that no receiver can read it.
+    damaged: bool,
     /// Results that came and are not durable yet.
     pub(super) undurable: Vec<u64>,
 }
@@ -132,7 +134,14 @@ impl Hub {
         let numbers = BatchSeq(spool.first())..BatchSeq(spool.next);
         let mut session = ClientSession::new(now, seed, register, numbers);
         session.set_vitals(Heartbeat::default());
-        Self { spool, session, batcher: Batcher::default(), gathered: Vec::new(), undurable: Vec::new() }
+        Self {
+            spool,
+            session,
+            batcher: Batcher::default(),
+            gathered: Vec::new(),
+            damaged: false,
+            undurable: Vec::new(),
+        }
     }
 
     /// An event of that number; what makes up a batch is durable at once.
@@ -143,8 +152,16 @@ impl Hub {
         self.gather(now);
     }
 
+    /// The batch that the next event goes to will be unreadable.
+    pub(super) fn damage(&mut self) {
+        self.damaged = true;
+    }
+
     pub(super) fn gather(&mut self, now: Tick) {
-        while let Some(closed) = self.batcher.poll(now, self.session.is_idle()) {
+        while let Some(mut closed) = self.batcher.poll(now, self.session.is_idle()) {
+            if std::mem::take(&mut self.damaged) {
+                closed.content = b"\"origins\":[],\"events\":[0]".to_vec();
+            }
             let events = self.gathered.drain(..closed.header.events as usize).collect();
             self.spool.append(events, closed.content);
             self.session.spooled(BatchSeq(self.spool.next));
@@ -203,7 +220,7 @@ impl Hub {
     }
 }
 
-pub(super) fn event(instance: Instance, number: u64, poison: bool) -> Event {
+pub(crate) fn event(instance: Instance, number: u64, poison: bool) -> Event {
     Event {
         id: EventId { instance, seq: EventSeq(number) },
         source: EndpointId::new(EndpointId::SELF),

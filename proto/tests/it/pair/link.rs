@@ -34,6 +34,7 @@ impl Rng {
 #[derive(Debug)]
 pub(super) enum Arrival {
     Message(Message),
+    Malformed(String),
     Closed,
 }
 
@@ -85,7 +86,8 @@ impl Pipe {
                 _ => arrived.push(Arrival::Closed),
             }
             while let Some(payload) = self.reader.next_frame().unwrap() {
-                arrived.push(Arrival::Message(message::read(&mut self.decoder, payload, stamp).unwrap()));
+                let message = message::read(&mut self.decoder, payload, stamp);
+                arrived.push(message.map_or_else(|error| Arrival::Malformed(error.to_string()), Arrival::Message));
             }
         }
         arrived
