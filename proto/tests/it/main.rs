@@ -10,6 +10,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod documents;
 mod flow;
 mod frames;
 mod messages;
