@@ -6,6 +6,7 @@
     reason = "a test that meets the unexpected is to stop there; helpers outside of test functions too"
 )]
 
+mod digest;
 mod sim;
 mod store_disk;
 mod store_log;

@@ -1,6 +1,5 @@
 //! The words of the spool: what goes in, what comes out, why something is missing, how full it is.
 
-use super::record::Totals;
 use crate::store::error::StoreError;
 use crate::store::header::Header;
 use std::fmt;
@@ -18,13 +17,6 @@ pub struct Limits {
     pub bytes_max: u64,
     /// Bytes of the newest batches, in memory too.
     pub memory_bytes_max: usize,
-}
-
-impl Limits {
-    /// Whether `held` is within the limits.
-    pub(super) fn hold(&self, held: Totals) -> bool {
-        held.events <= self.events_max && held.bytes <= self.bytes_max
-    }
 }
 
 /// Why events that were in a spool will not be delivered.
