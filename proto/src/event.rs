@@ -37,6 +37,42 @@ pub struct Event {
     pub body: Body,
 }
 
+impl Event {
+    /// The event without its name, for a receiver that names it itself.
+    pub fn into_draft(self) -> Draft {
+        let Self { at, device_at, host, raw, body, .. } = self;
+        Draft { at: Some(at), device_at, host, raw, body }
+    }
+}
+
+/// An event before it has a name: what a source saw. The first component that numbers it makes it an [`Event`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draft {
+    /// When it happened; none for when it was seen.
+    pub at: Option<Stamp>,
+    /// The stamp in the message.
+    pub device_at: Option<Stamp>,
+    /// The host named in the message.
+    pub host: Option<Box<str>>,
+    /// The bytes as they came, where they were not UTF-8.
+    pub raw: Option<Box<[u8]>>,
+    /// What happened.
+    pub body: Body,
+}
+
+impl Draft {
+    /// A draft of `body`, seen now, nothing else known.
+    pub fn new(body: Body) -> Self {
+        Self { at: None, device_at: None, host: None, raw: None, body }
+    }
+
+    /// The event: with its name, its source, and `now` where it has no time of its own.
+    pub fn named(self, id: EventId, source: EndpointId, now: Stamp) -> Event {
+        let Self { at, device_at, host, raw, body } = self;
+        Event { id, source, at: at.unwrap_or(now), device_at, host, raw, body }
+    }
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {

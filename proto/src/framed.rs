@@ -54,6 +54,11 @@ impl<R: AsyncRead> Frames<R> {
         Ok(count > 0)
     }
 
+    /// Reads once and forgets what came; false at the end of the stream.
+    pub async fn skip(&mut self) -> io::Result<bool> {
+        Ok(self.stream.read(&mut self.chunk).await? > 0)
+    }
+
     /// The next frame that is already here.
     pub fn buffered(&mut self) -> Result<Option<&[u8]>, ReadError> {
         self.reader.next_frame().map_err(ReadError::Frame)

@@ -44,6 +44,39 @@ pub const BACKOFF_MAX_MS: u64 = 300_000;
 /// Time a connection must be active before the reconnect delay starts over, in milliseconds.
 pub const BACKOFF_RESET_MS: u64 = 60_000;
 
+/// Time to reach a peer, TLS included, in milliseconds.
+pub const CONNECT_MS: u64 = 30_000;
+/// Time the last words of a connection have to be written, in milliseconds.
+pub const CLOSE_MS: u64 = 5_000;
+/// Seconds between heartbeats that a peer may ask for.
+pub const HEARTBEAT_S_RANGE: std::ops::RangeInclusive<u64> = 1..=300;
+
+/// Milliseconds to wait after a SERVER_BUSY that names none.
+pub const BUSY_RETRY_MS: u64 = 500;
+/// Milliseconds that a SERVER_BUSY may ask to wait.
+pub const BUSY_RETRY_MS_RANGE: std::ops::RangeInclusive<u64> = 100..=60_000;
+/// What a SERVER_BUSY takes from the rate, and what quiet gives back, in percent of the full rate.
+pub const RATE_STEP_PERCENT: u64 = 10;
+/// Lowest rate, in percent of the full one.
+pub const RATE_MIN_PERCENT: u64 = 10;
+/// Time without a SERVER_BUSY after which the rate rises a step, in milliseconds.
+pub const RATE_RISE_MS: u64 = 5_000;
+/// What the full rate is taken for where less was measured, in bytes a second.
+pub const RATE_FULL_BYTES_S_MIN: u64 = 256 << 10;
+/// Batches a second that a receiver aims at when it asks for longer ones.
+pub const BATCHES_PER_S: u64 = 100;
+
+/// Commands that may wait for an answer on one link.
+pub const COMMANDS_WAITING_MAX: usize = 256;
+/// RESULTS that may wait for one hub; the oldest goes first, counted.
+pub const OUTBOX_RESULTS_MAX: usize = 4_096;
+/// RESULTS that may be sent and not yet acknowledged.
+pub const OUTBOX_WINDOW: usize = 16;
+/// Time after which unacknowledged RESULTS are sent again on a live connection, in milliseconds.
+pub const RESULTS_RESEND_MS: u64 = 30_000;
+/// Causes and reasons counted apart for one source; later ones are counted together as `other`.
+pub const CAUSES_MAX: usize = 32;
+
 /// Sequence numbers that a spool reserves at a time for event ids.
 pub const EVENT_IDS_RESERVED: u64 = 65_536;
 /// Events an agent's spool holds.
@@ -52,6 +85,10 @@ pub const AGENT_SPOOL_EVENTS: u64 = 10_000;
 pub const HUB_SPOOL_EVENTS: u64 = 1_000_000;
 /// Bytes a hub's spool holds.
 pub const HUB_SPOOL_BYTES: u64 = 512 << 20;
+/// Bytes of delivered batches that a hub keeps: the last log lines, and what correlators look at again after a restart.
+pub const HUB_HISTORY_BYTES: u64 = 32 << 20;
+/// How far back correlators look again after a restart, in milliseconds.
+pub const CORRELATE_AGAIN_MS: i64 = 600_000;
 /// Fill at which sources that can wait are made to wait, and UDP starts to shed, in percent.
 pub const SPOOL_PRESSURE_PERCENT: u64 = 80;
 /// Fill at which UDP sheds notices too, in percent.
@@ -73,10 +110,34 @@ pub const STORE_VALUE_BYTES_MAX: usize = 8 << 20;
 pub const ALERT_EVIDENCE_MAX: usize = 20;
 /// Reasons kept with an alert.
 pub const ALERT_REASONS_MAX: usize = 16;
+/// Steps kept of an alert's life, the last ones.
+pub const ALERT_HISTORY_MAX: usize = 32;
+/// Actors whose failures the correlators remember; the least suspicious are forgotten first.
+pub const ACTORS_MAX: usize = 16_384;
+/// Blocked flows (device, destination, port) whose rhythm the correlators follow.
+pub const FLOWS_MAX: usize = 8_192;
+/// Incidents open or resolved within the last day; resolved and mild ones are forgotten first.
+pub const INCIDENTS_MAX: usize = 4_096;
+/// Lines remembered to tell a copy that came by another way.
+pub const COPIES_KEPT: usize = 8_192;
+/// Changes of account files that wait for the line that explains them.
+pub const CHANGES_HELD_MAX: usize = 1_024;
+/// Longest log line that is kept as evidence, in bytes.
+pub const EVIDENCE_LINE_BYTES: usize = 256;
 /// Alerts the hub keeps for the dashboard.
 pub const HUB_ALERTS_CACHED: usize = 10_000;
+/// Malformed messages the hub keeps of a source.
+pub const PARSE_ERROR_SAMPLES_MAX: usize = 20;
+/// Bytes kept of a malformed message.
+pub const PARSE_ERROR_SAMPLE_BYTES_MAX: usize = 256;
 /// Log lines the hub keeps for the dashboard.
 pub const HUB_LINES_CACHED: usize = 50_000;
+/// Log lines the dashboard holds.
+pub const DASH_LINES_HELD: usize = 200_000;
+/// Memory of the log lines the dashboard holds, in bytes.
+pub const DASH_LINES_BYTES_HELD: usize = 64 << 20;
+/// Bytes of one text that the dashboard shows; the rest is counted at its end.
+pub const DASH_TEXT_BYTES_MAX: usize = 8 << 10;
 /// Events of one (source, family) that the model sees at once.
 pub const MODEL_WINDOW_EVENTS: usize = 32;
 /// New events after which a window is scored again.

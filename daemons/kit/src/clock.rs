@@ -1,45 +1,78 @@
-//! The clock: the only place where time is read.
+//! The clock, read here and nowhere else.
 //!
-//! Cores take time as an argument, so that tests and replays run in their own time; their shells
-//! call these functions once at the edge. Intervals, deadlines and rates run on the monotonic
-//! clock, which no administrator and no NTP step moves; stamps shown to people run on the wall
-//! clock. It refuses to sleep: waiting belongs to a deadline.
+//! The monotonic clock drives every deadline, delay and rate; the wall clock only stamps events. A
+//! jump of the wall clock therefore moves stamps and nothing else.
 
-use std::sync::LazyLock;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
-static STARTED: LazyLock<Instant> = LazyLock::new(read_monotonic);
+use nms_proto::time::{Stamp, Tick};
 
-#[expect(clippy::disallowed_methods, reason = "the home of the monotonic clock")]
-fn read_monotonic() -> Instant {
-    Instant::now()
+fn start() -> Instant {
+    static START: OnceLock<Instant> = OnceLock::new();
+    #[expect(clippy::disallowed_methods, reason = "the clock's home")]
+    *START.get_or_init(Instant::now)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the home of the wall clock")]
-fn read_wall() -> SystemTime {
-    SystemTime::now()
-}
-
-/// Microseconds on the monotonic clock since the process first asked.
-pub fn monotonic_us() -> u64 {
-    let started = *STARTED;
-    u64::try_from(read_monotonic().duration_since(started).as_micros()).unwrap_or(u64::MAX)
-}
-
-/// Milliseconds on the monotonic clock since the process first asked.
+/// Milliseconds since the program first asked.
 pub fn monotonic_ms() -> u64 {
-    monotonic_us() / 1_000
+    start().elapsed().as_millis() as u64
 }
 
-/// Milliseconds since 1970-01-01 UTC on the wall clock; negative where the clock stands before that.
+/// The monotonic clock.
+pub fn tick() -> Tick {
+    Tick(monotonic_ms())
+}
+
+/// Microseconds since the program first asked, for measurements.
+pub fn monotonic_us() -> u64 {
+    start().elapsed().as_micros() as u64
+}
+
+/// Milliseconds since the Unix epoch.
 pub fn unix_ms() -> i64 {
-    match read_wall().duration_since(UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |ms| -ms),
+    #[expect(clippy::disallowed_methods, reason = "the clock's home")]
+    let now = SystemTime::now();
+    match now.duration_since(UNIX_EPOCH) {
+        Ok(since) => since.as_millis() as i64,
+        Err(before) => -(before.duration().as_millis() as i64),
     }
 }
 
-/// Seconds that local time stands east of UTC now, by the host's time zone.
-pub fn local_offset_s() -> i32 {
-    jiff::Timestamp::from_millisecond(unix_ms()).map_or(0, |now| jiff::tz::TimeZone::system().to_offset(now).seconds())
+/// Seconds east of UTC here at that moment, summer time included.
+pub fn offset_s(unix_ms: i64) -> i32 {
+    let Ok(at) = jiff::Timestamp::from_millisecond(unix_ms) else { return 0 };
+    zone().to_offset(at).seconds()
+}
+
+fn zone() -> &'static jiff::tz::TimeZone {
+    static ZONE: OnceLock<jiff::tz::TimeZone> = OnceLock::new();
+    ZONE.get_or_init(jiff::tz::TimeZone::system)
+}
+
+/// The wall clock, with the offset of this place.
+pub fn stamp() -> Stamp {
+    let unix_ms = unix_ms();
+    Stamp { unix_ms, offset_min: (offset_s(unix_ms) / 60) as i16 }
+}
+
+/// Waits until the monotonic clock reaches `at`.
+pub async fn until(at: Tick) {
+    let wait = at.since(tick());
+    if wait > 0 {
+        smol::Timer::after(Duration::from_millis(wait)).await;
+    }
+}
+
+/// Waits `ms` milliseconds.
+pub async fn pause(ms: u64) {
+    smol::Timer::after(Duration::from_millis(ms)).await;
+}
+
+/// Blocks this thread for `ms` milliseconds; for threads that serve no tasks.
+pub fn block(ms: u64) {
+    #[expect(clippy::disallowed_methods, reason = "the clock's home")]
+    std::thread::sleep(Duration::from_millis(ms));
 }

@@ -1,13 +1,26 @@
-//! Integration tests of the protocol crate.
+//! Tests of the public face of the protocol crate: data in, text out.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     clippy::let_underscore_must_use,
+    clippy::print_stdout,
     reason = "a test fails by panicking"
 )]
 
+mod flow;
 mod frames;
 mod messages;
+mod pair;
+mod receiver;
+mod sending;
+mod serving;
 mod stamps;
+mod syslog_dialects;
+mod syslog_reject;
+mod syslog_rfc5424;
+mod syslog_show;
+mod syslog_stamps;
+mod syslog_stream;

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, mpsc};
 
 const NAME: Instance = [7; 16];
-const LIMITS: Limits = Limits { events_max: 1 << 40, bytes_max: 1 << 40, memory_bytes_max: 64 << 10 };
+const LIMITS: Limits =
+    Limits { events_max: 1 << 40, bytes_max: 1 << 40, memory_bytes_max: 64 << 10, history_bytes_max: 0 };
 
 fn settings() -> Settings {
     Settings { pace_us: 0, retry_ms: 1, ..Settings::with_cache(1 << 20) }

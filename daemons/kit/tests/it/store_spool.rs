@@ -7,7 +7,8 @@ use nms_kit::store::{Class, Db, Settings};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-const LIMITS: Limits = Limits { events_max: 300, bytes_max: 40_000, memory_bytes_max: 4_000 };
+const LIMITS: Limits =
+    Limits { events_max: 300, bytes_max: 40_000, memory_bytes_max: 4_000, history_bytes_max: 10_000 };
 /// As many batches as may have been in flight when a run ended.
 const WINDOW: u64 = 64;
 
@@ -324,4 +325,37 @@ fn a_damaged_name_is_replaced_and_all_is_sent_again() {
     let spool = open(&disk);
     assert_eq!((spool.instance(), spool.stats().renumbered), ([1; 16], 1));
     assert_eq!(told(&spool.read(0, 100).unwrap()), ["1 kept"]);
+}
+
+#[test]
+fn delivered_batches_stay_to_be_looked_at_and_old_ones_go() {
+    let disk = SimDisk::new(1);
+    let open = || {
+        let db = Db::open(Box::new(disk.clone()), Settings::with_cache(1 << 20)).unwrap();
+        Spool::open(db, LIMITS, [9; 16]).unwrap()
+    };
+    let recent = |spool: &Spool| {
+        let mut first_bytes = Vec::new();
+        spool.recent(|_, body| first_bytes.push(body[0])).unwrap();
+        first_bytes
+    };
+    let spool = open();
+    for number in 1..=20_u8 {
+        let mut header = Header::default();
+        header.count("host", 6);
+        let batch = NewBatch { header, body: vec![number; 1_500].into() };
+        smol::block_on(spool.append_durably(vec![batch], Vec::new(), WhenFull::Refuse)).unwrap();
+    }
+    for number in 1..=18 {
+        spool.ack(number).unwrap();
+    }
+    spool.db().flush().unwrap();
+    assert_eq!(spool.stats().batches, 2, "what is delivered is not held");
+    assert_eq!(recent(&spool), (13..=20).collect::<Vec<u8>>(), "10,000 bytes of delivered batches, and what is held");
+    drop(spool);
+    let again = open();
+    assert_eq!((again.stats().batches, recent(&again)), (2, (13..=20).collect()));
+    again.ack(20).unwrap();
+    again.db().flush().unwrap();
+    assert_eq!(recent(&again), (15..=20).collect::<Vec<u8>>());
 }

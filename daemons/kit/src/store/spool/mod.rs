@@ -254,6 +254,7 @@ impl Spool {
             bytes: held.bytes,
             fill_percent: percent(held.events, state.limits.events_max)
                 .max(percent(held.bytes, state.limits.bytes_max)),
+            first: state.number(state.head.position),
             next: state.number(state.next.position),
             appended: state.next.before.events,
             delivered: state.delivered,

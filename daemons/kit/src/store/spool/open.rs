@@ -28,6 +28,7 @@ impl Spool {
         db.refuse_newer("spool.", 1)?;
         let found = db.read(Rows::read)?;
         let (mut state, named) = found.settle(limits, fresh);
+        state.kept_at(db.read(|view| delivered_marks(view, state.head.position))?);
         if named || db.health() == Health::Sound {
             let mut ops = Vec::new();
             if named {
@@ -122,6 +123,16 @@ impl Rows {
         );
         (state, named)
     }
+}
+
+/// Where the delivered batches that are still on disk begin.
+fn delivered_marks(view: &View, head: u64) -> Result<Vec<Mark>, ReadError> {
+    let mut marks = Vec::new();
+    view.range(BATCHES, &key_of(0), &key_of(head.saturating_sub(1)), |key, found| {
+        marks.extend(batch_mark(key, found.sound(), false));
+        ControlFlow::Continue(())
+    })?;
+    Ok(marks)
 }
 
 fn row<T>(view: &View, key: &[u8], read: impl FnOnce(&[u8]) -> Option<T>) -> Result<Row<T>, ReadError> {

@@ -17,6 +17,9 @@ pub struct Limits {
     pub bytes_max: u64,
     /// Bytes of the newest batches, in memory too.
     pub memory_bytes_max: usize,
+    /// Bytes of delivered batches that stay on disk, to be looked at again after a restart; they are not held, and
+    /// cost no write of their own.
+    pub history_bytes_max: u64,
 }
 
 /// Why events that were in a spool will not be delivered.
@@ -126,6 +129,8 @@ pub struct Stats {
     pub bytes: u64,
     /// The higher of both fills, in percent of the limits.
     pub fill_percent: u64,
+    /// The lowest number that is held, or [`Stats::next`] where none is.
+    pub first: u64,
     /// The number that the next batch will have.
     pub next: u64,
     /// Events appended in the spool's life.
