@@ -7,3 +7,4 @@
 
 pub mod extraction;
 pub mod limits;
+pub mod scan;
