@@ -215,7 +215,9 @@ impl Pass<'_> {
             {
                 return Some(Class::Port(PortClass::of(port)));
             }
-            return Some(Class::Number(digits.len().min(255) as u8));
+            // Eight and more with zeros in front are a register or an address, not a quantity.
+            let padded = digits.len() >= 8 && digits.first() == Some(&b'0');
+            return Some(if padded { Class::Hex } else { Class::Number(digits.len().min(255) as u8) });
         }
         let whole = digits.iter().take_while(|b| b.is_ascii_digit()).count();
         (whole > 0 && dotted(digits) == digits.len()).then_some(Class::Number(whole.min(255) as u8))
