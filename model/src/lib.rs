@@ -11,3 +11,4 @@ pub mod window;
 pub mod sequence;
 pub mod net;
 pub mod bert;
+pub mod fast;
