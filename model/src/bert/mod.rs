@@ -163,7 +163,7 @@ impl Bert {
     /// # Errors
     /// candle's.
     pub fn first(hidden: &Tensor) -> Result<Tensor> {
-        hidden.narrow(1, 0, 1)?.squeeze(1)
+        hidden.narrow(1, 0, 1)?.squeeze(1)?.contiguous()
     }
 
     /// The hidden vectors of cells given as row * length + position, `[cells, width]`.
