@@ -15,6 +15,7 @@ mod frames;
 mod messages;
 mod pair;
 mod receiver;
+mod scan;
 mod sending;
 mod serving;
 mod stamps;

@@ -85,12 +85,11 @@ fn two_hours_of_backlog_in_two_seconds_are_no_burst() {
     stage.until("the backlog is delivered", |stage| delivered(stage) == Some(40));
     assert!(stage.alerts("hub").is_empty(), "{:?}", stage.alerts("hub"));
     // A real run in the same backlog is one alert, with the run's own times.
-    let run: String = (0..10)
-        .map(|second| {
-            format!("2026-01-05T11:00:{second:02}+00:00 gate sshd[811]: {}\n", failure("203.0.113.60", 50_000 + second))
-        })
-        .collect();
-    fs::write(&log, ordinary + &run).unwrap();
+    let failed = |second| {
+        format!("2026-01-05T11:00:{second:02}+00:00 gate sshd[811]: {}", failure("203.0.113.60", 50_000 + second))
+    };
+    let run: Vec<String> = (0..10).map(failed).collect();
+    fs::write(&log, ordinary + &run.join("\n") + "\n").unwrap();
     stage.until("the run is one alert", |stage| stage.judged("hub", "brute_force").len() == 1);
     let alert = stage.judged("hub", "brute_force").remove(0);
     assert_eq!(alert["actor"], "203.0.113.60");

@@ -17,12 +17,11 @@ fn two_tenants_see_nothing_of_each_other() {
         })
         .collect();
     let settings = std::fs::read_to_string(stage.path("server.toml")).unwrap();
-    let tenants: String = ["red", "blue"]
-        .iter()
-        .zip(&tokens)
-        .map(|(name, (_, sha256))| format!("[[tenant]]\nname = \"{name}\"\ntoken_sha256 = \"{sha256}\"\n"))
-        .collect();
-    stage.write("server.toml", &format!("{settings}{tenants}"));
+    let tenant = |(name, (_, sha256)): (&str, &(String, String))| {
+        format!("[[tenant]]\nname = \"{name}\"\ntoken_sha256 = \"{sha256}\"\n")
+    };
+    let tenants: Vec<String> = ["red", "blue"].into_iter().zip(&tokens).map(tenant).collect();
+    stage.write("server.toml", &format!("{settings}{}", tenants.concat()));
     stage.start_server();
     let red = stage.hub("red", &format!("token = \"{}\"", tokens[0].0));
     let blue = stage.hub("blue", &format!("token = \"{}\"", tokens[1].0));
