@@ -12,3 +12,4 @@ pub mod pattern;
 pub mod checkpoint;
 pub mod notice;
 pub mod tail;
+pub mod journal;

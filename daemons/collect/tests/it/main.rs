@@ -8,6 +8,7 @@
 )]
 
 mod checkpoint;
+mod journal;
 mod line;
 mod pattern;
 mod tail;
