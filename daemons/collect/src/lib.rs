@@ -13,3 +13,4 @@ pub mod checkpoint;
 pub mod notice;
 pub mod tail;
 pub mod journal;
+pub mod fim;

@@ -8,6 +8,7 @@
 )]
 
 mod checkpoint;
+mod fim;
 mod journal;
 mod line;
 mod pattern;
