@@ -81,6 +81,10 @@ pub const CAUSES_MAX: usize = 32;
 pub const EVENT_IDS_RESERVED: u64 = 65_536;
 /// Events an agent's spool holds.
 pub const AGENT_SPOOL_EVENTS: u64 = 10_000;
+/// Bytes an agent's spool holds.
+pub const AGENT_SPOOL_BYTES: u64 = 64 << 20;
+/// Bytes of the newest batches that an agent keeps in memory too.
+pub const AGENT_SPOOL_MEMORY_BYTES: usize = 1 << 20;
 /// Events a hub's spool holds.
 pub const HUB_SPOOL_EVENTS: u64 = 1_000_000;
 /// Bytes a hub's spool holds.

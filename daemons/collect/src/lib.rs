@@ -14,3 +14,4 @@ pub mod notice;
 pub mod tail;
 pub mod journal;
 pub mod fim;
+pub mod plan;

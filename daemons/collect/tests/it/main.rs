@@ -12,4 +12,5 @@ mod fim;
 mod journal;
 mod line;
 mod pattern;
+mod plan;
 mod tail;
