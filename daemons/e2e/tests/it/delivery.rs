@@ -85,7 +85,7 @@ fn two_hours_of_backlog_in_two_seconds_are_no_burst() {
     stage.until("the backlog is delivered", |stage| delivered(stage) == Some(40));
     assert!(stage.alerts("hub").is_empty(), "{:?}", stage.alerts("hub"));
     // A real run in the same backlog is one alert, with the run's own times.
-    let failed = |second| {
+    let failed = |second: u32| {
         format!("2026-01-05T11:00:{second:02}+00:00 gate sshd[811]: {}", failure("203.0.113.60", 50_000 + second))
     };
     let run: Vec<String> = (0..10).map(failed).collect();

@@ -97,7 +97,7 @@ impl Stage {
         let hub = Hub { udp: free_udp_port(), tcp: free_port(), agents: free_port() };
         let (root, port) = (self.root(), self.server_port);
         let settings = format!(
-            "name = \"{name}\"\nstate = \"{root}/{name}\"\nruntime = \"{root}/run-{name}\"\nplain_networks = [\"127.0.0.0/8\"]\n\
+            "name = \"{name}\"\nstate = \"{root}/{name}\"\nruntime = \"{root}/run-{name}\"\nplain_networks = [\"127.0.0.0/8\"]\nown_host = false\n\
              [listen]\nsyslog_udp = \"127.0.0.1:{}\"\nsyslog_tcp = \"127.0.0.1:{}\"\nagents = \"127.0.0.1:{}\"\n\
              [server]\naddress = \"127.0.0.1:{port}\"\nca = \"{root}/server/pki/ca.pem\"\n{server}\n",
             hub.udp, hub.tcp, hub.agents
@@ -111,10 +111,10 @@ impl Stage {
         let root = self.root();
         let files: Vec<String> = files.iter().map(|file| format!("\"{}\"", file.display())).collect();
         let settings = format!(
-            "state = \"{root}/{name}\"\nruntime = \"{root}/run-{name}\"\nhub = \"127.0.0.1:{}\"\nplain = true\njournal = false\n\
-             files = [{}]\nfrom_start = true\n[fim]\ninclude = []\n",
-            hub.agents,
-            files.join(", ")
+            "state = \"{root}/{name}\"\njournal = false\nfiles = [{}]\nfrom_start = true\n\
+             [hub]\naddress = \"127.0.0.1:{}\"\nplain = true\n[fim]\nenabled = false\n",
+            files.join(", "),
+            hub.agents
         );
         self.write(&format!("{name}.toml"), &settings);
     }

@@ -42,7 +42,7 @@ impl Daemons {
             (
                 "hub",
                 format!(
-                    "name = \"bench\"\nstate = \"{root}/hub\"\nruntime = \"{root}/run\"\n[listen]\nsyslog_udp = \"{syslog}\"\n\
+                    "name = \"bench\"\nstate = \"{root}/hub\"\nruntime = \"{root}/run\"\nown_host = false\n[listen]\nsyslog_udp = \"{syslog}\"\n\
                      syslog_tcp = \"{syslog}\"\nagents = \"127.0.0.1:0\"\n[server]\naddress = \"{server}\"\nca = \"{root}/server/ca.pem\"\n"
                 ),
             ),
