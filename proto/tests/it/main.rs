@@ -10,6 +10,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod client;
+mod delivering;
 mod flow;
 mod frames;
 mod messages;
