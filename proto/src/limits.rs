@@ -106,6 +106,20 @@ pub const STORE_VALUE_BYTES_MAX: usize = 8 << 20;
 pub const ALERT_EVIDENCE_MAX: usize = 20;
 /// Reasons kept with an alert.
 pub const ALERT_REASONS_MAX: usize = 16;
+/// Steps kept of an alert's life, the last ones.
+pub const ALERT_HISTORY_MAX: usize = 32;
+/// Actors whose failures the correlators remember; the least suspicious are forgotten first.
+pub const ACTORS_MAX: usize = 16_384;
+/// Blocked flows (device, destination, port) whose rhythm the correlators follow.
+pub const FLOWS_MAX: usize = 8_192;
+/// Incidents open or resolved within the last day; resolved and mild ones are forgotten first.
+pub const INCIDENTS_MAX: usize = 4_096;
+/// Lines remembered to tell a copy that came by another way.
+pub const COPIES_KEPT: usize = 8_192;
+/// Changes of account files that wait for the line that explains them.
+pub const CHANGES_HELD_MAX: usize = 1_024;
+/// Longest log line that is kept as evidence, in bytes.
+pub const EVIDENCE_LINE_BYTES: usize = 256;
 /// Alerts the hub keeps for the dashboard.
 pub const HUB_ALERTS_CACHED: usize = 10_000;
 /// Malformed messages the hub keeps of a source.
