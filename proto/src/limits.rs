@@ -134,6 +134,30 @@ pub const MODEL_WINDOW_EVENTS: usize = 32;
 pub const MODEL_WINDOW_STRIDE: usize = 16;
 /// Quiet time after which a window that grew is scored, in milliseconds.
 pub const MODEL_WINDOW_IDLE_MS: u64 = 2_000;
+/// Bytes of a message that the scanner reads; masks, classes and words come from these.
+pub const SCAN_BYTES_MAX: usize = 1 << 10;
+/// Parameters of a message whose class and place are kept.
+pub const SCAN_PARAMS_MAX: usize = 64;
+/// Words of a message that are looked at.
+pub const SCAN_WORDS_MAX: usize = 48;
+/// Bytes of a word that are looked at.
+pub const SCAN_WORD_BYTES_MAX: usize = 32;
+/// Templates that one miner keeps; the one unused for longest is forgotten for a new one.
+pub const TEMPLATES_MAX: usize = 4_096;
+/// Tokens of a message that the miner compares.
+pub const TEMPLATE_TOKENS_MAX: usize = 128;
+/// Children of one node of the miner's tree, before a token counts as any.
+pub const TEMPLATE_CHILDREN_MAX: usize = 100;
+/// Windows that one tenant's analysis keeps; the one unused for longest is scored and forgotten.
+pub const MODEL_WINDOWS_MAX: usize = 8_192;
+/// Scores that the window cache keeps.
+pub const MODEL_WINDOW_CACHE: usize = 16_384;
+/// Masked lines whose reading the event cache keeps.
+pub const MODEL_EVENT_CACHE: usize = 16_384;
+/// Longest masked line that the event cache keeps, in bytes.
+pub const MODEL_EVENT_CACHE_LINE_BYTES: usize = 512;
+/// Largest model bundle that is loaded, in bytes.
+pub const MODEL_BUNDLE_BYTES_MAX: usize = 64 << 20;
 /// Tenants a server serves.
 pub const TENANTS_MAX: usize = 4_096;
 /// Sources a hub keeps separate counters for; later ones are counted together as `other`.

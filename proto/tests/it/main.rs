@@ -11,6 +11,7 @@
 
 mod frames;
 mod messages;
+mod scan;
 mod stamps;
 mod syslog_dialects;
 mod syslog_reject;
