@@ -37,6 +37,14 @@ pub struct Event {
     pub body: Body,
 }
 
+impl Event {
+    /// The event without its name, for a receiver that names it itself.
+    pub fn into_draft(self) -> Draft {
+        let Self { at, device_at, host, raw, body, .. } = self;
+        Draft { at: Some(at), device_at, host, raw, body }
+    }
+}
+
 /// An event before it has a name: what a source saw. The first component that numbers it makes it an [`Event`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draft {

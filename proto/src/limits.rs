@@ -85,6 +85,10 @@ pub const AGENT_SPOOL_EVENTS: u64 = 10_000;
 pub const HUB_SPOOL_EVENTS: u64 = 1_000_000;
 /// Bytes a hub's spool holds.
 pub const HUB_SPOOL_BYTES: u64 = 512 << 20;
+/// Bytes of delivered batches that a hub keeps: the last log lines, and what correlators look at again after a restart.
+pub const HUB_HISTORY_BYTES: u64 = 32 << 20;
+/// How far back correlators look again after a restart, in milliseconds.
+pub const CORRELATE_AGAIN_MS: i64 = 600_000;
 /// Fill at which sources that can wait are made to wait, and UDP starts to shed, in percent.
 pub const SPOOL_PRESSURE_PERCENT: u64 = 80;
 /// Fill at which UDP sheds notices too, in percent.
@@ -128,6 +132,12 @@ pub const PARSE_ERROR_SAMPLES_MAX: usize = 20;
 pub const PARSE_ERROR_SAMPLE_BYTES_MAX: usize = 256;
 /// Log lines the hub keeps for the dashboard.
 pub const HUB_LINES_CACHED: usize = 50_000;
+/// Log lines the dashboard holds.
+pub const DASH_LINES_HELD: usize = 200_000;
+/// Memory of the log lines the dashboard holds, in bytes.
+pub const DASH_LINES_BYTES_HELD: usize = 64 << 20;
+/// Bytes of one text that the dashboard shows; the rest is counted at its end.
+pub const DASH_TEXT_BYTES_MAX: usize = 8 << 10;
 /// Events of one (source, family) that the model sees at once.
 pub const MODEL_WINDOW_EVENTS: usize = 32;
 /// New events after which a window is scored again.

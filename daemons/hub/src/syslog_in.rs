@@ -53,8 +53,12 @@ impl Gather {
             }
             Err(reason) => {
                 let kept = bytes.get(..PARSE_ERROR_SAMPLE_BYTES_MAX).unwrap_or(bytes);
-                let rejected =
-                    Rejected { source: source.clone(), reason: reason.name(), raw: kept.into(), bytes: bytes.len() as u64 };
+                let rejected = Rejected {
+                    source: source.clone(),
+                    reason: reason.name(),
+                    raw: kept.into(),
+                    bytes: bytes.len() as u64,
+                };
                 self.tally.rejected.push(rejected);
             }
         }
@@ -75,9 +79,10 @@ impl Gather {
 }
 
 /// Takes datagrams until the stop.
-pub(crate) fn udp(tasks: &Tasks, mut intake: udp::Intake, sender: Sender) -> std::io::Result<()> {
+pub(crate) fn udp(tasks: &Tasks, intake: udp::Intake, sender: Sender) -> std::io::Result<()> {
     let stop = tasks.stop().clone();
     tasks.thread("syslog-udp", move || {
+        let mut intake = intake.drain();
         let mut sources = Sources::default();
         while !stop.is_requested() {
             let mut gather = Gather::new();

@@ -25,8 +25,7 @@ pub fn hex(digest: &[u8]) -> String {
 
 /// The first 8 bytes of the SHA-256 of `bytes`, as a number: tells two batches of one number apart.
 pub fn short(bytes: &[u8]) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = sha256(bytes);
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    sha256(bytes).first_chunk().copied().map_or(0, u64::from_be_bytes)
 }
 
 /// A SHA-256 over bytes that come in pieces.

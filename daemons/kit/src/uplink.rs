@@ -114,8 +114,8 @@ pub fn start(tasks: &Tasks, peer: Peer, spool: Spool, register: Register, seed: 
     let vitals = Arc::default();
     let idle = Arc::default();
     let register = Register { instance: Some(Instance(spool.instance())), ..register };
-    let next = BatchSeq(spool.stats().next);
-    let session = ClientSession::new(clock::tick(), seed, register, next);
+    let held = spool.stats();
+    let session = ClientSession::new(clock::tick(), seed, register, BatchSeq(held.first)..BatchSeq(held.next));
     let run = Run {
         tasks: tasks.clone(),
         stop: tasks.stop().clone(),
@@ -314,7 +314,7 @@ impl Run {
             }
             Output::Read(read) => {
                 let batches = self.read(read);
-                self.session.loaded(read.from, batches);
+                self.session.loaded(read, batches);
             }
             Output::Acked(batch) => return self.acked(batch).await,
             Output::Quarantine { batch, problem } => {

@@ -12,6 +12,9 @@ use crate::{
     time::Tick,
 };
 
+/// How late a sender may be without losing rate by it, in microseconds: timers are never exact.
+const LATE_US: u64 = 20_000;
+
 /// Decides when the next batch may go.
 #[derive(Debug)]
 pub struct Pacer {
@@ -63,7 +66,8 @@ impl Pacer {
         }
         let bytes_s = (self.meter.bytes_s() * self.percent / 100).max(1);
         let cost_us = (bytes as u64).saturating_mul(1_000_000) / bytes_s;
-        self.paid_at_us = self.paid_at_us.max(now.0.saturating_mul(1_000)).saturating_add(cost_us);
+        let earliest_us = now.0.saturating_mul(1_000).saturating_sub(LATE_US);
+        self.paid_at_us = self.paid_at_us.max(earliest_us).saturating_add(cost_us);
     }
 
     /// When the next batch may go; not later than `now` where it may go at once.

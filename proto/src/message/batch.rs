@@ -221,6 +221,19 @@ impl BatchBuilder {
     }
 }
 
+/// The events of a batch's `content`, as [`BatchBuilder::finish`] gave it.
+///
+/// # Errors
+/// The content was not written by this crate, or is damaged.
+pub fn batch_events(decoder: &mut json::Decoder, content: &[u8]) -> Result<Vec<Event>, JsonError> {
+    let frame = batch_frame(BatchSeq(1), Stamp::default(), &[], content)?;
+    let payload = frame.get(4..).unwrap_or_default();
+    match super::read(decoder, payload, Stamp::default())? {
+        super::Message::Batch(batch) => Ok(batch.events),
+        _ => Ok(Vec::new()),
+    }
+}
+
 /// The frame that sends a batch's `content` under its number.
 ///
 /// # Errors

@@ -9,7 +9,7 @@
 mod batch;
 mod payload;
 
-pub use batch::{Batch, BatchBuilder, BatchHeader, SourceCount, batch_frame};
+pub use batch::{Batch, BatchBuilder, BatchHeader, SourceCount, batch_events, batch_frame};
 pub use payload::{
     Ack, AckConfig, AckStatus, Command, CommandAction, Heartbeat, Register, Results, ResultsStats, Skipped,
 };
@@ -23,6 +23,9 @@ use crate::{
     time::Stamp,
 };
 use batch::{WireBatch, unnamed_event};
+
+/// Version of this protocol; version N talks to N-1.
+pub const PROTOCOL: u32 = 1;
 
 /// Everything that is said on the wire.
 #[derive(Clone, Debug, PartialEq)]

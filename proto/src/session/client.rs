@@ -11,7 +11,7 @@
 //! batches that were never sent. Every refusal ends the connection and is tried again later; the
 //! batches are in the spool, and leave it only by [`Output::Acked`] or [`Output::Quarantine`].
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Range};
 
 use super::{
     BATCH_NUMBER_REUSED, End, earliest, encoded,
@@ -63,8 +63,9 @@ pub struct ClientSession {
 
 impl ClientSession {
     /// A session that connects at once. `register` says who the sender is, with the spool's instance;
-    /// `next` is the number that the spool gives its next new batch; `seed` spreads reconnects.
-    pub fn new(now: Tick, seed: u64, register: Register, next: BatchSeq) -> Self {
+    /// `spool` is the lowest number that it holds, and the one that its next new batch will get;
+    /// `seed` spreads reconnects.
+    pub fn new(now: Tick, seed: u64, register: Register, spool: Range<BatchSeq>) -> Self {
         Self {
             state: State::Connecting { deadline: now.plus(CONNECT_MS) },
             since: now,
@@ -75,7 +76,7 @@ impl ClientSession {
             config: AckConfig::default(),
             backoff: Backoff::new(seed),
             pacer: Pacer::default(),
-            sender: Sender::new(next),
+            sender: Sender::new(spool.start, spool.end),
             errands: Errands::default(),
             outputs: VecDeque::from([Output::Connect]),
         }
@@ -126,7 +127,10 @@ impl ClientSession {
             State::Connecting { deadline } if now >= *deadline => self.end(now, End::ConnectTimeout),
             State::Registering { deadline, .. } if now >= *deadline => self.end(now, End::RegisterTimeout),
             State::Active { heartbeats } if heartbeats.are_unanswered(now) => self.end(now, End::Silent),
-            State::Active { heartbeats } => heartbeats.handle_timeout(now, interval_ms),
+            State::Active { heartbeats } if now >= heartbeats.due() => {
+                heartbeats.handle_timeout(now, interval_ms);
+                self.sender.handle_heartbeat();
+            }
             State::Backoff { until } if now >= *until => {
                 self.enter(now, State::Connecting { deadline: now.plus(CONNECT_MS) });
                 self.outputs.push_back(Output::Connect);
@@ -185,10 +189,10 @@ impl ClientSession {
         self.sender.set_next(next);
     }
 
-    /// The answer to [`Output::Read`]: what the spool holds from its first batch at or after `from`,
-    /// by rising number; nothing if it holds none there.
-    pub fn loaded(&mut self, from: BatchSeq, batches: impl IntoIterator<Item = SpooledBatch>) {
-        self.outputs.extend(self.sender.loaded(from, batches).map(Output::Acked));
+    /// The answer to [`Output::Read`]: what the spool holds from its first batch at or after `read.from`,
+    /// by rising number; nothing if it holds none there. An answer that comes too late is ignored.
+    pub fn loaded(&mut self, read: Read, batches: impl IntoIterator<Item = SpooledBatch>) {
+        self.outputs.extend(self.sender.loaded(read, batches).map(Output::Acked));
     }
 
     /// The answer to [`Output::Quarantine`].
@@ -201,7 +205,7 @@ impl ClientSession {
         self.clock = now;
         if let State::Renumbering = self.state {
             self.register.instance = Some(instance);
-            self.sender = Sender::new(next);
+            self.sender = self.sender.renumbered(next);
             let until = now.plus(self.backoff.next_delay_ms());
             self.enter(now, State::Backoff { until });
         }
@@ -247,9 +251,10 @@ impl ClientSession {
         matches!(self.state, State::Active { .. }) && self.sender.is_idle()
     }
 
-    /// The peer may have batches up to this number: a full spool must not drop them and call them lost.
+    /// The peer may have batches up to this number: a full spool drops later ones first, so that none
+    /// is called lost that was delivered.
     pub fn protected(&self) -> BatchSeq {
-        self.sender.sent()
+        self.sender.protected()
     }
 
     /// The link for the dashboard.
@@ -367,6 +372,7 @@ impl ClientSession {
         };
         match refusal {
             Ok(Refusal::Again) => {}
+            Ok(Refusal::Renumber) => self.renumber(now, "the peer refuses a batch that it called durable"),
             Ok(Refusal::Quarantine(batch)) => self.outputs.push_back(Output::Quarantine { batch, problem }),
             Err(_never_sent) => self.end(now, End::NeverSent(batch.unwrap_or_default())),
         }

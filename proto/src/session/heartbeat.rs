@@ -42,13 +42,11 @@ impl Heartbeats {
         now >= self.due && self.unanswered >= HEARTBEATS_UNANSWERED_MAX
     }
 
-    /// Notes that one is due.
+    /// Notes that one is due now.
     pub(super) fn handle_timeout(&mut self, now: Tick, interval_ms: u64) {
-        if now >= self.due {
-            self.pending = true;
-            self.unanswered += 1;
-            self.due = now.plus(interval_ms);
-        }
+        self.pending = true;
+        self.unanswered += 1;
+        self.due = now.plus(interval_ms);
     }
 
     /// The number of the heartbeat to write now.

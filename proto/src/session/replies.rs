@@ -55,8 +55,8 @@ impl Answer {
 
 #[derive(Debug, Default)]
 pub(super) struct Replies {
-    /// REGISTER was accepted.
-    registered: bool,
+    /// The answer to REGISTER.
+    registered: Option<Ack>,
     /// The answer to a heartbeat.
     heartbeat: Option<Ack>,
     /// A batch refused with an error.
@@ -74,8 +74,10 @@ pub(super) struct Replies {
 }
 
 impl Replies {
-    pub(super) fn registered(&mut self) {
-        self.registered = true;
+    /// REGISTER was accepted; what the sender has durable here, if it numbers its batches.
+    pub(super) fn registered(&mut self, durable: Option<BatchSeq>, config: AckConfig) {
+        let ack = Ack::new(AckStatus::Ok, "registration successful");
+        self.registered = Some(Ack { batch: durable, config: self.news(config), ..ack });
     }
 
     pub(super) fn heartbeat(&mut self, number: Option<u64>) {
@@ -122,7 +124,7 @@ impl Replies {
         }
     }
 
-    /// The next message. `durable` is the highest durable batch, none for a peer that does not number them.
+    /// The next message. `durable` is the highest durable batch that came on this connection.
     pub(super) fn poll(&mut self, durable: Option<BatchSeq>, config: AckConfig) -> Option<Message> {
         let ack = self.poll_ack(durable, config).map(Message::Ack);
         ack.or_else(|| self.results.pop_front().map(Message::Results))
@@ -130,13 +132,8 @@ impl Replies {
     }
 
     fn poll_ack(&mut self, batch: Option<BatchSeq>, config: AckConfig) -> Option<Ack> {
-        if std::mem::take(&mut self.registered) {
-            self.durable = false;
-            return Some(Ack {
-                batch,
-                config: self.news(config),
-                ..Ack::new(AckStatus::Ok, "registration successful")
-            });
+        if let Some(registered) = self.registered.take() {
+            return Some(registered);
         }
         if let Some(heartbeat) = self.heartbeat.take() {
             return Some(heartbeat);

@@ -34,6 +34,8 @@ pub struct SpooledBatch {
 /// A read of the spool, from the first batch at or after `from`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Read {
+    /// Tells an answer that is still wanted from one that is not.
+    ticket: u64,
     /// The lowest number that is of use.
     pub from: BatchSeq,
     /// Most batches that are of use.
@@ -51,6 +53,8 @@ pub(super) struct NeverSent;
 pub(super) enum Refusal {
     Again,
     Quarantine(BatchSeq),
+    /// The receiver called a batch of this number durable: it was another one.
+    Renumber,
 }
 
 /// Room that a frame needs beside content and `skipped`.
@@ -68,9 +72,12 @@ pub(super) struct Sender {
     cursor: BatchSeq,
     /// The read that was asked for, and what `next` was then.
     reading: Option<(Read, BatchSeq)>,
+    tickets: u64,
     /// The spool has nothing from the cursor up to here.
     empty_to: BatchSeq,
-    /// The receiver's highest durable batch, until it is found in the spool or found missing there.
+    /// What the receiver called durable when this connection was registered.
+    durable: BatchSeq,
+    /// The same number, until it is found in the spool or found missing there.
     probe: Option<BatchSeq>,
     ready: VecDeque<SpooledBatch>,
     flight: VecDeque<(BatchSeq, usize)>,
@@ -79,18 +86,22 @@ pub(super) struct Sender {
     /// A batch was refused without being named: one at a time, until one is acknowledged.
     careful: bool,
     quarantining: Option<BatchSeq>,
+    /// What was acknowledged at the last heartbeat, where something was in flight.
+    acked_before: Option<BatchSeq>,
 }
 
 impl Sender {
-    /// For a spool that will number its next new batch `next`.
-    pub(super) fn new(next: BatchSeq) -> Self {
+    /// For a spool that holds the numbers from `first` on and will give `next` to its next new batch.
+    pub(super) fn new(first: BatchSeq, next: BatchSeq) -> Self {
         Self {
             next,
-            acked: BatchSeq(0),
+            acked: BatchSeq(first.0.saturating_sub(1)),
             sent: BatchSeq(0),
             cursor: next,
             reading: None,
+            tickets: 0,
             empty_to: BatchSeq(0),
+            durable: BatchSeq(0),
             probe: None,
             ready: VecDeque::new(),
             flight: VecDeque::new(),
@@ -98,6 +109,7 @@ impl Sender {
             refused: (BatchSeq(0), 0),
             careful: false,
             quarantining: None,
+            acked_before: None,
         }
     }
 
@@ -114,9 +126,14 @@ impl Sender {
         self.window = batches.clamp(1, WINDOW_BATCHES);
     }
 
-    /// The highest number that the receiver may have; what was sent must not be called lost.
-    pub(super) fn sent(&self) -> BatchSeq {
-        self.sent
+    /// The sender of the same spool under a new instance, numbered anew from 1.
+    pub(super) fn renumbered(&self, next: BatchSeq) -> Self {
+        Self { tickets: self.tickets, ..Self::new(BatchSeq(1), next) }
+    }
+
+    /// The highest number that the receiver may have, in this life of the process or an earlier one.
+    pub(super) fn protected(&self) -> BatchSeq {
+        self.sent.max(BatchSeq(self.acked.0.saturating_add(WINDOW_BATCHES as u64 + 1)))
     }
 
     /// Whether nothing waits or is in flight.
@@ -134,6 +151,7 @@ impl Sender {
         self.acked = BatchSeq(durable.0.saturating_sub(1));
         self.sent = self.sent.max(durable);
         self.cursor = durable.max(BatchSeq(1));
+        self.durable = durable;
         self.probe = (durable > BatchSeq(0)).then_some(durable);
         true
     }
@@ -144,6 +162,7 @@ impl Sender {
         self.reading = None;
         self.empty_to = BatchSeq(0);
         self.probe = None;
+        self.acked_before = None;
     }
 
     /// What to read from the spool now.
@@ -155,19 +174,16 @@ impl Sender {
         if self.reading.is_some() || self.quarantining.is_some() || !something || batches_max == 0 || bytes_max == 0 {
             return None;
         }
-        let read = Read { from: self.cursor, batches_max, bytes_max };
+        self.tickets += 1;
+        let read = Read { ticket: self.tickets, from: self.cursor, batches_max, bytes_max };
         self.reading = Some((read, self.next));
         Some(read)
     }
 
-    /// The spool's answer to the read from `from`: consecutive batches of rising number, none if it
-    /// holds none there. Gives a number up to which the spool may forget.
-    pub(super) fn loaded(
-        &mut self,
-        from: BatchSeq,
-        batches: impl IntoIterator<Item = SpooledBatch>,
-    ) -> Option<BatchSeq> {
-        let (_, next_then) = self.reading.take_if(|(read, _)| read.from == from)?;
+    /// The spool's answer: consecutive batches of rising number, none if it holds none there. Gives a
+    /// number up to which the spool may forget.
+    pub(super) fn loaded(&mut self, read: Read, batches: impl IntoIterator<Item = SpooledBatch>) -> Option<BatchSeq> {
+        let (_, next_then) = self.reading.take_if(|(wanted, _)| wanted.ticket == read.ticket)?;
         let before = self.ready.len();
         for mut batch in batches {
             if batch.seq < self.cursor {
@@ -262,12 +278,22 @@ impl Sender {
         self.cursor = self.cursor.min(seq);
     }
 
+    /// A heartbeat is due. A receiver that took batches and said nothing of them for a whole interval
+    /// may have lost them: they are sent again, and it knows those that it still has.
+    pub(super) fn handle_heartbeat(&mut self) {
+        if self.acked_before == Some(self.acked) {
+            self.go_back();
+        }
+        self.acked_before = (!self.flight.is_empty()).then_some(self.acked);
+    }
+
     /// The receiver refused that batch with an error.
     pub(super) fn refused(&mut self, seq: BatchSeq) -> Result<Refusal, NeverSent> {
         if seq > self.sent {
             return Err(NeverSent);
         }
-        if seq <= self.acked || self.quarantining.is_some() {
+        // Copies that were sent before a go back are refused too; only what is in flight counts.
+        if self.quarantining.is_some() || !self.flight.iter().any(|(sent, _)| *sent == seq) {
             return Ok(Refusal::Again);
         }
         let times = if self.refused.0 == seq { self.refused.1 + 1 } else { 1 };
@@ -275,6 +301,9 @@ impl Sender {
         self.go_back_to(seq);
         if times < BATCH_REFUSALS_MAX {
             return Ok(Refusal::Again);
+        }
+        if seq <= self.durable {
+            return Ok(Refusal::Renumber);
         }
         self.quarantining = Some(seq);
         Ok(Refusal::Quarantine(seq))

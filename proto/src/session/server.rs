@@ -69,6 +69,8 @@ pub struct ServerSession {
     /// The number of the batch that the shell is judging.
     judging: Option<BatchSeq>,
     durable: BatchSeq,
+    /// The highest batch that came on this connection and is the one that is known under its number.
+    shown: BatchSeq,
     config: AckConfig,
     sizer: BatchSizer,
     replies: Replies,
@@ -83,6 +85,7 @@ impl ServerSession {
             heard: now,
             judging: None,
             durable: BatchSeq(0),
+            shown: BatchSeq(0),
             config: AckConfig::default(),
             sizer: BatchSizer::default(),
             replies: Replies::default(),
@@ -134,7 +137,7 @@ impl ServerSession {
         self.heard = now;
         self.durable = self.durable.max(durable);
         self.config = config;
-        self.replies.registered();
+        self.replies.registered(numbered.then_some(self.durable), config);
     }
 
     /// The answer to [`Output::Register`] or [`Output::Enroll`]: not this one, or, with `retry_after_ms`, not now.
@@ -152,6 +155,9 @@ impl ServerSession {
     /// The answer to [`Output::Batch`].
     pub fn answer(&mut self, now: Tick, answer: Answer) {
         let batch = self.judging.take();
+        if let Answer::Taken | Answer::Duplicate = answer {
+            self.shown = self.shown.max(batch.unwrap_or_default());
+        }
         match answer {
             Answer::Taken => {}
             Answer::Duplicate => self.replies.durable(),
@@ -165,12 +171,19 @@ impl ServerSession {
         }
     }
 
-    /// Everything of this instance up to `durable` is stored, whichever connection it came on.
+    /// Everything of this instance up to `durable` is stored, whichever connection it came on. The peer
+    /// is told of those that it sent on this one: what came on another may be of a spool that was lost.
     pub fn committed(&mut self, durable: BatchSeq) {
-        if durable > self.durable {
-            self.durable = durable;
+        if durable > self.durable && self.shown > self.durable {
             self.replies.durable();
         }
+        self.durable = self.durable.max(durable);
+    }
+
+    /// Batches that were taken could not be stored, and the receiver's `withdraw` was called: the peer
+    /// is asked to send them again after `retry_after_ms`.
+    pub fn withdrawn(&mut self, retry_after_ms: u64, message: &str) {
+        self.replies.busy(retry_after_ms, message.into());
     }
 
     /// Sends RESULTS that an [`crate::flow::outbox::Outbox`] gave; its window bounds what waits here.
@@ -235,7 +248,7 @@ impl ServerSession {
             self.finish();
             return farewell.and_then(|ack| encoded(&Message::Ack(*ack), stamp));
         }
-        let durable = self.is_numbered().then_some(self.durable);
+        let durable = Some(self.durable.min(self.shown)).filter(|batch| *batch > BatchSeq(0));
         while let Some(message) = self.replies.poll(durable, self.config) {
             let frame = encoded(&message, stamp)?;
             match message {
@@ -281,10 +294,6 @@ impl ServerSession {
         if ack.command_id.is_some() {
             self.outputs.push_back(Output::CommandAnswered(ack));
         }
-    }
-
-    fn is_numbered(&self) -> bool {
-        matches!(self.state, State::Active { numbered: true })
     }
 
     fn heartbeat_ms(&self) -> u64 {

@@ -6,11 +6,17 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::let_underscore_must_use,
+    clippy::print_stdout,
     reason = "a test fails by panicking"
 )]
 
+mod flow;
 mod frames;
 mod messages;
+mod pair;
+mod receiver;
+mod sending;
+mod serving;
 mod scan;
 mod stamps;
 mod syslog_dialects;

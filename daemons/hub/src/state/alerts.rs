@@ -122,7 +122,9 @@ fn keep_settlement(known: &Alert, coming: &mut Alert) {
         coming.model.clone_from(&known.model);
         coming.unexpected.clone_from(&known.unexpected);
     }
-    coming.confidence = if answered { coming.confidence.max(known.confidence) } else { coming.confidence };
+    if answered && coming.confidence < known.confidence {
+        coming.confidence = known.confidence;
+    }
     coming.history.splice(0..0, known.history.iter().cloned());
     coming.history.dedup();
 }

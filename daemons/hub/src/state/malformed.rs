@@ -7,7 +7,7 @@ use nms_kit::intake::Rejected;
 use nms_proto::{
     dash::{ParseErrors, Sample},
     id::EndpointId,
-    limits::{PARSE_ERROR_SAMPLES_MAX, PARSE_ERROR_SAMPLE_BYTES_MAX, SOURCES_MAX},
+    limits::{PARSE_ERROR_SAMPLE_BYTES_MAX, PARSE_ERROR_SAMPLES_MAX, SOURCES_MAX},
     time::Stamp,
 };
 
@@ -20,11 +20,12 @@ pub(crate) struct Malformed {
 }
 
 impl Malformed {
-    /// Keeps a malformed message.
-    pub(crate) fn add(&mut self, at: Stamp, rejected: &Rejected) {
+    /// Counts a malformed message.
+    pub(crate) fn count(&mut self, at: Stamp, source: &EndpointId, reason: &'static str) -> &mut ParseErrors {
         self.total += 1;
-        let full = self.sources.len() >= SOURCES_MAX && !self.sources.contains_key(&rejected.source);
-        let source = if full { EndpointId::new("other") } else { rejected.source.clone() };
+        let full = self.sources.len() >= SOURCES_MAX && !self.sources.contains_key(source);
+        let source = if full { EndpointId::new("other") } else { source.clone() };
+        self.changed.insert(source.clone());
         let entry = self.sources.entry(source.clone()).or_insert_with(|| ParseErrors {
             source: source.clone(),
             reasons: BTreeMap::new(),
@@ -33,14 +34,19 @@ impl Malformed {
             samples: Vec::new(),
         });
         entry.last_seen = at;
-        *entry.reasons.entry(rejected.reason.into()).or_default() += 1;
+        *entry.reasons.entry(reason.into()).or_default() += 1;
+        entry
+    }
+
+    /// Counts a malformed message and keeps it.
+    pub(crate) fn add(&mut self, at: Stamp, rejected: &Rejected) {
+        let entry = self.count(at, &rejected.source, rejected.reason);
         if entry.samples.len() >= PARSE_ERROR_SAMPLES_MAX {
             entry.samples.remove(0);
         }
         let kept = rejected.raw.get(..PARSE_ERROR_SAMPLE_BYTES_MAX).unwrap_or(&rejected.raw);
         let raw = base64::engine::general_purpose::STANDARD.encode(kept);
         entry.samples.push(Sample { at, reason: rejected.reason.into(), raw: raw.into(), bytes: rejected.bytes });
-        self.changed.insert(source);
     }
 
     /// Malformed messages since the hub started.

@@ -14,7 +14,7 @@ pub(crate) use endpoints::{About, Heard};
 use nms_kit::intake::Rejected;
 use nms_proto::{
     alert::Alert,
-    dash::{DashCommand, EndpointKind, FromHub, Link, SourceAccount, Snapshot, Stats},
+    dash::{DashCommand, EndpointKind, FromHub, Link, Snapshot, SourceAccount, Stats},
     id::EndpointId,
     time::{Stamp, Tick},
 };
@@ -54,6 +54,11 @@ impl State {
         self.malformed.add(stamp, rejected);
         let heard = Heard { source: &rejected.source, kind: &EndpointKind::Syslog, events: 0, parse_errors: 1 };
         self.endpoints.heard(now, stamp, &heard);
+    }
+
+    /// A message was cut at the longest line, and taken all the same.
+    pub(crate) fn cut(&mut self, stamp: Stamp, source: &EndpointId) {
+        self.malformed.count(stamp, source, "truncated");
     }
 
     /// An alert has a revision; the change, if it is news.

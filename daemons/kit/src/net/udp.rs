@@ -26,16 +26,22 @@ const RECEIVE_BUFFER_BYTES: usize = 16 << 20;
 const WAIT_MS: u64 = 100;
 
 /// A bound UDP socket.
+#[derive(Debug)]
 pub struct Intake {
+    socket: UdpSocket,
+}
+
+/// A UDP socket with room for what comes; stays on the thread that reads.
+pub struct Drain {
     socket: UdpSocket,
     buffer: Vec<u8>,
     headers: MultiHeaders<SockaddrStorage>,
     kernel_dropped: u32,
 }
 
-impl fmt::Debug for Intake {
+impl fmt::Debug for Drain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Intake").field("socket", &self.socket).finish_non_exhaustive()
+        f.debug_struct("Drain").field("socket", &self.socket).finish_non_exhaustive()
     }
 }
 
@@ -48,13 +54,7 @@ impl Intake {
             log::warn!("cannot enlarge the UDP receive buffer error={error}");
         }
         setsockopt(&socket, RxqOvfl, &1)?;
-        let space = nix::cmsg_space!(u32);
-        Ok(Self {
-            socket,
-            buffer: vec![0; DATAGRAMS * DATAGRAM_BYTES_MAX],
-            headers: MultiHeaders::preallocate(DATAGRAMS, Some(space)),
-            kernel_dropped: 0,
-        })
+        Ok(Self { socket })
     }
 
     /// Where it listens.
@@ -67,6 +67,19 @@ impl Intake {
         nix::sys::socket::getsockopt(&self.socket, RcvBuf).unwrap_or(0)
     }
 
+    /// Room to read into, on the thread that will read.
+    pub fn drain(self) -> Drain {
+        let space = nix::cmsg_space!(u32);
+        Drain {
+            socket: self.socket,
+            buffer: vec![0; DATAGRAMS * DATAGRAM_BYTES_MAX],
+            headers: MultiHeaders::preallocate(DATAGRAMS, Some(space)),
+            kernel_dropped: 0,
+        }
+    }
+}
+
+impl Drain {
     /// Waits up to 100 ms for datagrams and hands each to `take`; gives how many the kernel dropped since the last call.
     pub fn receive(&mut self, mut take: impl FnMut(SocketAddr, &[u8])) -> io::Result<u64> {
         let mut slices: Vec<[IoSliceMut<'_>; 1]> =

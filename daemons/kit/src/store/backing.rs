@@ -52,15 +52,31 @@ impl FileBacking {
     }
 }
 
+impl FileBacking {
+    /// Makes an empty database beside its place and moves it there when it is durable: a power cut
+    /// in between must not leave half a file, which no restart could open.
+    fn create(&self, builder: &Builder) -> Result<(), DatabaseError> {
+        let mut beside = self.path.as_os_str().to_owned();
+        beside.push(".new");
+        let beside = PathBuf::from(beside);
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        builder.create_with_backend(FileBackend::new(file)?)?.close()?;
+        File::open(&beside)?.sync_all()?;
+        std::fs::rename(&beside, &self.path)?;
+        Ok(sync_folder(&self.path)?)
+    }
+}
+
 impl Backing for FileBacking {
     fn name(&self) -> String {
         self.path.display().to_string()
     }
 
     fn open(&self, builder: &Builder) -> Result<Database, DatabaseError> {
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&self.path)?;
-        sync_folder(&self.path)?;
+        if !self.path.try_exists()? {
+            self.create(builder)?;
+        }
+        let file = OpenOptions::new().read(true).write(true).open(&self.path)?;
         builder.create_with_backend(FileBackend::new(file)?)
     }
 

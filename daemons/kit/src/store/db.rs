@@ -1,7 +1,8 @@
 //! The handle of a store: submit changes, read snapshots, see how it stands.
 //!
 //! A clone is another handle of the same database. When the last goes, the writer commits what
-//! waits and closes the file.
+//! waits and closes the file, before the drop returns; only where it goes on the writer's own thread,
+//! inside a `Done`, the file closes a moment later.
 
 use super::backing::{Backing, FileBacking};
 use super::error::{Fault, StoreError};
@@ -131,19 +132,19 @@ impl Db {
 
     /// Reads over one snapshot. It may touch the disk, and holds the writer up only if that must
     /// open the file again: keep it short, and do not call it from within itself.
-    pub fn read<T>(&self, read: impl FnOnce(&View<'_>) -> Result<T, ReadError>) -> Result<T, StoreError> {
+    pub fn read<T>(&self, read: impl FnOnce(&View) -> Result<T, ReadError>) -> Result<T, StoreError> {
         let guard = self.inner.shared.database();
         let Some(database) = guard.as_ref() else {
             drop(guard);
             return Err(self.health().refusal(self.name()).unwrap_or_else(|| self.failing("it is being opened again")));
         };
         let txn = database.begin_read().map_err(|error| self.fault(Fault::from_redb(error)))?;
-        read(&View::new(&txn)).map_err(|ReadError(fault)| self.fault(fault))
+        read(&View::new(txn)).map_err(|ReadError(fault)| self.fault(fault))
     }
 
     /// Refuses a database that a later version wrote: a table `<stem>.v<N>` with N above `version`.
     pub fn refuse_newer(&self, stem: &str, version: u32) -> Result<(), StoreError> {
-        let tables = self.read(|view| view.tables())?;
+        let tables = self.read(View::tables)?;
         let newer = tables.into_iter().find(|table| {
             table.rsplit_once(".v").is_some_and(|(name, number)| {
                 name.starts_with(stem) && number.parse::<u32>().is_ok_and(|number| number > version)
@@ -155,6 +156,12 @@ impl Db {
             }
             None => Ok(()),
         }
+    }
+
+    /// Moves what is stored to the front of the file and gives the rest back to the disk; false where
+    /// there was nothing to gain. Readers and the writer wait meanwhile.
+    pub fn compact(&self) -> Result<bool, StoreError> {
+        self.inner.shared.compact().map_err(|fault| self.fault(fault))
     }
 
     /// Commits what waits and closes the file. Other handles find it stopped.

@@ -32,8 +32,8 @@ impl<V> Found<V> {
 
 /// One snapshot of all tables.
 #[derive(Debug)]
-pub struct View<'db> {
-    txn: &'db ReadTransaction,
+pub struct View {
+    txn: ReadTransaction,
 }
 
 /// Why a read did not come about; the store's health says more.
@@ -46,8 +46,8 @@ impl ReadError {
     }
 }
 
-impl<'db> View<'db> {
-    pub(super) const fn new(txn: &'db ReadTransaction) -> Self {
+impl View {
+    pub(super) const fn new(txn: ReadTransaction) -> Self {
         Self { txn }
     }
 
@@ -107,6 +107,12 @@ impl<'db> View<'db> {
     /// Entries of a table.
     pub fn len(&self, table: Table) -> Result<u64, ReadError> {
         self.table(table)?.map_or(Ok(0), |open| open.len().map_err(ReadError::of))
+    }
+
+    /// Bytes of keys and values of a table, without the pages' own.
+    pub fn stored_bytes(&self, table: Table) -> Result<u64, ReadError> {
+        let Some(open) = self.table(table)? else { return Ok(0) };
+        Ok(open.stats().map_err(ReadError::of)?.stored_bytes())
     }
 
     /// The names of all tables.

@@ -119,15 +119,15 @@ impl Shared {
 
     /// The writer's life: group after group, until it is stopped and nothing waits.
     pub(super) fn run(&self) {
+        let _closing = Closing(self);
         while let Some(group) = self.next_group() {
             self.commit_and_tell(group);
         }
-        self.finish();
     }
 
     /// Closes the file; whoever still waits hears that the store was stopped.
     pub(super) fn finish(&self) {
-        self.set_health(Health::Stopped);
+        self.set_health(&Health::Stopped);
         let rest = self.desk().queue.clear();
         drop(rest);
         drop(self.database.write().unwrap_or_else(PoisonError::into_inner).take());
@@ -184,7 +184,9 @@ impl Shared {
             self.regain_reserve();
         } else {
             let rest = self.desk().queue.clear();
-            rest.into_iter().for_each(|waiting| waiting.finish(result.clone()));
+            for waiting in rest {
+                waiting.finish(result.clone());
+            }
         }
     }
 
@@ -196,7 +198,7 @@ impl Shared {
             match self.ensure_open().and_then(|()| self.commit(group)) {
                 Ok(()) => return Ok(()),
                 Err(Fault::Damaged(message)) => {
-                    self.set_health(Health::Damaged(message.clone()));
+                    self.set_health(&Health::Damaged(message.clone()));
                     return Err(StoreError::Damaged { store: self.name.clone(), message });
                 }
                 Err(fault) => self.give_way(&fault),
@@ -221,9 +223,16 @@ impl Shared {
         txn.commit().map_err(Fault::from_redb)
     }
 
+    /// Compacts the file, on the caller's thread.
+    pub(super) fn compact(&self) -> Result<bool, Fault> {
+        let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        let database = slot.as_mut().ok_or_else(|| Fault::Io("the file is not open".to_owned()))?;
+        database.compact().map_err(Fault::from_redb)
+    }
+
     /// Closes the file after a fault, and on a full disk gives up the reserve.
     fn give_way(&self, fault: &Fault) {
-        self.set_health(Health::of(fault));
+        self.set_health(&Health::of(fault));
         drop(self.database.write().unwrap_or_else(PoisonError::into_inner).take());
         if matches!(fault, Fault::Full) {
             self.backing.release_reserve().unwrap_or_else(|error| {
@@ -246,18 +255,18 @@ impl Shared {
         let health = self.desk().health.clone();
         if matches!(health, Health::Full | Health::Failing(_)) {
             match self.backing.hold_reserve() {
-                Ok(()) => self.set_health(Health::Sound),
-                Err(error) => self.set_health(Health::of(&Fault::from_io(&error))),
+                Ok(()) => self.set_health(&Health::Sound),
+                Err(error) => self.set_health(&Health::of(&Fault::from_io(&error))),
             }
         }
     }
 
-    fn set_health(&self, health: Health) {
+    fn set_health(&self, health: &Health) {
         let before = std::mem::replace(&mut self.desk().health, health.clone());
-        if before == health {
+        if before == *health {
             return;
         }
-        match &health {
+        match health {
             Health::Sound => log::info!("the store takes data again; store={}", self.name),
             Health::Full => log::error!("the disk is full, intake is refused; store={}", self.name),
             Health::Failing(message) => {
@@ -267,8 +276,18 @@ impl Shared {
             Health::Stopped => log::debug!("the store is closed; store={}", self.name),
         }
         if let Some(tell) = &self.settings.on_health {
-            tell(&health);
+            tell(health);
         }
+    }
+}
+
+/// Closes the store at the end of the writer, also where a panic in a debug build ends it: nobody
+/// is left waiting.
+struct Closing<'writer>(&'writer Shared);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.finish();
     }
 }
 

@@ -11,5 +11,6 @@ mod config;
 mod net;
 mod sim;
 mod store_disk;
+mod store_log;
 mod store_spool;
 mod tls;

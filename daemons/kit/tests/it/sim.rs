@@ -42,6 +42,7 @@ struct Disk {
     lies: bool,
     cut_in: Option<u64>,
     epoch: u64,
+    in_use: bool,
     dice: Dice,
 }
 
@@ -67,6 +68,7 @@ impl SimDisk {
             lies: false,
             cut_in: None,
             epoch: 0,
+            in_use: false,
             dice: Dice::new(seed),
         })))
     }
@@ -131,6 +133,7 @@ impl Disk {
         self.live.clone_from(&kept);
         self.durable = kept;
         self.epoch += 1;
+        self.in_use = false;
         self.cut_in = None;
     }
 
@@ -161,6 +164,12 @@ impl Handle {
 }
 
 impl StorageBackend for Handle {
+    fn close(&self) -> Result<(), io::Error> {
+        let mut disk = self.disk.0.lock().unwrap();
+        disk.in_use &= disk.epoch != self.epoch;
+        Ok(())
+    }
+
     fn len(&self) -> Result<u64, io::Error> {
         Ok(self.with(|disk| Ok(disk.live.len() as u64))?)
     }
@@ -226,7 +235,23 @@ impl Backing for SimDisk {
     }
 
     fn open(&self, builder: &DatabaseBuilder) -> Result<RawDatabase, DatabaseError> {
-        let epoch = self.0.lock().unwrap().epoch;
+        let (epoch, new) = {
+            let disk = self.0.lock().unwrap();
+            (disk.epoch, disk.live.is_empty())
+        };
+        if new {
+            // A file is made beside its place and moved there: it is there whole, or not at all.
+            let beside = Self::new(0);
+            builder.create_with_backend(Handle { disk: beside.clone(), epoch: 0 })?.close()?;
+            let made = std::mem::take(&mut beside.0.lock().unwrap().live);
+            let mut disk = self.0.lock().unwrap();
+            disk.blocks = (0..(made.len() as u64).div_ceil(BLOCK)).collect();
+            disk.durable.clone_from(&made);
+            disk.live = made;
+        }
+        if std::mem::replace(&mut self.0.lock().unwrap().in_use, true) {
+            return Err(DatabaseError::DatabaseAlreadyOpen);
+        }
         builder.create_with_backend(Handle { disk: self.clone(), epoch })
     }
 

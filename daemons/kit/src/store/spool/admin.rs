@@ -108,6 +108,24 @@ impl Spool {
         Ok(entries)
     }
 
+    /// Shows every sound batch that is on disk, delivered or held, oldest first: what is known of it, and its body.
+    pub fn recent(&self, mut show: impl FnMut(&Header, &[u8])) -> Result<(), SpoolError> {
+        let (first, end) = {
+            let state = self.state();
+            (state.oldest_kept(), state.durable)
+        };
+        self.db().read(|view| {
+            view.range(BATCHES, &key_of(first), &key_of(end.saturating_sub(1)), |key, found| {
+                let held = number_of(key).zip(found.sound()).and_then(|(position, value)| Held::read(position, value));
+                if let Some(held) = held {
+                    show(&held.header, &held.body);
+                }
+                ControlFlow::Continue(())
+            })
+        })?;
+        Ok(())
+    }
+
     /// Reads all that is held and compares it with the running totals. Meant for a quiet spool:
     /// what comes or goes meanwhile shows as a difference.
     pub fn check(&self) -> Result<Check, SpoolError> {

@@ -21,236 +21,52 @@ mod open;
 mod record;
 mod rows;
 mod state;
+mod types;
 
-use self::record::{CHECKPOINTS, Held, Hole, Mark, Totals};
+use self::record::{CHECKPOINTS, Held, Hole, Mark};
 use self::state::{Slot, State};
 use super::db::{Db, completion, ignore};
-use super::error::StoreError;
-use super::header::Header;
 use super::map::Map;
 use super::op::Op;
 use super::queue::{Class, Done};
 use std::fmt;
 use std::future::Future;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use self::admin::{Check, Entry, Quarantined};
-
-/// Who a spool is: drawn when its file is made, kept in it.
-pub type Instance = [u8; 16];
-
-/// How much a spool holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Events, on disk.
-    pub events_max: u64,
-    /// Bytes of batches with their headers, on disk.
-    pub bytes_max: u64,
-    /// Bytes of the newest batches, in memory too.
-    pub memory_bytes_max: usize,
-}
-
-impl Limits {
-    /// Whether `held` is within the limits.
-    fn hold(&self, held: Totals) -> bool {
-        held.events <= self.events_max && held.bytes <= self.bytes_max
-    }
-}
-
-/// Why events that were in a spool will not be delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cause {
-    /// The spool was full, and the source could not wait.
-    SpoolFull,
-    /// The receiver refused their batch for good; it is in quarantine.
-    Refused,
-    /// Their row on the disk was damaged.
-    Damaged,
-}
-
-impl Cause {
-    /// The word for it on the wire and on the screen.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::SpoolFull => "spool_full",
-            Self::Refused => "refused",
-            Self::Damaged => "damaged",
-        }
-    }
-
-    const fn code(self) -> u8 {
-        match self {
-            Self::SpoolFull => 1,
-            Self::Refused => 2,
-            Self::Damaged => 3,
-        }
-    }
-
-    const fn of(code: u8) -> Option<Self> {
-        match code {
-            1 => Some(Self::SpoolFull),
-            2 => Some(Self::Refused),
-            3 => Some(Self::Damaged),
-            _ => None,
-        }
-    }
-}
-
-/// Batch numbers that will not come, to be reported in the next batch that is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Skipped {
-    /// First number.
-    pub from: u64,
-    /// Last number.
-    pub to: u64,
-    /// Events in them.
-    pub events: u64,
-    /// Why.
-    pub cause: Cause,
-}
-
-/// Events lost in the spool's whole life.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Loss {
-    /// Why.
-    pub cause: Cause,
-    /// Whose; `unknown` where the row could no longer be read.
-    pub source: Box<str>,
-    /// Severity, or [`super::header::SEVERITY_UNKNOWN`].
-    pub severity: u8,
-    /// How many.
-    pub events: u64,
-}
-
-/// A batch to be put into the spool.
-#[derive(Clone, Debug)]
-pub struct NewBatch {
-    /// What is known of it.
-    pub header: Header,
-    /// `origins` and `events`, encoded once; the same bytes are sent.
-    pub body: Arc<[u8]>,
-}
-
-/// A batch to be sent.
-#[derive(Clone, Debug)]
-pub struct Batch {
-    /// Its number under the present instance.
-    pub number: u64,
-    /// What is known of it.
-    pub header: Arc<Header>,
-    /// The bytes that were appended.
-    pub body: Arc<[u8]>,
-    /// What is missing directly before it.
-    pub skipped: Vec<Skipped>,
-}
-
-/// What an append does when the spool is full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WhenFull {
-    /// It is refused: the source waits.
-    Refuse,
-    /// The oldest batches that were never sent go, whole, counted; for sources that cannot wait.
-    DropOldest,
-}
-
-/// How full a spool is and what went through it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stats {
-    /// Batches held.
-    pub batches: u64,
-    /// Events held.
-    pub events: u64,
-    /// Bytes held.
-    pub bytes: u64,
-    /// The higher of both fills, in percent of the limits.
-    pub fill_percent: u64,
-    /// The number that the next batch will have.
-    pub next: u64,
-    /// Events appended in the spool's life.
-    pub appended: u64,
-    /// Events acknowledged in the spool's life.
-    pub delivered: u64,
-    /// Batches in quarantine.
-    pub quarantined: u64,
-    /// Times a new instance was drawn.
-    pub renumbered: u64,
-}
-
-/// Why a spool did not do what it was asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SpoolError {
-    /// The store below.
-    Store(StoreError),
-    /// The spool holds as much as it may.
-    Full {
-        /// Events held.
-        events: u64,
-        /// Bytes held.
-        bytes: u64,
-    },
-    /// A number that is not held: beyond the last batch, or already gone.
-    NotHeld {
-        /// The number.
-        batch: u64,
-    },
-    /// The event numbers in reserve are used up until the next commit.
-    Reserving,
-}
-
-impl fmt::Display for SpoolError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Store(error) => error.fmt(f),
-            Self::Full { events, bytes } => {
-                write!(f, "the spool is full ({events} events, {bytes} bytes): check the link to the receiver")
-            }
-            Self::NotHeld { batch } => write!(f, "batch {batch} is not in the spool"),
-            Self::Reserving => write!(f, "event numbers are being reserved: try again after the next commit"),
-        }
-    }
-}
-
-impl std::error::Error for SpoolError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        if let Self::Store(error) = self { Some(error) } else { None }
-    }
-}
-
-impl From<StoreError> for SpoolError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
+pub use self::types::{Batch, Cause, Instance, Limits, Loss, NewBatch, Skipped, SpoolError, Stats, WhenFull};
 
 /// A handle of a spool; a clone is another handle of the same one.
 #[derive(Clone)]
 pub struct Spool {
-    inner: Arc<Inner>,
+    db: Db,
+    memory: Arc<Memory>,
 }
 
-struct Inner {
-    db: Db,
+/// What the writer's thread reaches too. It holds no handle of the store: were the last one to go
+/// there, the file would close at some later time than its owner thinks.
+struct Memory {
     state: Mutex<State>,
     bell: (smol::channel::Sender<()>, smol::channel::Receiver<()>),
 }
 
 impl fmt::Debug for Spool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Spool").field("store", self.inner.db.name()).finish_non_exhaustive()
+        f.debug_struct("Spool").field("store", self.db.name()).finish_non_exhaustive()
     }
 }
 
 impl Spool {
     /// The store below, to combine changes and to see its health.
     pub fn db(&self) -> &Db {
-        &self.inner.db
+        &self.db
     }
 
     /// The small map in the same file: checkpoints of sources, what receivers acknowledged. Its
     /// changes go with [`Spool::append`].
     pub fn checkpoints(&self) -> Map {
-        Map::new(self.inner.db.clone(), CHECKPOINTS)
+        Map::new(self.db.clone(), CHECKPOINTS)
     }
 
     /// Who this spool is now.
@@ -269,7 +85,7 @@ impl Spool {
     ) -> Result<Range<u64>, SpoolError> {
         let more = self.weigh(&batches, &also)?;
         let mut state = self.state();
-        self.inner.db.admit(more.bytes as usize + also.iter().map(Op::bytes).sum::<usize>())?;
+        self.db.admit(more.bytes as usize + also.iter().map(Op::bytes).sum::<usize>())?;
         let mut ops = Vec::with_capacity(batches.len() + 1 + also.len());
         if !batches.is_empty() && state.over(more) {
             self.make_room(&mut state, more, when_full, &mut ops)?;
@@ -286,13 +102,13 @@ impl Spool {
             ops.push(state.next.put_next());
         }
         ops.append(&mut also);
-        let spool = Arc::downgrade(&self.inner);
-        self.inner.db.submit(
+        let memory = self.memory.clone();
+        self.db.submit(
             ops,
             Class::Upkeep,
             Box::new(move |result| {
                 if result.is_ok() {
-                    Inner::committed(&spool, end);
+                    memory.committed(end);
                 }
                 done(result);
             }),
@@ -308,7 +124,7 @@ impl Spool {
         also: Vec<Op>,
         when_full: WhenFull,
     ) -> impl Future<Output = Result<Range<u64>, SpoolError>> + Send + use<> {
-        let (done, end) = completion(self.inner.db.name());
+        let (done, end) = completion(self.db.name());
         let taken = self.append(batches, also, when_full, done);
         async move {
             let numbers = taken?;
@@ -356,7 +172,7 @@ impl Spool {
 
     /// A receiver that ends whenever something was made durable since it last ended.
     pub fn bell(&self) -> smol::channel::Receiver<()> {
-        self.inner.bell.1.clone()
+        self.memory.bell.1.clone()
     }
 
     /// The batches up to number `up_to` are durable at the receiver: they go. Gives how many events
@@ -368,7 +184,7 @@ impl Spool {
         if position >= state.durable {
             return Err(SpoolError::NotHeld { batch: up_to });
         }
-        if let Some((first, _)) = state.hole_at(position) {
+        while let Some((first, _)) = state.hole_at(position) {
             // Nobody can have what was never sent; what stands before it may be covered.
             position = first.saturating_sub(1);
         }
@@ -378,7 +194,7 @@ impl Spool {
         let before = self.totals_before(&mut state, position + 1)?;
         let mut ops = Vec::new();
         let delivered = state.acknowledge(Mark { position: position + 1, before }, &mut ops);
-        self.inner.db.submit(ops, Class::Lazy, ignore())?;
+        self.db.submit(ops, Class::Lazy, ignore())?;
         Ok(delivered.events)
     }
 
@@ -395,7 +211,7 @@ impl Spool {
         let mut ops = admin::move_to_quarantine(&mut state, &held, reason);
         let hole = Hole { last: position, before: held.before, size: held.size(), cause: Cause::Refused };
         state.skip(position, hole, &held.header.counts, &mut ops);
-        Ok(self.inner.db.submit(ops, Class::Upkeep, ignore())?)
+        Ok(self.db.submit(ops, Class::Upkeep, ignore())?)
     }
 
     /// All that is held gets new numbers, from 1, under the instance `fresh`; nothing is deleted.
@@ -406,7 +222,7 @@ impl Spool {
         state.name.instance = fresh;
         state.name.base = state.head.position - 1;
         state.name.renumbered += 1;
-        let commit = self.inner.db.commit(vec![state.name.put()], Class::Upkeep);
+        let commit = self.db.commit(vec![state.name.put()], Class::Upkeep);
         async move { Ok(commit.await?) }
     }
 
@@ -416,13 +232,13 @@ impl Spool {
         let mut state = self.state();
         let taken = state.ids.take(count);
         if let Some(limit) = state.ids.reserve(count) {
-            let spool = Arc::downgrade(&self.inner);
+            let memory = self.memory.clone();
             let done: Done = Box::new(move |result| {
-                if let (Ok(()), Some(inner)) = (result, spool.upgrade()) {
-                    inner.state().ids.reserved(limit);
+                if result.is_ok() {
+                    memory.state().ids.reserved(limit);
                 }
             });
-            self.inner.db.submit(vec![record::put_ids(limit)], Class::Upkeep, done)?;
+            self.db.submit(vec![record::put_ids(limit)], Class::Upkeep, done)?;
         }
         taken.ok_or(SpoolError::Reserving)
     }
@@ -438,6 +254,7 @@ impl Spool {
             bytes: held.bytes,
             fill_percent: percent(held.events, state.limits.events_max)
                 .max(percent(held.bytes, state.limits.bytes_max)),
+            first: state.number(state.head.position),
             next: state.number(state.next.position),
             appended: state.next.before.events,
             delivered: state.delivered,
@@ -459,20 +276,18 @@ impl Spool {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.inner.state()
+        self.memory.state()
     }
 }
 
-impl Inner {
+impl Memory {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn committed(spool: &Weak<Self>, end: u64) {
-        if let Some(inner) = spool.upgrade() {
-            inner.state().committed(end);
-            // A bell that rang already rings.
-            inner.bell.0.try_send(()).unwrap_or_default();
-        }
+    fn committed(&self, end: u64) {
+        self.state().committed(end);
+        // A bell that rang already rings.
+        self.bell.0.try_send(()).unwrap_or_default();
     }
 }

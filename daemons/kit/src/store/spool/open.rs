@@ -10,7 +10,7 @@ use super::record::{
     BATCHES, Held, Hole, IDS, LOST, LostKey, META, Mark, Name, QUARANTINE, SKIPPED, put_ids, read_lost,
 };
 use super::state::State;
-use super::{Inner, Instance, Limits, Spool, SpoolError};
+use super::{Instance, Limits, Memory, Spool, SpoolError};
 use crate::store::bytes::{Fields, key_of, number_of};
 use crate::store::db::Db;
 use crate::store::queue::Class;
@@ -28,6 +28,7 @@ impl Spool {
         db.refuse_newer("spool.", 1)?;
         let found = db.read(Rows::read)?;
         let (mut state, named) = found.settle(limits, fresh);
+        state.kept_at(db.read(|view| delivered_marks(view, state.head.position))?);
         if named || db.health() == Health::Sound {
             let mut ops = Vec::new();
             if named {
@@ -42,7 +43,7 @@ impl Spool {
             }
         }
         let bell = smol::channel::bounded(1);
-        Ok(Self { inner: Arc::new(Inner { db, state: Mutex::new(state), bell }) })
+        Ok(Self { db, memory: Arc::new(Memory { state: Mutex::new(state), bell }) })
     }
 }
 
@@ -64,7 +65,7 @@ struct Rows {
 }
 
 impl Rows {
-    fn read(view: &View<'_>) -> Result<Self, ReadError> {
+    fn read(view: &View) -> Result<Self, ReadError> {
         let (low, high) = (key_of(0), key_of(u64::MAX));
         let mut first = None;
         view.range(BATCHES, &low, &high, |key, found| {
@@ -124,7 +125,17 @@ impl Rows {
     }
 }
 
-fn row<T>(view: &View<'_>, key: &[u8], read: impl FnOnce(&[u8]) -> Option<T>) -> Result<Row<T>, ReadError> {
+/// Where the delivered batches that are still on disk begin.
+fn delivered_marks(view: &View, head: u64) -> Result<Vec<Mark>, ReadError> {
+    let mut marks = Vec::new();
+    view.range(BATCHES, &key_of(0), &key_of(head.saturating_sub(1)), |key, found| {
+        marks.extend(batch_mark(key, found.sound(), false));
+        ControlFlow::Continue(())
+    })?;
+    Ok(marks)
+}
+
+fn row<T>(view: &View, key: &[u8], read: impl FnOnce(&[u8]) -> Option<T>) -> Result<Row<T>, ReadError> {
     let found = view.value(META, key)?;
     Ok(found.map(|found| found.sound().and_then(|value| read(&value)).map_or(Found::Damaged, Found::Value)))
 }
@@ -137,7 +148,7 @@ fn batch_mark(key: &[u8], value: Option<&[u8]>, end: bool) -> Option<Mark> {
     Some(if end { Mark { position: position + 1, before: after } } else { Mark { position, before } })
 }
 
-fn read_holes(view: &View<'_>) -> Result<BTreeMap<u64, Hole>, ReadError> {
+fn read_holes(view: &View) -> Result<BTreeMap<u64, Hole>, ReadError> {
     let mut holes = BTreeMap::new();
     view.range(SKIPPED, &key_of(0), &key_of(u64::MAX), |key, found| {
         // A hole that is lost shows as damaged rows, and is found again.
@@ -147,7 +158,7 @@ fn read_holes(view: &View<'_>) -> Result<BTreeMap<u64, Hole>, ReadError> {
     Ok(holes)
 }
 
-fn read_losses(view: &View<'_>) -> Result<BTreeMap<LostKey, u64>, ReadError> {
+fn read_losses(view: &View) -> Result<BTreeMap<LostKey, u64>, ReadError> {
     let mut lost = BTreeMap::new();
     view.range(LOST, &[0], &[u8::MAX], |key, found| {
         lost.extend(found.sound().and_then(|value| read_lost(key, value)));

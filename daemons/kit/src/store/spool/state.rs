@@ -33,6 +33,8 @@ pub(super) struct State {
     pub(super) ids: Ids,
     pub(super) quarantined: u64,
     pub(super) quarantine_next: u64,
+    /// Where rows that are still on disk begin, and each head since; the last is the present one.
+    kept: VecDeque<Mark>,
     tail: VecDeque<Held>,
     tail_bytes: usize,
 }
@@ -67,6 +69,7 @@ impl State {
             ids,
             quarantined: 0,
             quarantine_next: 1,
+            kept: VecDeque::from([head]),
             tail: VecDeque::new(),
             tail_bytes: 0,
         }
@@ -119,14 +122,12 @@ impl State {
         if let Some((_, hole)) = self.hole_at(position) {
             return Slot::Missing(hole.last);
         }
-        match self.in_memory(position) {
-            Some(held) => Slot::Memory(held.clone()),
-            None => {
-                let hole = self.holes.range(position..).next().map(|(first, _)| *first);
-                let tail = self.tail.iter().map(|held| held.position).find(|first| *first > position);
-                Slot::Disk(hole.into_iter().chain(tail).fold(self.durable, u64::min))
-            }
+        if let Some(held) = self.in_memory(position) {
+            return Slot::Memory(held.clone());
         }
+        let hole = self.holes.range(position..).next().map(|(first, _)| *first);
+        let tail = self.tail.iter().map(|held| held.position).find(|first| *first > position);
+        Slot::Disk(hole.into_iter().chain(tail).fold(self.durable, u64::min))
     }
 
     /// Puts a batch that was placed at `next` into memory.
@@ -154,7 +155,6 @@ impl State {
 
     /// All before `head` is acknowledged.
     pub(super) fn acknowledge(&mut self, head: Mark, ops: &mut Vec<Op>) -> Totals {
-        ops.push(delete_batches(self.head.position, head.position - 1));
         let later = self.holes.split_off(&head.position);
         let reported = std::mem::replace(&mut self.holes, later);
         let mut delivered = head.before.minus(self.head.before);
@@ -164,12 +164,36 @@ impl State {
         }
         self.delivered = self.delivered.saturating_add(delivered.events);
         self.head = head;
+        self.keep(head, ops);
         self.sent = self.sent.max(head.position);
         while self.tail.front().is_some_and(|held| held.position < head.position) {
             self.forget_front();
         }
         ops.push(head.put_head(self.delivered));
         delivered
+    }
+
+    /// Delivered batches stay on disk up to a bound; what is older goes.
+    fn keep(&mut self, head: Mark, ops: &mut Vec<Op>) {
+        self.kept.push_back(head);
+        let Some(from) = self.kept.front().copied() else { return };
+        let is_over = |mark: &Mark| head.before.minus(mark.before).bytes > self.limits.history_bytes_max;
+        while self.kept.pop_front_if(|mark| is_over(mark)).is_some() {}
+        if let Some(until) = self.kept.front().filter(|until| until.position > from.position) {
+            ops.push(delete_batches(from.position, until.position - 1));
+        }
+    }
+
+    /// Rows of delivered batches stand at `marks`, by rising position, as an opening found them.
+    pub(super) fn kept_at(&mut self, marks: Vec<Mark>) {
+        for mark in marks.into_iter().rev() {
+            self.kept.push_front(mark);
+        }
+    }
+
+    /// The first position whose row is on disk, delivered or not.
+    pub(super) fn oldest_kept(&self) -> u64 {
+        self.kept.front().map_or(self.head.position, |mark| mark.position)
     }
 
     /// The batches from `first` to `hole.last` will not be sent. Neighbours of one cause become one.
