@@ -8,3 +8,6 @@
 pub mod config;
 pub mod tenant;
 pub mod store;
+pub mod admit;
+pub mod outbox;
+pub mod analyse;

@@ -22,7 +22,9 @@ impl Prefix {
     /// The key that ends in `parts`.
     pub(super) fn key(&self, parts: &[&[u8]]) -> Vec<u8> {
         let mut key = self.0.clone();
-        parts.iter().for_each(|part| key.extend_from_slice(part));
+        for part in parts {
+            key.extend_from_slice(part);
+        }
         key
     }
 
@@ -49,7 +51,7 @@ impl Prefix {
     }
 }
 
-/// The tenant of a key, and a key above all of that tenant's.
+/// The tenant of a key.
 pub(super) fn tenant_of(key: &[u8]) -> Option<TenantId> {
     let (&length, rest) = key.split_first()?;
     let name = rest.get(..usize::from(length))?;

@@ -1,8 +1,8 @@
 //! What the server keeps, and the one door to it: [`Store::tenant`].
 //!
 //! ```text
-//! log/00000001.redb ...   segments shared by tenants: (tenant, seq) -> batch, lz4; receivers' numbers
-//! state.redb              alerts, cursors, marks, snapshots, quarantine, results that wait for hubs
+//! log/         segments shared by tenants: (tenant, seq) -> batch, lz4; the numbers of its senders
+//! state.redb   alerts, cursors, marks, snapshots, quarantine, results that wait for hubs
 //! ```
 //! A handle knows its tenant; no call of it takes another one's name, so no call can span tenants. The
 //! traits are what a store must be able to do; [`disk`] is the one on redb. A batch is appended with
@@ -11,20 +11,18 @@
 
 mod key;
 pub mod entry;
-mod log;
 mod state;
 pub mod disk;
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
 pub use nms_kit::store::{Class, Done, StoreError};
+use nms_detect::Standing;
 use nms_proto::{
-    alert::Alert,
     event::Event,
     id::{AlertId, BatchSeq, Instance, TenantId},
     message::Results,
     session::receiver::Receiver,
-    time::Stamp,
 };
 
 /// A batch's place in its tenant's log: rising in the order of commit, from 1.
@@ -46,8 +44,8 @@ impl fmt::Display for LogSeq {
 }
 
 /// A batch on its way into the log.
-#[derive(Clone, Copy, Debug)]
-pub struct NewBatch<'a> {
+#[derive(Clone, Debug)]
+pub struct NewBatch {
     /// The hub that sent it.
     pub hub: Instance,
     /// Its number there; none from an original sender.
@@ -57,7 +55,7 @@ pub struct NewBatch<'a> {
     /// When it came, on the tenant's analysis clock.
     pub arrived_ms: i64,
     /// Its origins and events as they came.
-    pub content: &'a [u8],
+    pub content: Vec<u8>,
 }
 
 /// A batch of the log, decoded.
@@ -149,7 +147,7 @@ pub struct Owed {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
     /// An alert at a new revision.
-    Alert(Box<Alert>),
+    Alert(Box<Standing>),
     /// RESULTS for a hub, under their number.
     Results {
         /// The hub.
@@ -226,7 +224,7 @@ pub trait TenantStore: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// It is not taken now; `done` is not called.
-    fn append(&self, batch: NewBatch<'_>, done: Appended) -> Result<(), StoreError>;
+    fn append(&self, batch: NewBatch, done: Appended) -> Result<(), StoreError>;
 
     /// The place of the last batch that was handed over.
     fn last(&self) -> LogSeq;
@@ -265,16 +263,11 @@ pub trait TenantStore: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// As [`TenantStore::receiver`].
-    fn alert(&self, id: &AlertId) -> Result<Option<Alert>, StoreError>;
+    fn alert(&self, id: &AlertId) -> Result<Option<Standing>, StoreError>;
 
     /// All alerts, each at its last revision, in the order of their ids.
     ///
     /// # Errors
     /// As [`TenantStore::receiver`].
-    fn alerts(&self) -> Result<Vec<Alert>, StoreError>;
-}
-
-/// The stamp that an event without one gets when its batch is read back.
-pub(crate) fn arrival(arrived_ms: i64) -> Stamp {
-    Stamp::utc(arrived_ms)
+    fn alerts(&self) -> Result<Vec<Standing>, StoreError>;
 }

@@ -1,7 +1,8 @@
 //! The one small file that is always open: what analysis found, and how far it came.
 //!
 //! ```text
-//! alerts.v1      tenant | id                -> alert, JSON
+//! tenants.v1     tenant                     -> its number in the log u32
+//! alerts.v1      tenant | id                -> alert and the finding it answers, JSON
 //! owed.v1        tenant | hub | seq u64     -> RESULTS, JSON
 //! hubs.v1        tenant | hub               -> next seq u64
 //! cursors.v1     tenant                     -> scored u64 | ticked_ms i64
@@ -12,24 +13,28 @@
 //! ```
 //! Everything of one [`TenantStore::commit`](super::TenantStore::commit) is one transaction here.
 
-use std::{collections::BTreeSet, ops::ControlFlow};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
+};
 
 use nms_kit::{
     digest,
     store::{Db, Found, Op, StoreError, Table, draw_instance},
 };
+use nms_detect::Standing;
 use nms_proto::{
-    alert::Alert,
     id::{AlertId, Instance, TenantId},
     json,
     message::Results,
 };
 
 use super::{
-    Change, Cursor, LogSeq, Mark, Owed, Progress, Snapshot,
+    Change, Class, Cursor, LogSeq, Mark, Owed, Progress, Snapshot,
     key::{Prefix, instance, number, tenant_of},
 };
 
+const TENANTS: Table = Table("tenants.v1");
 const ALERTS: Table = Table("alerts.v1");
 const OWED: Table = Table("owed.v1");
 const HUBS: Table = Table("hubs.v1");
@@ -47,7 +52,7 @@ const SNAPSHOT_BYTES_MAX: u64 = 256 << 20;
 
 /// Refuses a file of a later version; gives the origin of events without an id, drawn with the file.
 pub(super) fn prepare(db: &Db) -> Result<Instance, StoreError> {
-    for table in [ALERTS, OWED, HUBS, CURSORS, MARKS, QUARANTINE, SNAPSHOTS, STORE] {
+    for table in [TENANTS, ALERTS, OWED, HUBS, CURSORS, MARKS, QUARANTINE, SNAPSHOTS, STORE] {
         let stem = table.0.rsplit_once(".v").map_or(table.0, |(stem, _)| stem);
         db.refuse_newer(stem, VERSION)?;
     }
@@ -58,30 +63,34 @@ pub(super) fn prepare(db: &Db) -> Result<Instance, StoreError> {
     }
     let origin = Instance(draw_instance()?);
     let put = Op::Put { table: STORE, key, value: origin.0.to_vec() };
-    smol::block_on(db.commit(vec![put], super::Class::Upkeep))?;
+    smol::block_on(db.commit(vec![put], Class::Upkeep))?;
     Ok(origin)
 }
 
-/// The tenants with a cursor: all of whom something was ever logged and analysed.
-pub(super) fn tenants(db: &Db) -> Result<BTreeSet<TenantId>, StoreError> {
-    let mut tenants = BTreeSet::new();
+/// Every tenant with its number in the log.
+pub(super) fn tenants(db: &Db) -> Result<BTreeMap<TenantId, u32>, StoreError> {
+    let mut tenants = BTreeMap::new();
     db.read(|view| {
-        for table in [CURSORS, HUBS] {
-            view.range(table, &[], &[u8::MAX; 8], |key, _| {
-                tenants.extend(tenant_of(key));
-                ControlFlow::Continue(())
-            })?;
-        }
-        Ok(())
+        view.range(TENANTS, &[], &[u8::MAX; 8], |key, found| {
+            if let (Some(tenant), Found::Value(&[a, b, c, d])) = (tenant_of(key), found) {
+                tenants.insert(tenant, u32::from_be_bytes([a, b, c, d]));
+            }
+            ControlFlow::Continue(())
+        })
     })?;
     Ok(tenants)
+}
+
+/// Gives a tenant its number, for good.
+pub(super) fn enlist(db: &Db, prefix: &Prefix, number: u32) -> Result<(), StoreError> {
+    smol::block_on(db.commit(vec![put(TENANTS, prefix.key(&[]), number.to_be_bytes().to_vec())], Class::Upkeep))
 }
 
 /// The operations that a change leads to.
 pub(super) fn ops(prefix: &Prefix, change: Change, ops: &mut Vec<Op>) -> Result<(), StoreError> {
     match change {
         Change::Alert(alert) => {
-            ops.push(put(ALERTS, prefix.key(&[alert.id.as_str().as_bytes()]), encoded(&alert)?));
+            ops.push(put(ALERTS, prefix.key(&[alert.alert.id.as_str().as_bytes()]), encoded(&alert)?));
         }
         Change::Results { hub, seq, results } => {
             ops.push(put(OWED, prefix.hub_number(hub, seq), encoded(&results)?));
@@ -231,18 +240,18 @@ fn results_of(prefix: &Prefix, key: &[u8], found: &Found<&[u8]>) -> Option<(u64,
     Some((seq, json::decode(value).ok()?))
 }
 
-pub(super) fn alert(db: &Db, prefix: &Prefix, id: &AlertId) -> Result<Option<Alert>, StoreError> {
+pub(super) fn alert(db: &Db, prefix: &Prefix, id: &AlertId) -> Result<Option<Standing>, StoreError> {
     let key = prefix.key(&[id.as_str().as_bytes()]);
     let stored = db.read(|view| view.value(ALERTS, &key))?.and_then(Found::sound);
     Ok(stored.and_then(|value| json::decode(&value).ok()))
 }
 
-pub(super) fn alerts(db: &Db, prefix: &Prefix) -> Result<Vec<Alert>, StoreError> {
+pub(super) fn alerts(db: &Db, prefix: &Prefix) -> Result<Vec<Standing>, StoreError> {
     let mut alerts = Vec::new();
     db.read(|view| {
         view.range(ALERTS, &prefix.key(&[]), &prefix.end(), |_, found| {
             if let Found::Value(value) = found {
-                alerts.extend(json::decode::<Alert>(value).ok());
+                alerts.extend(json::decode::<Standing>(value).ok());
             }
             ControlFlow::Continue(())
         })
@@ -252,8 +261,8 @@ pub(super) fn alerts(db: &Db, prefix: &Prefix) -> Result<Vec<Alert>, StoreError>
 
 /// Removes alerts whose last event is older than `before_ms`.
 pub(super) fn tidy(db: &Db, prefix: &Prefix, before_ms: i64) -> Result<Vec<Op>, StoreError> {
-    let old = |alert: &Alert| alert.last_seen.is_some_and(|last| last.unix_ms < before_ms);
-    let alerts = alerts(db, prefix)?;
-    let old = alerts.iter().filter(|alert| old(alert));
+    let standing = alerts(db, prefix)?;
+    let old = standing.iter().map(|known| &known.alert);
+    let old = old.filter(|alert| alert.last_seen.is_some_and(|last| last.unix_ms < before_ms));
     Ok(old.map(|alert| Op::Delete { table: ALERTS, key: prefix.key(&[alert.id.as_str().as_bytes()]) }).collect())
 }
