@@ -46,6 +46,8 @@ pub struct Counts {
 struct Sender {
     receiver: Receiver,
     seen_ms: i64,
+    /// How often what it had sent was lost on the way into the log.
+    lost: u64,
 }
 
 /// What stands between a tenant's connections and its log.
@@ -82,7 +84,7 @@ impl Gate {
         live: impl Fn(Instance) -> bool,
     ) -> Option<Instance> {
         let seen_ms = self.advance(now_ms);
-        let sender = self.senders.entry(hub).or_insert(Sender { receiver, seen_ms });
+        let sender = self.senders.entry(hub).or_insert(Sender { receiver, seen_ms, lost: 0 });
         sender.seen_ms = seen_ms;
         if self.senders.len() <= HUBS_PER_TENANT_MAX {
             return None;
@@ -95,6 +97,11 @@ impl Gate {
     /// The highest durable batch of a hub.
     pub fn durable(&self, hub: Instance) -> BatchSeq {
         self.senders.get(&hub).map(|sender| sender.receiver.durable()).unwrap_or_default()
+    }
+
+    /// How often batches of a hub were lost on their way into the log; its connection asks for them again.
+    pub fn losses(&self, hub: Instance) -> u64 {
+        self.senders.get(&hub).map_or(0, |sender| sender.lost)
     }
 
     /// Judges a batch. Where it is taken, gives its time on the tenant's analysis clock; it must then be handed to the
@@ -171,6 +178,7 @@ impl Gate {
         self.counts.withdrawn += 1;
         if let Some(sender) = self.senders.get_mut(&hub) {
             sender.receiver.withdraw();
+            sender.lost += 1;
         }
     }
 

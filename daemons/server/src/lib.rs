@@ -10,4 +10,8 @@ pub mod tenant;
 pub mod store;
 pub mod admit;
 pub mod outbox;
+pub mod command;
+pub mod inbox;
+pub mod live;
 pub mod analyse;
+pub mod work;

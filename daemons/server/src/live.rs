@@ -192,20 +192,19 @@ impl Tenant {
 
 impl UnderWay {
     /// The batch is durable, or never will be. Runs on the store's writer: it must be short.
-    fn end(mut self, seq: LogSeq, result: Result<(), StoreError>) {
-        let Self { tenant, hub, batch, arrived_ms, bytes, .. } = &self;
+    fn end(self, seq: LogSeq, result: Result<(), StoreError>) {
+        let Self { tenant, hub, batch, arrived_ms, bytes, mut events } = self;
         if let Err(error) = result {
             log::error!("a batch was not stored and is asked for again tenant={} error={error}", tenant.id);
-            tenant.gate().lost(*hub, *bytes);
-            tenant.ring(*hub);
+            tenant.gate().lost(hub, bytes);
+            tenant.ring(hub);
             return;
         }
-        tenant.gate().committed(*hub, *batch, seq, *bytes);
-        tenant.ring(*hub);
-        tenant.commands.show(&self.events);
-        entry::name(tenant.store.origin(), seq, &mut self.events);
-        let logged = Logged { seq, hub: *hub, arrived_ms: *arrived_ms, bytes: *bytes, events: self.events };
-        tenant.inbox.push(&tenant.id, Arc::new(logged));
+        tenant.gate().committed(hub, batch, seq, bytes);
+        tenant.ring(hub);
+        tenant.commands.show(&events);
+        entry::name(tenant.store.origin(), seq, &mut events);
+        tenant.inbox.push(&tenant.id, Arc::new(Logged { seq, hub, arrived_ms, bytes, events }));
     }
 }
 
@@ -261,7 +260,7 @@ impl Tenants {
             return Err(Unserved::TooMany);
         }
         let store = self.store.tenant(id).map_err(Unserved::Store)?;
-        let inbox = Arc::clone(self.inbox_of(id));
+        let inbox = self.inbox_of(id);
         let tenant = Arc::new(Tenant::open(id.clone(), store, inbox).map_err(Unserved::Store)?);
         live.insert(id.clone(), Arc::clone(&tenant));
         Ok(tenant)
@@ -284,12 +283,12 @@ impl Tenants {
         &self.inboxes
     }
 
-    fn inbox_of(&self, id: &TenantId) -> &Arc<Inbox> {
+    fn inbox_of(&self, id: &TenantId) -> Arc<Inbox> {
         let mut hasher = DefaultHasher::new();
         id.hash(&mut hasher);
         let at = (hasher.finish() % self.inboxes.len().max(1) as u64) as usize;
         // There is one at least.
-        self.inboxes.get(at).unwrap_or_else(|| &self.inboxes[0])
+        self.inboxes.get(at).cloned().unwrap_or_default()
     }
 
     /// Looks up every tenant of the store, so that what was not analysed is.
