@@ -232,7 +232,8 @@ impl Weights {
         }
         let mut views = Vec::new();
         for (name, dims, bytes) in &raw {
-            let view = TensorView::new(Dtype::F32, dims.clone(), bytes).map_err(|cause| NetError::Format(cause.to_string()))?;
+            let view = TensorView::new(Dtype::F32, dims.clone(), bytes)
+                .map_err(|cause| NetError::Format(cause.to_string()))?;
             views.push((name.as_str(), view));
         }
         safetensors::serialize(views, None).map_err(|cause| NetError::Format(cause.to_string()))

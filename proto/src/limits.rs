@@ -81,6 +81,10 @@ pub const CAUSES_MAX: usize = 32;
 pub const EVENT_IDS_RESERVED: u64 = 65_536;
 /// Events an agent's spool holds.
 pub const AGENT_SPOOL_EVENTS: u64 = 10_000;
+/// Bytes an agent's spool holds.
+pub const AGENT_SPOOL_BYTES: u64 = 64 << 20;
+/// Bytes of the newest batches that an agent keeps in memory too.
+pub const AGENT_SPOOL_MEMORY_BYTES: usize = 1 << 20;
 /// Events a hub's spool holds.
 pub const HUB_SPOOL_EVENTS: u64 = 1_000_000;
 /// Bytes a hub's spool holds.
@@ -105,6 +109,27 @@ pub const QUARANTINE_BATCHES_MAX: u64 = 256;
 pub const LOG_SEGMENT_BYTES: u64 = 1 << 30;
 /// Longest value a store takes, in bytes.
 pub const STORE_VALUE_BYTES_MAX: usize = 8 << 20;
+
+/// Events that a collector hands over at once; a spool takes them whole or makes the collector wait.
+pub const CHUNK_EVENTS_MAX: usize = 1_000;
+/// Bytes read from a tailed file at a time.
+pub const TAIL_READ_BYTES: usize = 256 << 10;
+/// Files tailed at a time; later ones are not read, counted.
+pub const TAIL_FILES_MAX: usize = 256;
+/// Longest entry that `journalctl` may print, in bytes: a line of binary is printed as numbers.
+pub const JOURNAL_JSON_BYTES_MAX: usize = 8 * LINE_BYTES_MAX;
+/// Files in a file integrity baseline; later ones are not watched, counted.
+pub const FIM_FILES_MAX: u64 = 500_000;
+/// Folders watched for change notices at once; the rest is found by the periodic check, counted.
+pub const FIM_WATCHES_MAX: usize = 65_536;
+/// Longest file whose content is hashed, in bytes; of a longer one size and times are compared, counted.
+pub const FIM_HASH_BYTES_MAX: u64 = 256 << 20;
+/// Change notices that may wait to settle; more of them ask for a full check instead, counted.
+pub const FIM_PENDING_MAX: usize = 16_384;
+/// Deepest folder below an included one that is looked into, in levels; deeper ones are counted.
+pub const FIM_DEPTH_MAX: usize = 64;
+/// Users and reports that wait: named with a change, and queued behind one another.
+pub const FIM_SESSIONS_MAX: usize = 16;
 
 /// Evidence entries kept with an alert.
 pub const ALERT_EVIDENCE_MAX: usize = 20;
@@ -195,3 +220,7 @@ const _: () = assert!(
 );
 const _: () = assert!(BATCH_EVENTS_DEFAULT <= BATCH_EVENTS_MAX && BACKOFF_MIN_MS < BACKOFF_MAX_MS);
 const _: () = assert!(MODEL_WINDOW_STRIDE <= MODEL_WINDOW_EVENTS && SPOOL_PRESSURE_PERCENT < SPOOL_SHED_NOTICE_PERCENT);
+const _: () = assert!(
+    CHUNK_EVENTS_MAX as u64 * 100 <= AGENT_SPOOL_EVENTS * (100 - SPOOL_PRESSURE_PERCENT),
+    "a chunk must fit above the fill at which sources wait"
+);

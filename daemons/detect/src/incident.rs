@@ -152,10 +152,9 @@ impl Incident {
         }
     }
 
-    /// Opens a resolved incident again.
+    /// Opens a resolved incident again; what made it bad stays, since nobody was asked in between.
     pub(crate) fn reopen(&mut self, at: i64) {
         let quiet = span((at - self.last.unix_ms).max(0));
-        self.reasons.clear();
         self.reason(format!("again, after {quiet} of quiet"));
         self.open = true;
     }
@@ -197,11 +196,17 @@ impl Incident {
         self.end.push_back(evidence);
     }
 
+    /// Adds a reason; where there are too many the first stays and the next oldest goes.
     fn reason(&mut self, reason: String) {
         let reason: Box<str> = reason.into();
-        if self.reasons.len() < ALERT_REASONS_MAX - 1 && !self.reasons.contains(&reason) {
-            self.reasons.push(reason);
+        if self.reasons.contains(&reason) {
+            return;
         }
+        // One place is left for the count.
+        if self.reasons.len() >= ALERT_REASONS_MAX - 1 {
+            self.reasons.remove(1);
+        }
+        self.reasons.push(reason);
     }
 
     /// The next revision, said at `when`.
@@ -235,15 +240,17 @@ impl Incident {
         }
     }
 
-    /// Takes over what a sign says that makes it worse, reopens it, or is news.
-    pub(crate) fn worsen(&mut self, sign: Sign, reopened: bool) {
-        self.rule = sign.rule;
-        self.category = sign.category;
-        self.severity = if reopened { sign.severity } else { self.severity.max(sign.severity) };
-        self.confidence = if reopened { sign.confidence } else { self.confidence.max(sign.confidence) };
-        self.message = sign.message.into();
-        self.actor = sign.actor.or(self.actor.take());
-        self.victim = sign.victim.or(self.victim.take());
+    /// Takes over what a sign says: its words where it is as bad as anything before, its reasons always.
+    pub(crate) fn take(&mut self, sign: Sign) {
+        if sign.severity >= self.severity {
+            self.rule = sign.rule;
+            self.category = sign.category;
+            self.severity = sign.severity;
+            self.message = sign.message.into();
+            self.actor = sign.actor.or(self.actor.take());
+            self.victim = sign.victim.or(self.victim.take());
+        }
+        self.confidence = self.confidence.max(sign.confidence);
         for technique in sign.techniques {
             if !self.techniques.contains(technique) {
                 self.techniques.push(technique);

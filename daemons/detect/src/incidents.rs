@@ -7,6 +7,7 @@ use nms_proto::{
     finding::Finding,
     id::{AlertId, EndpointId, Instance},
     limits::INCIDENTS_MAX,
+    severity::Severity,
 };
 
 use crate::{
@@ -32,6 +33,11 @@ impl Incidents {
     /// Whether `key` has an incident that is still open at `at`.
     pub(crate) fn is_open(&self, key: &Key, at: i64) -> bool {
         self.known.get(key).is_some_and(|incident| incident.open && at <= incident.last.unix_ms + QUIET_MS)
+    }
+
+    /// How bad the incident of `key` is, where it is open at `at`.
+    pub(crate) fn severity(&self, key: &Key, at: i64) -> Option<Severity> {
+        self.known.get(key).filter(|_incident| self.is_open(key, at)).map(|incident| incident.severity)
     }
 
     /// Counts one more event of an open incident; false where it is not open, and a sign must be raised.
@@ -72,10 +78,10 @@ impl Incidents {
         if reopened {
             incident.reopen(at);
         }
-        let worse = reopened || sign.severity > incident.severity;
+        let revised = reopened || sign.news || sign.severity > incident.severity;
         incident.advance(sign.count, when);
-        if worse || sign.news {
-            incident.worsen(sign, reopened);
+        if revised {
+            incident.take(sign);
             out.push(incident.revise(&key, at, when.now));
         } else {
             sign.evidence.into_iter().for_each(|evidence| incident.keep(evidence));

@@ -33,7 +33,7 @@ use nms_proto::{
 
 use crate::{
     alerts::AlertStore,
-    lines::Lines,
+    lines::{LINES_BYTES_MAX, Lines},
     state::{Change, Heard, State},
 };
 
@@ -41,6 +41,8 @@ use crate::{
 const AHEAD_MS_MAX: i64 = 300_000;
 /// Lines that a new dashboard is sent at once.
 const SNAPSHOT_LINES: usize = 1_000;
+/// Alerts in a snapshot's frame: with their evidence they are a few KiB each.
+const SNAPSHOT_ALERTS: usize = 200;
 
 /// The core.
 pub(crate) struct Core {
@@ -374,11 +376,17 @@ impl Core {
         self.state.second(now, accounts)
     }
 
-    /// Everything as it stands.
-    pub(crate) fn snapshot(&mut self, now: Tick) -> Snapshot {
+    /// Everything as it stands: a snapshot, and the alerts that do not fit its frame after it.
+    pub(crate) fn snapshot(&mut self, now: Tick) -> Vec<FromHub> {
         let accounts = self.ledger.accounts();
         let after = self.lines.next().saturating_sub(SNAPSHOT_LINES as u64 + 1);
-        Snapshot { lines: self.lines.after(after, SNAPSHOT_LINES), ..self.state.snapshot(now, accounts) }
+        let lines = self.lines.after(after, SNAPSHOT_LINES, LINES_BYTES_MAX);
+        let mut snapshot = Snapshot { lines, ..self.state.snapshot(now, accounts) };
+        let spare = snapshot.alerts.len().saturating_sub(SNAPSHOT_ALERTS);
+        let older: Vec<_> = snapshot.alerts.drain(..spare).map(|alert| FromHub::Alert(Box::new(alert))).collect();
+        let mut messages = vec![FromHub::Snapshot(Box::new(snapshot))];
+        messages.extend(older);
+        messages
     }
 
     /// The last lines.

@@ -20,7 +20,7 @@ use smol::{
     net::unix::UnixStream,
 };
 
-use crate::core::Core;
+use crate::{core::Core, lines::LINES_BYTES_MAX};
 
 /// Messages that may wait for a client.
 const QUEUE: usize = 64;
@@ -52,13 +52,16 @@ pub(crate) struct Joined {
     client: u64,
     uid: u32,
     role: Role,
-    queue: Sender<Arc<FromHub>>,
+    queue: Sender<Parcel>,
 }
+
+/// Messages that go together: one, or a snapshot with the alerts that did not fit its frame.
+type Parcel = Arc<Vec<FromHub>>;
 
 #[derive(Debug)]
 struct Client {
     id: u64,
-    queue: Sender<Arc<FromHub>>,
+    queue: Sender<Parcel>,
     /// The last line it was sent; none if it wants no lines.
     last: Option<u64>,
     missed: u64,
@@ -67,8 +70,8 @@ struct Client {
 
 impl Client {
     /// Sends a message that must not be missed; if there is no room the client gets a snapshot later.
-    fn send(&mut self, message: &Arc<FromHub>) {
-        if self.queue.try_send(Arc::clone(message)).is_err() {
+    fn send(&mut self, parcel: &Parcel) {
+        if self.queue.try_send(Arc::clone(parcel)).is_err() {
             self.is_stale = true;
         }
     }
@@ -105,7 +108,7 @@ impl Dashboards {
                     let message = "this socket is for readers; use dash.sock, for which you must be in the group nms";
                     CommandResult { id: command.id, ok: false, message: message.into() }
                 };
-                let result = Arc::new(FromHub::Result(result));
+                let result = Arc::new(vec![FromHub::Result(result)]);
                 if let Some(known) = self.client(client) {
                     known.send(&result);
                 }
@@ -132,8 +135,8 @@ impl Dashboards {
             now: clock::stamp(),
         };
         let mut known = Client { id: client, queue, last: None, missed: 0, is_stale: false };
-        known.send(&Arc::new(FromHub::Hello(hello)));
-        known.send(&Arc::new(FromHub::Snapshot(Box::new(core.snapshot(now)))));
+        known.send(&Arc::new(vec![FromHub::Hello(hello)]));
+        known.send(&Arc::new(core.snapshot(now)));
         self.clients.push(known);
     }
 
@@ -143,9 +146,9 @@ impl Dashboards {
             return;
         }
         for message in messages {
-            let message = Arc::new(message);
+            let parcel = Arc::new(vec![message]);
             for client in &mut self.clients {
-                client.send(&message);
+                client.send(&parcel);
             }
         }
     }
@@ -170,18 +173,19 @@ impl Dashboards {
         for client in &mut self.clients {
             if client.is_stale && !client.queue.is_full() {
                 client.is_stale = false;
-                client.send(&Arc::new(FromHub::Snapshot(Box::new(core.snapshot(now)))));
+                client.send(&Arc::new(core.snapshot(now)));
             }
             let Some(last) = client.last.filter(|last| *last < newest) else { continue };
             client.last = Some(newest);
-            let lines = core.lines().after(last, LINES_MAX);
+            let lines = core.lines().after(last, LINES_MAX, LINES_BYTES_MAX);
             client.missed += (newest - last).saturating_sub(lines.len() as u64);
-            if client.missed > 0 && client.queue.try_send(Arc::new(FromHub::Gap(Gap { lines: client.missed }))).is_ok()
+            if client.missed > 0
+                && client.queue.try_send(Arc::new(vec![FromHub::Gap(Gap { lines: client.missed })])).is_ok()
             {
                 client.missed = 0;
             }
             let count = lines.len() as u64;
-            if let Err(TrySendError::Full(_)) = client.queue.try_send(Arc::new(FromHub::Lines(lines))) {
+            if let Err(TrySendError::Full(_)) = client.queue.try_send(Arc::new(vec![FromHub::Lines(lines)])) {
                 client.missed += count;
             }
         }
@@ -210,14 +214,14 @@ pub(crate) fn bind(path: &Path) -> std::io::Result<unix::Listener> {
 
 async fn serve(stream: UnixStream, uid: u32, role: Role, core: &Sender<crate::run::Input>) {
     let client = clock::monotonic_us() ^ (u64::from(uid) << 48);
-    let (queue, messages) = bounded(QUEUE);
+    let (queue, parcels) = bounded(QUEUE);
     let joined = Joined { client, uid, role: role.clone(), queue };
     if core.send(Request::Joined(joined).into()).await.is_err() {
         return;
     }
     let (reader, writer) = (stream.clone(), stream);
     let hear = hear(reader, client, uid, role, core);
-    smol::future::or(hear, speak(writer, messages)).await;
+    smol::future::or(hear, speak(writer, parcels)).await;
     core.send(Request::Left(client).into()).await.ok();
 }
 
@@ -238,15 +242,17 @@ async fn hear(stream: UnixStream, client: u64, uid: u32, role: Role, core: &Send
     }
 }
 
-async fn speak(mut stream: UnixStream, messages: Receiver<Arc<FromHub>>) {
-    while let Ok(message) = messages.recv().await {
-        let Ok(bytes) = frame(|out| json::encode(&*message, out)) else { continue };
-        let late = async {
-            clock::pause(WRITE_MS_MAX).await;
-            Err(std::io::ErrorKind::TimedOut.into())
-        };
-        if smol::future::or(stream.write_all(&bytes), late).await.is_err() {
-            return;
+async fn speak(mut stream: UnixStream, parcels: Receiver<Parcel>) {
+    while let Ok(parcel) = parcels.recv().await {
+        for message in parcel.iter() {
+            let Ok(bytes) = frame(|out| json::encode(message, out)) else { continue };
+            let late = async {
+                clock::pause(WRITE_MS_MAX).await;
+                Err(std::io::ErrorKind::TimedOut.into())
+            };
+            if smol::future::or(stream.write_all(&bytes), late).await.is_err() {
+                return;
+            }
         }
     }
 }

@@ -8,6 +8,9 @@ use nms_proto::{
     limits::HUB_LINES_CACHED,
 };
 
+/// Most text of the lines in one frame, in bytes: well below its limit, escapes included.
+pub(crate) const LINES_BYTES_MAX: usize = 512 << 10;
+
 /// The last events, oldest first.
 #[derive(Debug)]
 pub(crate) struct Lines {
@@ -36,13 +39,21 @@ impl Lines {
         self.next
     }
 
-    /// The lines after number `after`, at most the newest `most`.
-    pub(crate) fn after(&self, after: u64, most: usize) -> Vec<Line> {
+    /// The lines after number `after`, at most the newest `most`, and of those the newest `bytes_max` of text.
+    pub(crate) fn after(&self, after: u64, most: usize, bytes_max: usize) -> Vec<Line> {
         let first = self.next.saturating_sub(self.events.len() as u64);
         let wanted = (self.next.saturating_sub(after.saturating_add(1)) as usize).min(most).min(self.events.len());
         let skipped = self.events.len() - wanted;
         let numbered = self.events.iter().enumerate().skip(skipped);
-        numbered.map(|(index, event)| line(first + index as u64, event)).collect()
+        let mut lines: Vec<Line> = numbered.map(|(index, event)| line(first + index as u64, event)).collect();
+        let mut bytes = 0;
+        let fitting = lines.iter().rev().take_while(|line| {
+            bytes += line.message.len();
+            bytes <= bytes_max
+        });
+        let fitting = fitting.count();
+        lines.drain(..lines.len() - fitting);
+        lines
     }
 }
 

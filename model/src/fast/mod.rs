@@ -153,7 +153,13 @@ impl Fast {
     /// Distance from the hypersphere's centre as a logit, for a wanted DIST position; high is abnormal.
     pub fn distance(&mut self, wanted: usize) -> f32 {
         let arch = self.arch;
-        arch.dispatch(HeadOf { head: &self.dist, width: self.shape.width, scratch: &mut self.scratch, first: wanted, count: 1 });
+        arch.dispatch(HeadOf {
+            head: &self.dist,
+            width: self.shape.width,
+            scratch: &mut self.scratch,
+            first: wanted,
+            count: 1,
+        });
         let square: f64 = self.scratch.head.iter().map(|z| f64::from(*z) * f64::from(*z)).sum();
         let a = (square + 1.0).sqrt() - 1.0 + 1e-6;
         (a.min(30.0).exp_m1().ln() + (a - 30.0).max(0.0)) as f32
@@ -180,7 +186,9 @@ impl Linear {
         }
         let depth = parts.first().map_or(0, |(w, columns)| w.len() / columns.max(&1));
         let row = |row: usize| {
-            parts.iter().flat_map(move |(w, columns)| w.chunks_exact(*columns).nth(row).unwrap_or_default().iter().copied())
+            parts
+                .iter()
+                .flat_map(move |(w, columns)| w.chunks_exact(*columns).nth(row).unwrap_or_default().iter().copied())
         };
         let together: Vec<f32> = (0..depth).flat_map(row).collect();
         Ok(Self { panels: kernel::pack(&together, bias.len()), bias, depth })
@@ -401,10 +409,16 @@ fn attend<S: Simd>(simd: S, s: &mut Scratch, heads: Heads) {
                 softmax(row, scale);
             }
             let values = Panels { data: &s.values, depth: span.rows, columns: heads.width };
-            matmul(simd, Rows { data: scores, stride: span.rows, first: 0 }, values, &mut s.pack, |row, column, values| {
-                let out = out.get_mut(row * width + first + column..).unwrap_or_default();
-                out.iter_mut().zip(values).for_each(|(out, value)| *out = *value);
-            });
+            matmul(
+                simd,
+                Rows { data: scores, stride: span.rows, first: 0 },
+                values,
+                &mut s.pack,
+                |row, column, values| {
+                    let out = out.get_mut(row * width + first + column..).unwrap_or_default();
+                    out.iter_mut().zip(values).for_each(|(out, value)| *out = *value);
+                },
+            );
         }
     }
 }

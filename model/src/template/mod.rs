@@ -78,7 +78,10 @@ pub struct Miner {
 
 impl fmt::Debug for Miner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Miner").field("templates", &self.templates.len()).field("next", &self.next).finish_non_exhaustive()
+        f.debug_struct("Miner")
+            .field("templates", &self.templates.len())
+            .field("next", &self.next)
+            .finish_non_exhaustive()
     }
 }
 

@@ -187,7 +187,13 @@ impl<'a> Trainer<'a> {
         Self::with(recipe, shape, examples, &weights, random)
     }
 
-    fn with(recipe: Recipe, shape: &Shape, examples: &'a Examples, weights: &Weights, random: Random) -> Result<Self, TrainError> {
+    fn with(
+        recipe: Recipe,
+        shape: &Shape,
+        examples: &'a Examples,
+        weights: &Weights,
+        random: Random,
+    ) -> Result<Self, TrainError> {
         if examples.ordinary.is_empty() || examples.weights.len() != examples.ordinary.len() {
             return Err(TrainError::NoExamples);
         }

@@ -84,8 +84,10 @@ impl Outbox {
         Some(results.clone())
     }
 
-    /// Everything up to that number is durable at the hub, and leaves. True if something left.
+    /// Everything up to that number is durable at the hub, and leaves; what was not sent on this
+    /// connection stays, whatever the hub says. True if something left.
     pub fn acknowledged(&mut self, now: Tick, seq: u64) -> bool {
+        let seq = seq.min(self.sent);
         let before = self.waiting.len();
         while self.waiting.front().is_some_and(|(oldest, _)| *oldest <= seq) {
             self.drop_oldest();

@@ -10,11 +10,14 @@
     reason = "a test fails by panicking"
 )]
 
+mod client;
+mod delivering;
 mod flow;
 mod frames;
 mod messages;
 mod pair;
 mod receiver;
+mod scan;
 mod sending;
 mod serving;
 mod scan;

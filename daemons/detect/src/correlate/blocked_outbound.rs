@@ -166,20 +166,24 @@ impl BlockedOutbound {
         let to = (to, port.unwrap_or_default());
         let everyday = EVERYDAY.contains(&to.1);
         let at = when.at.unix_ms;
+        let key = Key { story: Story::Control, subject: Subject::Address(device) };
         let flow = self.flows.entry((device, to), Attempts::default);
-        let fresh = flow.packet(at, to);
+        let mut fresh = flow.packet(at, to);
         flow.unsaid += 1;
-        let mut worst = flow.judge(TO_ONE, everyday).map(|severity| (severity, flow.told(device)));
+        let said = incidents.severity(&key, at);
+        let mut worst = flow.judge(TO_ONE, everyday).filter(|_severity| fresh);
+        let mut why: Option<&Attempts> = None;
         if !everyday {
             let all = self.devices.entry(device, Attempts::default);
-            all.packet(at, to);
-            let few = all.judge(TO_FEW, false).filter(|_severity| all.endpoints() <= FEW);
-            if few > worst.as_ref().map(|(severity, _reason)| *severity) {
-                worst = few.map(|severity| (severity, all.told(device)));
+            fresh |= all.packet(at, to);
+            let few = all.judge(TO_FEW, false).filter(|severity| Some(*severity) > said && all.endpoints() <= FEW);
+            if few > worst {
+                worst = few;
+                why = Some(all);
             }
         }
-        let key = Key { story: Story::Control, subject: Subject::Address(device) };
-        if let Some((severity, reason)) = worst.filter(|_worst| fresh) {
+        if let Some(severity) = worst.filter(|worst| fresh && Some(*worst) > said) {
+            let reason = why.unwrap_or(flow).told(device);
             let sign = sign(key, (device, to), (severity, reason), flow, evidence(event, when.at));
             incidents.raise(sign, &event.source, when, out);
         } else if incidents.count(&key, event, flow.unsaid, when, out) {

@@ -13,7 +13,7 @@ const FAMILY: AppFamily = AppFamily::Apache;
 
 /// Whether a text is a line of Apache's error log.
 pub(super) fn recognises(text: &str) -> bool {
-    text.starts_with('[') && (text.contains("] [client ") || text.contains("] [remote "))
+    text.contains("] [client ") || text.contains("] [remote ")
 }
 
 /// A line of Apache's access or error log.

@@ -11,7 +11,7 @@ use super::build::{Build as _, of};
 use crate::text::{address, after, between, name, quoted, word};
 
 /// Whether `code` has the form `%FACILITY-SEVERITY-MNEMONIC`.
-pub(super) fn is_code(code: &str) -> bool {
+fn is_code(code: &str) -> bool {
     let mut parts = code.trim_start_matches('%').rsplitn(3, '-');
     let (mnemonic, severity, facility) = (parts.next(), parts.next(), parts.next());
     let fits = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
@@ -19,6 +19,12 @@ pub(super) fn is_code(code: &str) -> bool {
         && mnemonic.is_some_and(|text| !text.is_empty())
         && severity.is_some_and(|text| text.len() == 1 && text.bytes().all(|byte| byte.is_ascii_digit()))
         && facility.is_some_and(|text| !text.is_empty() && text.bytes().all(fits))
+}
+
+/// The code in `... %FACILITY-SEVERITY-MNEMONIC: TEXT`, and the text.
+pub(super) fn code(text: &str) -> Option<(&str, &str)> {
+    let (code, rest) = text.get(text.find('%')?..)?.split_once(": ")?;
+    is_code(code).then_some((code, rest))
 }
 
 /// A message of an ASA or of IOS.

@@ -9,7 +9,10 @@ use std::net::IpAddr;
 
 use nms_proto::extraction::{Action, Actor, AppFamily, Extraction, Outcome};
 
-use super::build::{Build as _, of};
+use super::{
+    build::{Build as _, of},
+    words::{Meaning, meaning},
+};
 use crate::text::endpoint;
 
 /// A line of an application that no other extractor knows.
@@ -44,11 +47,19 @@ impl<'a> Tokens<'a> {
     }
 }
 
+/// The bytes between tokens, a bit each.
+const SEPARATORS: u128 = {
+    let mut list: &[u8] = b" \t,;|\"'()<>{}=[]";
+    let mut mask = 0;
+    while let [byte, rest @ ..] = list {
+        mask |= 1_u128 << *byte;
+        list = rest;
+    }
+    mask
+};
+
 fn is_separator(byte: u8) -> bool {
-    matches!(
-        byte,
-        b' ' | b'\t' | b',' | b';' | b'|' | b'"' | b'\'' | b'(' | b')' | b'<' | b'>' | b'{' | b'}' | b'=' | b'[' | b']'
-    )
+    byte < 128 && (SEPARATORS >> byte) & 1 == 1
 }
 
 /// What the words of a line said.
@@ -68,15 +79,6 @@ struct Seen<'a> {
     just_failed: bool,
 }
 
-/// What one word means.
-enum Meaning {
-    Failure,
-    Success,
-    Login,
-    Block,
-    Nothing,
-}
-
 impl<'a> Seen<'a> {
     fn token(&mut self, token: &'a str, before: (&str, u8), separator: u8) {
         let first = token.as_bytes().first().copied().unwrap_or_default();
@@ -86,22 +88,23 @@ impl<'a> Seen<'a> {
         if !first.is_ascii_alphabetic() {
             return;
         }
-        if self.account.is_none() && b"=:\"'<".contains(&separator) && is_user_word(before.0) {
+        let names = matches!(separator, b'=' | b':' | b'"' | b'\'' | b'<');
+        if names && self.account.is_none() && meaning(before.0) == Some(Meaning::User) {
             self.account = Some(token);
         }
         self.just_failed = false;
         match meaning(token) {
             // "0 failed", "no failures": nothing happened.
-            Meaning::Failure if !matches!(before.0, "0" | "no" | "No") => {
+            Some(Meaning::Failure) if !matches!(before.0, "0" | "no" | "No") => {
                 self.just_failed = !self.failed;
                 self.failed = true;
             }
-            Meaning::Success => self.succeeded = true,
+            Some(Meaning::Success) => self.succeeded = true,
             // dovecot: "Disconnected (no auth attempts in 10 secs)".
-            Meaning::Login if before.0 == "no" => self.untried = true,
-            Meaning::Login => self.about_login = true,
-            Meaning::Block => self.blocked = true,
-            Meaning::Failure | Meaning::Nothing => {}
+            Some(Meaning::Login) if before.0 == "no" => self.untried = true,
+            Some(Meaning::Login | Meaning::User) => self.about_login = true,
+            Some(Meaning::Block) => self.blocked = true,
+            Some(Meaning::Failure | Meaning::Peer) | None => {}
         }
     }
 
@@ -112,7 +115,7 @@ impl<'a> Seen<'a> {
         }
         let Some((address, _port)) = endpoint(token.trim_end_matches(['.', ':', '-'])) else { return };
         self.addresses += 1;
-        if is_peer_word(before) {
+        if meaning(before) == Some(Meaning::Peer) || before == "for" {
             self.named = Some(address);
         } else if separator == b'[' {
             self.bracketed = Some(address);
@@ -143,75 +146,4 @@ impl<'a> Seen<'a> {
         let found = of(AppFamily::Generic, action, outcome).maybe_by(actor.map(Actor::Address));
         self.account.map_or(found, |account| found.account(account))
     }
-}
-
-/// The longest word that means something, in bytes.
-const WORD_BYTES_MAX: usize = 16;
-
-/// `token` in lower case without the colon or full stop behind it, in `buffer`; none where it is too long.
-fn lower<'b>(token: &str, buffer: &'b mut [u8; WORD_BYTES_MAX]) -> Option<&'b str> {
-    let token = token.trim_end_matches([':', '.', '!']);
-    let place = buffer.get_mut(..token.len())?;
-    place.copy_from_slice(token.as_bytes());
-    place.make_ascii_lowercase();
-    std::str::from_utf8(place).ok()
-}
-
-fn meaning(token: &str) -> Meaning {
-    let mut buffer = [0; WORD_BYTES_MAX];
-    let Some(word) = lower(token, &mut buffer) else { return Meaning::Nothing };
-    match word {
-        "fail" | "failed" | "fails" | "failure" | "failures" | "invalid" | "denied" | "incorrect" | "refused"
-        | "reject" | "rejected" | "rejecting" | "unauthorized" | "unauthorised" | "mismatch" | "wrong" | "bad"
-        | "badlogin" | "nonexistent" | "disallowed" | "attack" | "attacker" | "illegal" | "forbidden" => {
-            Meaning::Failure
-        }
-        "success" | "successful" | "successfully" | "succeeded" | "accepted" => Meaning::Success,
-        "login" | "logon" | "logged" | "auth" | "authenticate" | "authentication" | "authenticated" | "password"
-        | "user" | "username" | "account" | "credentials" | "sasl" | "auth_failed" | "badlogin:" => Meaning::Login,
-        "block" | "blocked" | "dropped" | "banned" => Meaning::Block,
-        _ => Meaning::Nothing,
-    }
-}
-
-fn is_user_word(token: &str) -> bool {
-    let mut buffer = [0; WORD_BYTES_MAX];
-    matches!(lower(token, &mut buffer), Some("user" | "username" | "acct" | "account" | "login" | "usrname"))
-}
-
-fn is_peer_word(token: &str) -> bool {
-    let mut buffer = [0; WORD_BYTES_MAX];
-    matches!(
-        lower(token, &mut buffer),
-        Some(
-            "from"
-                | "client"
-                | "rip"
-                | "rhost"
-                | "ip"
-                | "src"
-                | "srcip"
-                | "src_ip"
-                | "source"
-                | "source_ip"
-                | "remote"
-                | "remote_ip"
-                | "remote_addr"
-                | "remoteaddr"
-                | "remote_address"
-                | "clientip"
-                | "client_ip"
-                | "host"
-                | "peer"
-                | "addr"
-                | "address"
-                | "relay"
-                | "by"
-                | "attacker"
-                | "ip_address"
-                | "ipaddress"
-                | "ipaddr"
-                | "for"
-        )
-    )
 }

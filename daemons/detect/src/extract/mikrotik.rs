@@ -17,7 +17,11 @@ pub(super) fn recognises(app: &str, text: &str) -> bool {
         || text.starts_with("login failure for user ")
         || text.starts_with("firewall,info ")
         || text.starts_with("system,")
-        || (text.contains(" in:") && text.contains(" out:") && text.contains("->"))
+}
+
+/// Whether a text is a packet that a MikroTik's firewall logged.
+pub(super) fn is_packet(text: &str) -> bool {
+    text.contains("->") && text.contains(" in:") && text.contains(" out:")
 }
 
 /// A line of a MikroTik.

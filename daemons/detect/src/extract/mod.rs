@@ -9,6 +9,7 @@
 //! of nobody else. Names inside a line are opaque: see [`crate::text`].
 
 mod build;
+mod words;
 mod apache;
 mod cisco;
 mod cron;
@@ -130,14 +131,15 @@ fn tagged(text: &str) -> Option<(&str, &str)> {
 }
 
 /// Routes by how the text begins or what it must hold; the way of lines whose application is absent or unknown.
+///
+/// Each question starts with a byte that the shape cannot do without, so that most lines are asked little.
 fn shaped<'a>(app: &'a str, text: &'a str) -> Extraction<'a> {
+    let holds = |byte: u8| text.as_bytes().contains(&byte);
     if app.starts_with('%') {
         return cisco::cisco(app.trim_end_matches(':'), text);
     }
-    if let Some(start) = text.find('%')
-        && let Some(coded) = text.get(start..)
-        && let Some((code, rest)) = coded.split_once(": ")
-        && cisco::is_code(code)
+    if holds(b'%')
+        && let Some((code, rest)) = cisco::code(text)
     {
         return cisco::cisco(code, rest);
     }
@@ -149,27 +151,29 @@ fn shaped<'a>(app: &'a str, text: &'a str) -> Extraction<'a> {
     if sshd::recognises(text) {
         return sshd::sshd(text);
     }
-    if mikrotik::recognises(app, text) {
+    if mikrotik::recognises(app, text) || (holds(b'>') && mikrotik::is_packet(text)) {
         return mikrotik::mikrotik(text);
     }
-    if netfilter::recognises(text) {
-        return netfilter::netfilter(text);
+    if holds(b'=') {
+        if netfilter::recognises(text) {
+            return netfilter::netfilter(text);
+        }
+        if fortigate::recognises(text) {
+            return fortigate::fortigate(text);
+        }
+        let (first, rest) = word(text);
+        if rest.starts_with("pam_unix(") || first.contains("(pam_unix)") {
+            return pam::pam(app, rest);
+        }
     }
-    if fortigate::recognises(text) {
-        return fortigate::fortigate(text);
-    }
-    if let Some(request) = apache::access(AppFamily::Apache, text) {
+    if holds(b'"')
+        && let Some(request) = apache::access(AppFamily::Apache, text)
+    {
         return request;
     }
-    if apache::recognises(text) {
-        return apache::apache(text);
+    match text.as_bytes().first() {
+        Some(b'[') if apache::recognises(text) => apache::apache(text),
+        Some(b'0'..=b'9') if nginx::recognises(text) => nginx::nginx(text),
+        _ => generic::generic(text),
     }
-    if nginx::recognises(text) {
-        return nginx::nginx(text);
-    }
-    let (first, rest) = word(text);
-    if first.starts_with("pam_") || rest.starts_with("pam_unix(") {
-        return pam::pam(app, if first.starts_with("pam_") { text } else { rest });
-    }
-    generic::generic(text)
 }

@@ -416,3 +416,51 @@ fn bodies_that_are_no_lines() {
     let out: NetConnection = serde_json::from_str(out).unwrap();
     assert_eq!(say(Body::Connection(Box::new(out))), "connection connection ok by name bob to 203.0.113.66 port 4444");
 }
+
+/// Whatever is cut off a line, put into it, or said in another's name, extraction ends and says something.
+#[test]
+fn no_text_is_too_odd() {
+    const APPS: [&str; 24] = [
+        "",
+        "sshd",
+        "dropbear",
+        "sudo",
+        "su",
+        "useradd",
+        "cron",
+        "systemd",
+        "kernel",
+        "dnsmasq",
+        "dhcpd",
+        "nginx",
+        "apache2",
+        "filterlog",
+        "luci",
+        "firewall,info",
+        "%ASA-4-106023",
+        "%SEC-6-IPACCESSLOGP",
+        "vsftpd",
+        "login(pam_unix)",
+        "/usr/sbin/CRON",
+        "postfix/smtpd",
+        "a-name-that-is-longer-than-all-those-looked-up",
+        "ü",
+    ];
+    let lines: Vec<&str> = include_str!("extract.rs").lines().map(|line| line.trim().trim_end_matches(',')).collect();
+    let mut seen = 0;
+    for (number, text) in lines.iter().enumerate() {
+        let text = text.split(" => ").next().unwrap();
+        let other = lines[(number * 7 + 13) % lines.len()];
+        for (end, _char) in text.char_indices().step_by(5) {
+            let app = APPS[(number + end) % APPS.len()];
+            let (head, tail) = text.split_at(end);
+            for odd in [head.to_owned(), tail.to_owned(), format!("{head}é{other}{tail}")] {
+                let event = event(1, "10.0.0.1", TEN, line(app, 1, &odd));
+                let found = extract(&event);
+                assert!(found.account.is_none_or(|account| odd.contains(account)), "{odd}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 10_000);
+}

@@ -109,7 +109,7 @@ fn quiet_resolves_and_the_next_day_reopens_the_same_alert() {
          1 MEDIUM brute_force x5 open: password guessing for root from 10.0.0.50",
     );
     assert_eq!(hub.alerts(), 2);
-    assert_eq!(&*hub.said[2].reasons[0], "again, after 13 h of quiet");
+    assert_eq!(&*hub.said[2].reasons[1], "again, after 13 h of quiet");
 }
 
 #[test]
@@ -187,4 +187,28 @@ fn a_million_sources_leave_the_suspicious_one_in_its_place() {
     let counters = hub.correlator.counters();
     assert!(counters.actors <= 16_384, "{counters:?}");
     assert_eq!(counters.actors + counters.actors_forgotten, 1_000_001);
+}
+
+/// More guessers than there is room for: the mild and old go first, and are counted.
+#[test]
+fn incidents_are_bounded_and_the_worst_stays() {
+    let mut hub = Hub::new();
+    for attempt in 0..8 {
+        hub.feed(f64::from(attempt), "h", refused("root", "10.0.0.50", attempt));
+    }
+    for actor in 0..6_000_u32 {
+        let [_, _, a, b] = actor.to_be_bytes();
+        for attempt in 0..5 {
+            let pid = actor * 5 + attempt;
+            hub.feed(10.0 + f64::from(pid) * 0.01, "h", refused("root", &format!("11.0.{a}.{b}"), pid));
+        }
+    }
+    let counters = hub.correlator.counters();
+    assert!(counters.incidents <= 4_096, "{counters:?}");
+    assert_eq!(counters.incidents + counters.incidents_forgotten, 6_001);
+    let before = hub.said.len();
+    for attempt in 0..2_u32 {
+        hub.feed(400.0, "h", refused("root", "10.0.0.50", 10 + attempt));
+    }
+    assert_eq!(hub.said[before].alert, hub.said[1].alert, "{}", hub.said[before].message);
 }

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 
+use nms_detect::newer;
 use nms_proto::{
     alert::{Alert, Status, Step},
     dash::{DashAction, DashCommand},
@@ -34,11 +35,10 @@ pub(crate) struct Change {
 
 impl Alerts {
     /// Takes a revision; none if it is not newer than what is kept.
-    pub(crate) fn take(&mut self, mut alert: Alert) -> Option<Change> {
-        if let Some(known) = self.kept.get(&alert.id) {
-            if known.revision >= alert.revision {
-                return None;
-            }
+    pub(crate) fn take(&mut self, alert: Alert) -> Option<Change> {
+        let known = self.kept.get(&alert.id);
+        let mut alert = newer(known, alert)?;
+        if let Some(known) = known {
             keep_settlement(known, &mut alert);
         }
         let forgotten = self.make_room(&alert.id);
@@ -109,22 +109,15 @@ fn is_open(status: &Status) -> bool {
     matches!(status, Status::Provisional | Status::Open | Status::Acknowledged | Status::Other(_))
 }
 
-/// What a person settled stays; an incident that goes on after it went quiet by itself opens again.
+/// What a person settled here stays while the alert only grows; one that became worse is open again.
 fn keep_settlement(known: &Alert, coming: &mut Alert) {
     let settled = matches!(known.status, Status::Acknowledged | Status::Closed | Status::Suppressed);
-    // An answer of the server is never made provisional again by a later finding of the hub.
-    let answered = known.status != Status::Provisional && coming.status == Status::Provisional;
-    if settled || answered {
+    if settled && coming.severity <= known.severity {
         coming.status = known.status.clone();
         coming.verdict.clone_from(&known.verdict);
     }
-    if coming.model.is_none() {
-        coming.model.clone_from(&known.model);
-        coming.unexpected.clone_from(&known.unexpected);
-    }
-    if answered && coming.confidence < known.confidence {
-        coming.confidence = known.confidence;
-    }
-    coming.history.splice(0..0, known.history.iter().cloned());
-    coming.history.dedup();
+    let ours = known.history.iter().filter(|step| step.uid.is_some() && !coming.history.contains(step));
+    let ours: Vec<Step> = ours.cloned().collect();
+    coming.history.extend(ours);
+    coming.history.sort_by_key(|step| step.at.unix_ms);
 }
