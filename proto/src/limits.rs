@@ -193,6 +193,18 @@ pub const MODEL_EVENT_CACHE: usize = 16_384;
 pub const MODEL_EVENT_CACHE_LINE_BYTES: usize = 512;
 /// Largest model bundle that is loaded, in bytes.
 pub const MODEL_BUNDLE_BYTES_MAX: usize = 64 << 20;
+/// Hubs of one tenant whose numbers a server keeps in mind; the one unseen for longest gives way.
+pub const HUBS_PER_TENANT_MAX: usize = 256;
+/// Bytes of one tenant's batches that may wait for their commit; more is refused with SERVER_BUSY.
+pub const TENANT_UNCOMMITTED_BYTES: usize = WINDOW_BYTES;
+/// Bytes of one tenant's batches that may wait for analysis; more is refused with SERVER_BUSY.
+pub const TENANT_BACKLOG_BYTES: usize = 16 << 20;
+/// Bytes of batches that one analysis thread holds in memory; what is more is read from the log again.
+pub const ANALYSIS_QUEUE_BYTES: usize = 16 << 20;
+/// Unusual sequences that are followed for one tenant at a time.
+pub const ANOMALIES_MAX: usize = 1_024;
+/// Alerts in one RESULTS.
+pub const RESULTS_ALERTS_MAX: usize = 32;
 /// Tenants a server serves.
 pub const TENANTS_MAX: usize = 4_096;
 /// Sources a hub keeps separate counters for; later ones are counted together as `other`.

@@ -108,6 +108,11 @@ impl Outbox {
         }
     }
 
+    /// Whether RESULTS of that number still wait; those that a newer revision emptied do not.
+    pub fn holds(&self, seq: u64) -> bool {
+        self.waiting.binary_search_by_key(&seq, |(seq, _)| *seq).is_ok()
+    }
+
     /// The hub connected anew: everything that waits is sent again.
     pub fn rewind(&mut self) {
         self.sent = 0;

@@ -20,6 +20,7 @@ mod receiver;
 mod scan;
 mod sending;
 mod serving;
+mod scan;
 mod stamps;
 mod syslog_dialects;
 mod syslog_reject;
