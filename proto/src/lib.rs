@@ -12,6 +12,7 @@ pub mod id;
 pub mod severity;
 pub mod confidence;
 pub mod extraction;
+pub mod scan;
 pub mod finding;
 pub mod event;
 pub mod syslog;

@@ -81,6 +81,10 @@ pub const CAUSES_MAX: usize = 32;
 pub const EVENT_IDS_RESERVED: u64 = 65_536;
 /// Events an agent's spool holds.
 pub const AGENT_SPOOL_EVENTS: u64 = 10_000;
+/// Bytes an agent's spool holds.
+pub const AGENT_SPOOL_BYTES: u64 = 64 << 20;
+/// Bytes of the newest batches that an agent keeps in memory too.
+pub const AGENT_SPOOL_MEMORY_BYTES: usize = 1 << 20;
 /// Events a hub's spool holds.
 pub const HUB_SPOOL_EVENTS: u64 = 1_000_000;
 /// Bytes a hub's spool holds.
@@ -105,6 +109,27 @@ pub const QUARANTINE_BATCHES_MAX: u64 = 256;
 pub const LOG_SEGMENT_BYTES: u64 = 1 << 30;
 /// Longest value a store takes, in bytes.
 pub const STORE_VALUE_BYTES_MAX: usize = 8 << 20;
+
+/// Events that a collector hands over at once; a spool takes them whole or makes the collector wait.
+pub const CHUNK_EVENTS_MAX: usize = 1_000;
+/// Bytes read from a tailed file at a time.
+pub const TAIL_READ_BYTES: usize = 256 << 10;
+/// Files tailed at a time; later ones are not read, counted.
+pub const TAIL_FILES_MAX: usize = 256;
+/// Longest entry that `journalctl` may print, in bytes: a line of binary is printed as numbers.
+pub const JOURNAL_JSON_BYTES_MAX: usize = 8 * LINE_BYTES_MAX;
+/// Files in a file integrity baseline; later ones are not watched, counted.
+pub const FIM_FILES_MAX: u64 = 500_000;
+/// Folders watched for change notices at once; the rest is found by the periodic check, counted.
+pub const FIM_WATCHES_MAX: usize = 65_536;
+/// Longest file whose content is hashed, in bytes; of a longer one size and times are compared, counted.
+pub const FIM_HASH_BYTES_MAX: u64 = 256 << 20;
+/// Change notices that may wait to settle; more of them ask for a full check instead, counted.
+pub const FIM_PENDING_MAX: usize = 16_384;
+/// Deepest folder below an included one that is looked into, in levels; deeper ones are counted.
+pub const FIM_DEPTH_MAX: usize = 64;
+/// Users and reports that wait: named with a change, and queued behind one another.
+pub const FIM_SESSIONS_MAX: usize = 16;
 
 /// Evidence entries kept with an alert.
 pub const ALERT_EVIDENCE_MAX: usize = 20;
@@ -144,6 +169,42 @@ pub const MODEL_WINDOW_EVENTS: usize = 32;
 pub const MODEL_WINDOW_STRIDE: usize = 16;
 /// Quiet time after which a window that grew is scored, in milliseconds.
 pub const MODEL_WINDOW_IDLE_MS: u64 = 2_000;
+/// Bytes of a message that the scanner reads; masks, classes and words come from these.
+pub const SCAN_BYTES_MAX: usize = 1 << 10;
+/// Parameters of a message whose class and place are kept.
+pub const SCAN_PARAMS_MAX: usize = 64;
+/// Words of a message that are looked at.
+pub const SCAN_WORDS_MAX: usize = 48;
+/// Bytes of a word that are looked at.
+pub const SCAN_WORD_BYTES_MAX: usize = 32;
+/// Templates that one miner keeps; the one unused for longest is forgotten for a new one.
+pub const TEMPLATES_MAX: usize = 4_096;
+/// Tokens of a message that the miner compares.
+pub const TEMPLATE_TOKENS_MAX: usize = 128;
+/// Children of one node of the miner's tree, before a token counts as any.
+pub const TEMPLATE_CHILDREN_MAX: usize = 100;
+/// Windows that one tenant's analysis keeps; the one unused for longest is scored and forgotten.
+pub const MODEL_WINDOWS_MAX: usize = 8_192;
+/// Scores that the window cache keeps.
+pub const MODEL_WINDOW_CACHE: usize = 16_384;
+/// Masked lines whose reading the event cache keeps.
+pub const MODEL_EVENT_CACHE: usize = 16_384;
+/// Longest masked line that the event cache keeps, in bytes.
+pub const MODEL_EVENT_CACHE_LINE_BYTES: usize = 512;
+/// Largest model bundle that is loaded, in bytes.
+pub const MODEL_BUNDLE_BYTES_MAX: usize = 64 << 20;
+/// Hubs of one tenant whose numbers a server keeps in mind; the one unseen for longest gives way.
+pub const HUBS_PER_TENANT_MAX: usize = 256;
+/// Bytes of one tenant's batches that may wait for their commit; more is refused with SERVER_BUSY.
+pub const TENANT_UNCOMMITTED_BYTES: usize = WINDOW_BYTES;
+/// Bytes of one tenant's batches that may wait for analysis; more is refused with SERVER_BUSY.
+pub const TENANT_BACKLOG_BYTES: usize = 16 << 20;
+/// Bytes of batches that one analysis thread holds in memory; what is more is read from the log again.
+pub const ANALYSIS_QUEUE_BYTES: usize = 16 << 20;
+/// Unusual sequences that are followed for one tenant at a time.
+pub const ANOMALIES_MAX: usize = 1_024;
+/// Alerts in one RESULTS.
+pub const RESULTS_ALERTS_MAX: usize = 32;
 /// Tenants a server serves.
 pub const TENANTS_MAX: usize = 4_096;
 /// Sources a hub keeps separate counters for; later ones are counted together as `other`.
@@ -159,3 +220,7 @@ const _: () = assert!(
 );
 const _: () = assert!(BATCH_EVENTS_DEFAULT <= BATCH_EVENTS_MAX && BACKOFF_MIN_MS < BACKOFF_MAX_MS);
 const _: () = assert!(MODEL_WINDOW_STRIDE <= MODEL_WINDOW_EVENTS && SPOOL_PRESSURE_PERCENT < SPOOL_SHED_NOTICE_PERCENT);
+const _: () = assert!(
+    CHUNK_EVENTS_MAX as u64 * 100 <= AGENT_SPOOL_EVENTS * (100 - SPOOL_PRESSURE_PERCENT),
+    "a chunk must fit above the fill at which sources wait"
+);

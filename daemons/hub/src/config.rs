@@ -6,6 +6,7 @@ use std::{
 };
 
 use ipnet::IpNet;
+use nms_collect::plan::{self, Fim, Journal, Plan};
 use nms_kit::config::{self, ConfigError, wrong_value};
 use nms_proto::limits::{HUB_SPOOL_BYTES, HUB_SPOOL_EVENTS};
 use serde::Deserialize;
@@ -81,6 +82,14 @@ pub struct Config {
     pub spool: Spool,
     /// Groups and users whose sessions may change files.
     pub admins: Vec<String>,
+    /// Whether the hub collects from its own host itself; not beside an agent there.
+    pub own_host: bool,
+    /// Log files of the own host.
+    pub files: Option<Vec<String>>,
+    /// The journal of the own host.
+    pub journal: Option<Journal>,
+    /// File integrity of the own host.
+    pub fim: Fim,
 }
 
 impl Default for Config {
@@ -94,6 +103,10 @@ impl Default for Config {
             server: None,
             spool: Spool::default(),
             admins: ["root", "sudo", "wheel", "adm"].map(String::from).to_vec(),
+            own_host: true,
+            files: None,
+            journal: None,
+            fim: Fim::default(),
         }
     }
 }
@@ -109,11 +122,26 @@ impl Config {
         Ok(config)
     }
 
+    /// What is collected from the own host; none where it is left to an agent.
+    ///
+    /// # Errors
+    /// Settings that overlap, or ask for a journal that is not there.
+    pub fn plan(&self) -> Result<Option<Plan>, plan::PlanError> {
+        let settings = plan::Settings {
+            files: self.files.clone(),
+            journal: self.journal.clone(),
+            from_start: false,
+            fim: self.fim.clone(),
+        };
+        self.own_host.then(|| plan::check(&settings, plan::journal_present())).transpose()
+    }
+
     fn check(&self, path: &Path) -> Result<(), ConfigError> {
         if self.spool.events_max == 0 || self.spool.bytes_max < 1 << 20 {
             let value = format!("{} events, {} bytes", self.spool.events_max, self.spool.bytes_max);
             return Err(wrong_value(path, "spool", value, "at least 1 event and 1048576 bytes"));
         }
+        self.plan().map_err(|error| ConfigError::Shape(path.into(), format!("{}: {error}", error.key())))?;
         let Some(server) = &self.server else { return Ok(()) };
         let port = server.address.rsplit_once(':').and_then(|(_host, port)| port.parse::<u16>().ok());
         if port.is_none() {

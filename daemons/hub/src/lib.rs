@@ -21,6 +21,7 @@ mod run;
 
 use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc};
 
+use nms_collect::plan;
 use nms_detect::Correlator;
 use nms_kit::{
     clock, host, intake,
@@ -36,7 +37,7 @@ use nms_kit::{
 };
 use nms_proto::{
     dash::Role,
-    id::Instance,
+    id::{EndpointId, Instance},
     limits::{CONNECTIONS_PER_ADDRESS, HUB_HISTORY_BYTES, WINDOW_BYTES},
     message::Register,
 };
@@ -62,6 +63,10 @@ pub enum StartError {
     Spool(SpoolError),
     /// The server's authority cannot be used.
     Tls(TlsError),
+    /// The own host cannot be collected from.
+    Plan(plan::PlanError),
+    /// A collector cannot be started.
+    Collect(plan::StartError),
     /// A thread cannot be started.
     Thread(io::Error),
 }
@@ -74,6 +79,8 @@ impl fmt::Display for StartError {
             Self::Store(error) => error.fmt(f),
             Self::Spool(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
+            Self::Plan(error) => error.fmt(f),
+            Self::Collect(error) => error.fmt(f),
             Self::Thread(error) => write!(f, "cannot start a thread: {error}"),
         }
     }
@@ -126,11 +133,13 @@ pub async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError>
         config.plain_networks.clone(),
     ));
     let registry = agents.registry();
+    let collectors = collect(&config, tasks, &spool, waits_in.clone())?;
     let running = listen(&config, tasks, &agents, Ways { waits: waits_in, sheds: sheds_in, inputs: inputs_in }).await?;
     let run = run::Run {
         core: configured(core, &config),
         dashboards: dash::Dashboards::new(config.name.clone()),
         agents: registry,
+        collectors,
         uplink,
         waits,
         sheds,
@@ -138,6 +147,21 @@ pub async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError>
     };
     tasks.thread("core", move || run.run()).map_err(StartError::Thread)?;
     Ok(running)
+}
+
+/// Starts the collectors of the own host.
+fn collect(
+    config: &Config,
+    tasks: &Tasks,
+    spool: &Spool,
+    sender: intake::Sender,
+) -> Result<Option<plan::Running>, StartError> {
+    let Some(plan) = config.plan().map_err(StartError::Plan)? else { return Ok(None) };
+    let checkpoints = spool.checkpoints();
+    let find = move |key: &str| checkpoints.value(key.as_bytes()).ok()??.sound();
+    let source = EndpointId::new(EndpointId::SELF);
+    let way = plan::Way { sender, checkpoints: Arc::new(find), source, state: config.state.clone() };
+    plan::start(plan, tasks, &way).map(Some).map_err(StartError::Collect)
 }
 
 fn configured(mut core: core::Core, config: &Config) -> core::Core {

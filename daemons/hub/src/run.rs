@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
+use nms_collect::plan;
 use nms_kit::{
     clock,
     intake::{self, Chunk},
@@ -16,7 +17,7 @@ use crate::{
     core::{Core, Way},
     dash::{Dashboards, Request},
     state::About,
-    upstream,
+    upstream::{self, Below},
 };
 
 /// Chunks taken between two flushes.
@@ -46,6 +47,7 @@ pub(crate) struct Run {
     pub(crate) core: Core,
     pub(crate) dashboards: Dashboards,
     pub(crate) agents: Arc<Registry>,
+    pub(crate) collectors: Option<plan::Running>,
     pub(crate) uplink: Option<Uplink>,
     pub(crate) waits: intake::Receiver,
     pub(crate) sheds: intake::Receiver,
@@ -133,7 +135,8 @@ impl Run {
             Woken::Input(input) => self.input(now, input),
             Woken::News(news) => {
                 if let Some(uplink) = &self.uplink {
-                    upstream::news(&mut self.core, &self.agents, &uplink.asks, news);
+                    let below = Below { agents: &self.agents, collectors: self.collectors.as_ref() };
+                    upstream::news(&mut self.core, &below, &uplink.asks, news);
                 }
             }
             Woken::Due => self.core.tick(now, stamp)?,

@@ -1,5 +1,6 @@
 //! The uplink as people see it, and the commands that come down it.
 
+use nms_collect::plan;
 use nms_kit::{clock, uplink::News};
 use nms_proto::{
     dash::{Link, ServerState},
@@ -13,8 +14,14 @@ use smol::channel::Sender;
 use crate::{agents::Registry, core::Core};
 use nms_kit::uplink::Ask;
 
+/// Who carries out commands of the server.
+pub(crate) struct Below<'a> {
+    pub(crate) agents: &'a Registry,
+    pub(crate) collectors: Option<&'a plan::Running>,
+}
+
 /// Deals with news of the uplink.
-pub(crate) fn news(core: &mut Core, agents: &Registry, asks: &Sender<Ask>, news: News) {
+pub(crate) fn news(core: &mut Core, below: &Below<'_>, asks: &Sender<Ask>, news: News) {
     match news {
         News::Link(view) => show(core.state().link(), &view, clock::tick(), clock::stamp()),
         News::Delivered(batch) => core.delivered(batch),
@@ -34,7 +41,7 @@ pub(crate) fn news(core: &mut Core, agents: &Registry, asks: &Sender<Ask>, news:
             });
         }
         News::Command(command) => {
-            if let Some(refusal) = command_down(agents, command) {
+            if let Some(refusal) = command_down(below, command) {
                 asks.try_send(Ask::Answer(refusal)).ok();
             }
         }
@@ -45,13 +52,17 @@ pub(crate) fn news(core: &mut Core, agents: &Registry, asks: &Sender<Ask>, news:
 }
 
 /// Passes a command on to its agent; the refusal, if it cannot be.
-fn command_down(agents: &Registry, command: Command) -> Option<Ack> {
+fn command_down(below: &Below<'_>, command: Command) -> Option<Ack> {
     let id = command.command_id.clone();
     let refuse = |problem: String| Ack { command_id: Some(id.clone()), ..Ack::new(AckStatus::Error, problem) };
     match command.action {
         CommandAction::RequestFimReport => {
             let target = EndpointId::new(&command.target);
-            let sent = agents.command(&target, command);
+            if let Some(own) = below.collectors.filter(|_| &*command.target == EndpointId::SELF) {
+                let done = own.report(&command.command_id);
+                return Some(done.map_or_else(|error| refuse(error.to_string()), |()| accepted(&id)));
+            }
+            let sent = below.agents.command(&target, command);
             (!sent).then(|| refuse(format!("no agent named {target} is connected")))
         }
         CommandAction::BlockIp | CommandAction::UnblockIp => {
@@ -59,6 +70,10 @@ fn command_down(agents: &Registry, command: Command) -> Option<Ack> {
         }
         other => Some(refuse(format!("this hub does not know {other}"))),
     }
+}
+
+fn accepted(id: &str) -> Ack {
+    Ack { command_id: Some(id.into()), ..Ack::ok() }
 }
 
 fn show(link: &mut Link, view: &LinkView, now: Tick, stamp: Stamp) {

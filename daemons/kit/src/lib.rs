@@ -14,6 +14,7 @@ pub mod tls;
 pub mod pki;
 pub mod store;
 pub mod net;
+pub mod control;
 pub mod intake;
 pub mod spooler;
 pub mod drive;

@@ -18,6 +18,7 @@ use nms_proto::{
 use smol::{
     channel::{self, Receiver, Sender},
     future::or,
+    net::unix::UnixStream,
 };
 
 use crate::{
@@ -39,7 +40,7 @@ const LOOK_MS: u64 = 1_000;
 /// Where the peer is, and how it is trusted.
 #[derive(Clone)]
 pub struct Peer {
-    /// `host:port`.
+    /// `host:port`, or the path of a Unix socket.
     pub address: String,
     /// TLS and the name that the peer's certificate must carry; none for plain TCP inside a named network.
     pub tls: Option<(TlsConnector, ServerName<'static>)>,
@@ -374,6 +375,10 @@ fn spooled(batch: &spool::Batch) -> SpooledBatch {
 }
 
 async fn dial(tasks: Tasks, peer: Peer) -> Result<Wire, String> {
+    if peer.address.starts_with('/') {
+        let stream = UnixStream::connect(&peer.address).await.map_err(|error| error.to_string())?;
+        return Ok(Wire::over(&tasks, stream, Direction::Downward));
+    }
     let stream = tcp::dial(&peer.address).await.map_err(|error| error.to_string())?;
     match peer.tls {
         None => Ok(Wire::over(&tasks, stream, Direction::Downward)),

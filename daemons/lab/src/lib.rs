@@ -1,2 +1,6 @@
 //! Corpus generator, training, evaluation and bench drivers; never packaged.
 #![forbid(unsafe_code)]
+
+pub mod corpus;
+pub mod train;
+pub mod bench;

@@ -84,8 +84,10 @@ impl Outbox {
         Some(results.clone())
     }
 
-    /// Everything up to that number is durable at the hub, and leaves. True if something left.
+    /// Everything up to that number is durable at the hub, and leaves; what was not sent on this
+    /// connection stays, whatever the hub says. True if something left.
     pub fn acknowledged(&mut self, now: Tick, seq: u64) -> bool {
+        let seq = seq.min(self.sent);
         let before = self.waiting.len();
         while self.waiting.front().is_some_and(|(oldest, _)| *oldest <= seq) {
             self.drop_oldest();
@@ -104,6 +106,11 @@ impl Outbox {
             self.newest.retain(|_, place| *place != seq);
             self.dropped += 1;
         }
+    }
+
+    /// Whether RESULTS of that number still wait; those that a newer revision emptied do not.
+    pub fn holds(&self, seq: u64) -> bool {
+        self.waiting.binary_search_by_key(&seq, |(seq, _)| *seq).is_ok()
     }
 
     /// The hub connected anew: everything that waits is sent again.

@@ -33,6 +33,8 @@ pub struct Batch {
     pub events: Vec<Event>,
     /// Hash over `origins` and `events` as they came.
     pub content_hash: u64,
+    /// `origins` and `events` as they came, in the form that [`batch_frame`] takes: what a server logs.
+    pub content: Box<[u8]>,
 }
 
 /// Written only for tests and original receivers; the spool sends with [`batch_frame`].
@@ -87,18 +89,26 @@ impl WireBatch<'_> {
         if self.events.len() > BATCH_EVENTS_MAX {
             return Err(refuse("payload.events", format!("{} events, at most {BATCH_EVENTS_MAX}", self.events.len())));
         }
+        let [origins, events] =
+            [&outline.origins, &outline.events].map(|span| frame.get(span.clone()).unwrap_or_default());
         let mut hash = xxhash_rust::xxh3::Xxh3::new();
-        for span in [&outline.origins, &outline.events] {
-            hash.update(frame.get(span.clone()).unwrap_or_default());
-        }
+        hash.update(origins);
+        hash.update(events);
+        let content = content(origins, events);
         let origins = self.origins;
         let mut events = Vec::with_capacity(self.events.len());
         for (index, wire) in self.events.into_iter().enumerate() {
             let event = wire.into_event(now, |id| name(&origins, id, index));
             events.push(event.map_err(|error| at_index(index, &error))?);
         }
-        Ok(Batch { batch: self.batch, skipped: self.skipped, events, content_hash: hash.digest() })
+        Ok(Batch { batch: self.batch, skipped: self.skipped, events, content_hash: hash.digest(), content })
     }
+}
+
+/// The two arrays as a batch's content; a sender without origins gets an empty one.
+fn content(origins: &[u8], events: &[u8]) -> Box<[u8]> {
+    let origins = if origins.is_empty() { b"[]" } else { origins };
+    [b"\"origins\":", origins, b",\"events\":", events].concat().into()
 }
 
 fn name(origins: &[Instance], id: Option<(u64, u64)>, index: usize) -> Option<EventId> {

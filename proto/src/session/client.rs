@@ -213,9 +213,7 @@ impl ClientSession {
 
     /// RESULTS up to that number are durable here.
     pub fn results_durable(&mut self, seq: u64) {
-        if let State::Active { .. } = self.state {
-            self.errands.results_durable(seq);
-        }
+        self.errands.results_durable(seq);
     }
 
     /// The answer to [`Output::Command`], with its `command_id`.
@@ -344,8 +342,9 @@ impl ClientSession {
             return;
         }
         match (&ack.status, ack.batch) {
-            (AckStatus::Ok | AckStatus::Other(_), None) => {}
-            (AckStatus::Ok | AckStatus::Other(_), Some(batch)) => self.on_durable(now, batch),
+            (AckStatus::Ok, Some(batch)) => self.on_durable(now, batch),
+            // Nothing is deleted for a word that a newer peer means something by.
+            (AckStatus::Ok, None) | (AckStatus::Other(_), _) => {}
             (AckStatus::Busy, durable) => {
                 self.pacer.busy(now, ack.retry_after_ms);
                 self.on_durable(now, durable.unwrap_or_default());

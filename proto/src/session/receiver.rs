@@ -127,6 +127,13 @@ impl Receiver {
         Ok(Self { durable, admitted: durable, hashes })
     }
 
+    /// The batch that was admitted last was not taken after all: it is expected again.
+    pub fn retract(&mut self, batch: BatchSeq) {
+        if self.admitted == batch && batch > self.durable && self.hashes.pop_back_if(|(seq, _)| *seq == batch).is_some() {
+            self.admitted = self.hashes.back().map_or(self.durable, |(seq, _)| self.durable.max(*seq));
+        }
+    }
+
     /// The batches up to and including `up_to` are durable.
     pub fn commit(&mut self, up_to: BatchSeq) {
         self.durable = self.durable.max(up_to.min(self.admitted));

@@ -8,8 +8,7 @@
 //! ```
 //! Content is read from the spool each time it is sent; only numbers and sizes are kept here. Nothing
 //! leaves the spool because of a number alone: after a reconnect the last batch that the receiver
-//! calls durable, where the spool still holds it, is sent once more, and its hash is what proves that
-//! it was ours. Refuses answers about batches that were never sent.
+//! calls durable is sent once more, where the spool still holds it, and its hash proves that it was ours. Refuses answers about batches that were never sent.
 
 use std::collections::VecDeque;
 
@@ -196,14 +195,26 @@ impl Sender {
         if self.ready.len() == before {
             self.empty_to = next_then;
         }
-        // The receiver's last batch is not held as a batch any more: nothing is left to compare.
-        let probe = self.probe.take()?;
-        let held = self.ready.front().is_some_and(|batch| batch.seq == probe);
-        if held {
-            return None;
+        self.compare(read)
+    }
+
+    /// Looks for the receiver's last batch in what was read first. Where the spool does not hold it,
+    /// whatever it holds below is sent for comparison; where it holds nothing there, nothing is left
+    /// to compare, and the receiver is believed.
+    fn compare(&mut self, read: Read) -> Option<BatchSeq> {
+        let probe = self.probe?;
+        match self.ready.front().map(|batch| batch.seq) {
+            Some(first) if first <= probe => self.acked = BatchSeq(first.0.saturating_sub(1)),
+            _ if read.from > BatchSeq(1) => {
+                self.ready.clear();
+                self.cursor = BatchSeq(1);
+                self.empty_to = BatchSeq(0);
+                return None;
+            }
+            _ => self.acked = probe,
         }
-        self.acked = self.acked.max(probe);
-        Some(probe)
+        self.probe = None;
+        (self.acked == probe).then_some(probe)
     }
 
     /// Numbers that the spool neither holds nor accounts for would stop the receiver for good.

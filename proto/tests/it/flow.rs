@@ -245,6 +245,14 @@ fn results_go_in_order_and_again_after_a_reconnect_or_30_s_until_acknowledged() 
 }
 
 #[test]
+fn results_that_were_not_sent_stay_whatever_the_hub_says() {
+    let mut outbox = Outbox::default();
+    outbox.push(vec![alert(1, 1)], ResultsStats::default());
+    assert!(!outbox.acknowledged(Tick(0), 500));
+    assert_eq!(sent(&mut outbox, 0), [1]);
+}
+
+#[test]
 fn no_more_than_a_window_of_results_is_unacknowledged() {
     let mut outbox = Outbox::default();
     for id in 0..40 {

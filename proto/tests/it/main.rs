@@ -11,13 +11,17 @@
 )]
 
 mod documents;
+mod client;
+mod delivering;
 mod flow;
 mod frames;
 mod messages;
 mod pair;
 mod receiver;
+mod scan;
 mod sending;
 mod serving;
+mod scan;
 mod stamps;
 mod syslog_dialects;
 mod syslog_reject;

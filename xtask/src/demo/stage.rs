@@ -72,13 +72,13 @@ impl Stage {
         );
         let hub_toml = format!(
             "name = \"demo-hub\"\nstate = \"{root_shown}/hub\"\nruntime = \"{root_shown}/run-hub\"\n\
-             plain_networks = [\"127.0.0.0/8\"]\n\
+             plain_networks = [\"127.0.0.0/8\"]\nown_host = false\n\
              [listen]\nsyslog_udp = \"127.0.0.1:{udp}\"\nsyslog_tcp = \"127.0.0.1:{tcp}\"\nagents = \"127.0.0.1:{agents}\"\n\
              [server]\naddress = \"127.0.0.1:{server}\"\nca = \"{root_shown}/server/ca.pem\"\n"
         );
         let agent_toml = format!(
-            "state = \"{root_shown}/agent\"\nruntime = \"{root_shown}/run-agent\"\nhub = \"127.0.0.1:{agents}\"\nplain = true\n\
-             journal = false\nfiles = [\"{log_file}\"]\nfrom_start = true\n[fim]\ninclude = []\n"
+            "state = \"{root_shown}/agent\"\njournal = false\nfiles = [\"{log_file}\"]\nfrom_start = true\n\
+             [hub]\naddress = \"127.0.0.1:{agents}\"\nplain = true\n[fim]\nenabled = false\n"
         );
         for (name, text) in [("server", server_toml), ("hub", hub_toml), ("agent", agent_toml)] {
             fs::write(root.join(format!("{name}.toml")), text).map_err(|error| error.to_string())?;

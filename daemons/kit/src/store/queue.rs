@@ -138,3 +138,53 @@ impl Queue {
         std::mem::take(&mut self.waiting)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::op::Table;
+    use super::*;
+
+    const PACE_US: u64 = 2_000;
+
+    fn push(queue: &mut Queue, bytes: usize, class: Class, now_us: u64) {
+        let op = Op::Put { table: Table("t"), key: Vec::new(), value: vec![0; bytes] };
+        let stopped = StoreError::Stopped { store: "t".into() };
+        queue.push(Waiting::new(vec![op], class, Box::new(|_| ()), stopped), now_us);
+    }
+
+    #[test]
+    fn commits_keep_their_distance() {
+        let mut queue = Queue::default();
+        assert_eq!(queue.due(0, PACE_US), Due::Idle);
+        push(&mut queue, 10, Class::Intake, 100);
+        assert_eq!(queue.due(100, PACE_US), Due::Now, "the first goes at once");
+        assert_eq!(queue.take(100).len(), 1);
+        push(&mut queue, 10, Class::Upkeep, 300);
+        assert_eq!(queue.due(300, PACE_US), Due::In(1_800));
+        assert_eq!(queue.due(2_100, PACE_US), Due::Now);
+        push(&mut queue, STORE_GROUP_BYTES, Class::Intake, 400);
+        assert_eq!(queue.due(400, PACE_US), Due::Now, "a full group does not wait");
+    }
+
+    #[test]
+    fn a_lazy_change_waits_for_company() {
+        let mut queue = Queue::default();
+        push(&mut queue, 10, Class::Lazy, 1_000);
+        assert_eq!(queue.due(1_000, PACE_US), Due::In(LAZY_US));
+        push(&mut queue, 10, Class::Intake, 5_000);
+        assert_eq!(queue.due(5_000, PACE_US), Due::Now);
+        assert_eq!(queue.take(5_000).len(), 2, "and goes with it, in order");
+        push(&mut queue, 10, Class::Lazy, 6_000);
+        assert_eq!(queue.due(6_000 + LAZY_US, PACE_US), Due::Now);
+    }
+
+    #[test]
+    fn groups_are_bounded_in_bytes() {
+        let mut queue = Queue::default();
+        for bytes in [2 * STORE_GROUP_BYTES, STORE_GROUP_BYTES / 2, STORE_GROUP_BYTES / 4, STORE_GROUP_BYTES / 2] {
+            push(&mut queue, bytes, Class::Intake, 0);
+        }
+        let groups: Vec<usize> = (0..3).map(|_| queue.take(0).len()).collect();
+        assert_eq!((groups, queue.bytes()), (vec![1, 2, 1], 0));
+    }
+}

@@ -8,6 +8,7 @@
 )]
 
 mod config;
+mod digest;
 mod net;
 mod sim;
 mod store_disk;

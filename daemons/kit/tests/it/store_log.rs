@@ -2,7 +2,7 @@
 
 use nms_kit::store::history::{History, Kept};
 use nms_kit::store::log::{Entry, Log, LogSettings};
-use nms_kit::store::{Class, Db, Health, Settings, Table, ignore};
+use nms_kit::store::{Class, Db, Found, Health, Settings, Table, ignore};
 use std::path::Path;
 
 const DAY_MS: i64 = 86_400_000;
@@ -38,12 +38,12 @@ fn told(log: &Log, tenant: u32, from: u64) -> Vec<String> {
 }
 
 fn meta(log: &Log, key: &str) -> Option<Vec<u8>> {
-    log.meta(key.as_bytes()).unwrap().and_then(|found| found.sound())
+    log.meta(key.as_bytes()).unwrap().and_then(Found::sound)
 }
 
 fn files(folder: &Path) -> usize {
-    let listed = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
-    listed.filter(|name| name.to_str().unwrap().ends_with(".redb")).count()
+    let listed = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    listed.filter(|path| path.extension().is_some_and(|kind| kind == "redb")).count()
 }
 
 #[test]

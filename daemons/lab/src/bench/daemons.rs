@@ -33,11 +33,16 @@ impl Daemons {
         let [syslog, server] = ports()?;
         let root = folder.path().display().to_string();
         let settings = [
-            ("server", format!("state = \"{root}/server\"\nruntime = \"{root}/run-server\"\nlisten = \"{server}\"\npublic_ip = true\n")),
+            (
+                "server",
+                format!(
+                    "state = \"{root}/server\"\nruntime = \"{root}/run-server\"\nlisten = \"{server}\"\npublic_ip = true\n"
+                ),
+            ),
             (
                 "hub",
                 format!(
-                    "name = \"bench\"\nstate = \"{root}/hub\"\nruntime = \"{root}/run\"\n[listen]\nsyslog_udp = \"{syslog}\"\n\
+                    "name = \"bench\"\nstate = \"{root}/hub\"\nruntime = \"{root}/run\"\nown_host = false\n[listen]\nsyslog_udp = \"{syslog}\"\n\
                      syslog_tcp = \"{syslog}\"\nagents = \"127.0.0.1:0\"\n[server]\naddress = \"{server}\"\nca = \"{root}/server/ca.pem\"\n"
                 ),
             ),
@@ -78,7 +83,8 @@ impl Daemons {
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
         let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
         let status = read("status");
-        let rss_kb = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
+        let rss_kb =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
         Usage { cpu_s: (ticks(11) + ticks(12)) / TICKS_PER_S, rss_mb: rss_kb.unwrap_or(0.0) / 1_024.0 }
     }
 

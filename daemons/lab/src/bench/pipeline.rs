@@ -72,7 +72,8 @@ impl<'a> Run<'a> {
         let before = self.usage();
         let begun = clock::monotonic_us();
         let mut sender = Sender::connect(self.daemons.syslog).map_err(|error| format!("cannot connect: {error}"))?;
-        let sent = sender.send(corpus, options.rate, options.seconds).map_err(|error| format!("cannot send: {error}"))?;
+        let sent =
+            sender.send(corpus, options.rate, options.seconds).map_err(|error| format!("cannot send: {error}"))?;
         let drained = wait(DRAIN_MS_MAX, || {
             let account = self.watcher.account();
             account.received >= sent.lines && account.waiting == 0
@@ -85,7 +86,12 @@ impl<'a> Run<'a> {
         }
         let mut figures = vec![
             Figure::new("pipeline", "events sent, delivered and logged durably", sent.lines as f64, "events"),
-            Figure::new("pipeline", "sustained, until the last event was delivered", sent.lines as f64 / seconds, "events/s"),
+            Figure::new(
+                "pipeline",
+                "sustained, until the last event was delivered",
+                sent.lines as f64 / seconds,
+                "events/s",
+            ),
             Figure::new("generator", "rate at which lines were taken", sent.lines as f64 / sent.seconds, "events/s"),
             Figure::new("pipeline", "events lost", account.dropped as f64, "events"),
             Figure::new("hub", "alerts", self.watcher.alerts() as f64, "alerts"),
@@ -103,13 +109,16 @@ impl<'a> Run<'a> {
     /// From the write of a probe's last line to its alert here.
     fn latencies(&self, sent: &Sent) -> Vec<Figure> {
         let times = |at: fn(super::dash::Seen) -> Option<u64>| {
-            let since = |probe: &super::sender::Probe| Some((at(self.watcher.seen(&probe.actor))? - probe.sent_us) as f64 / 1e3);
+            let since = |probe: &super::sender::Probe| {
+                Some((at(self.watcher.seen(&probe.actor))? - probe.sent_us) as f64 / 1e3)
+            };
             let mut times: Vec<f64> = sent.probes.iter().filter_map(since).collect();
             times.sort_by(f64::total_cmp);
             times
         };
         let mut figures = Vec::new();
-        let kinds = [("correlated", times(|seen| seen.correlated_us)), ("judged by the model", times(|seen| seen.model_us))];
+        let kinds =
+            [("correlated", times(|seen| seen.correlated_us)), ("judged by the model", times(|seen| seen.model_us))];
         for (what, times) in kinds {
             let share = times.len() as f64 / sent.probes.len().max(1) as f64;
             figures.push(Figure::new("alerts", format!("probes {what}"), share * 100.0, "%"));

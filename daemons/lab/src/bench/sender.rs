@@ -62,7 +62,8 @@ impl Sender {
                 sent.seconds = (now - begun) as f64 / 1e6;
                 return Ok(sent);
             }
-            let due = rate.map_or(LINES_AT_ONCE as u64, |rate| ((now - begun) * rate / 1_000_000).saturating_sub(sent.lines));
+            let due =
+                rate.map_or(LINES_AT_ONCE as u64, |rate| ((now - begun) * rate / 1_000_000).saturating_sub(sent.lines));
             block.clear();
             for _ in 0..due.min(LINES_AT_ONCE as u64) {
                 block.extend_from_slice(corpus.lines.get(at).map_or(b"".as_slice(), Vec::as_slice));

@@ -15,13 +15,13 @@
 //!
 //! Calls may read the disk for a moment where the sender is behind; none waits for a commit.
 
-mod admin;
-mod ids;
-mod open;
-mod record;
-mod rows;
-mod state;
 mod types;
+mod record;
+mod ids;
+mod state;
+mod rows;
+mod open;
+mod admin;
 
 use self::record::{CHECKPOINTS, Held, Hole, Mark};
 use self::state::{Slot, State};

@@ -16,7 +16,7 @@
 //! row carries the totals before it: what is held, and what a damaged row held, is a difference of
 //! two rows and needs no index.
 
-use super::Cause;
+use super::types::{Cause, Limits};
 use crate::store::bytes::{Fields, key_of, put_bytes};
 use crate::store::header::Header;
 use crate::store::op::{Op, Table};
@@ -43,6 +43,11 @@ impl Totals {
 
     pub(super) const fn minus(self, other: Self) -> Self {
         Self { events: self.events.saturating_sub(other.events), bytes: self.bytes.saturating_sub(other.bytes) }
+    }
+
+    /// Whether so much may be held.
+    pub(super) const fn within(self, limits: Limits) -> bool {
+        self.events <= limits.events_max && self.bytes <= limits.bytes_max
     }
 
     fn put(self, out: &mut Vec<u8>) {

@@ -139,7 +139,7 @@ impl Spool {
         let mut going: Vec<Held> = Vec::new();
         let mut left = held;
         let mut from = 0;
-        while !state.limits.hold(left.plus(more)) {
+        while !left.plus(more).within(state.limits) {
             let position = state.unsent(from).ok_or_else(|| full.clone())?;
             if let Some(oldest) = self.held(state, position)? {
                 left = left.minus(oldest.size());

@@ -6,7 +6,7 @@
 
 use super::ids::Ids;
 use super::record::{Held, Hole, LostKey, Mark, Name, SKIPPED, Totals, delete_batches, put_lost};
-use super::{Batch, Cause, Limits, Skipped};
+use super::types::{Batch, Cause, Limits, Skipped};
 use crate::store::bytes::key_of;
 use crate::store::header::{Count, SEVERITY_UNKNOWN};
 use crate::store::op::Op;
@@ -99,7 +99,7 @@ impl State {
 
     /// Whether `more` would not fit.
     pub(super) fn over(&self, more: Totals) -> bool {
-        !self.limits.hold(self.held().plus(more))
+        !self.held().plus(more).within(self.limits)
     }
 
     /// The hole that contains `position`.

@@ -1,6 +1,5 @@
 //! The words of the spool: what goes in, what comes out, why something is missing, how full it is.
 
-use super::record::Totals;
 use crate::store::error::StoreError;
 use crate::store::header::Header;
 use std::fmt;
@@ -21,13 +20,6 @@ pub struct Limits {
     /// Bytes of delivered batches that stay on disk, to be looked at again after a restart; they are not held, and
     /// cost no write of their own.
     pub history_bytes_max: u64,
-}
-
-impl Limits {
-    /// Whether `held` is within the limits.
-    pub(super) fn hold(&self, held: Totals) -> bool {
-        held.events <= self.events_max && held.bytes <= self.bytes_max
-    }
 }
 
 /// Why events that were in a spool will not be delivered.

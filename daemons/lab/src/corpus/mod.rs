@@ -1,0 +1,225 @@
+//! A generated network's log, with the truth of every line.
+//!
+//! Hosts, roles and users follow daily schedules; each event is emitted as raw text and as what it
+//! means, so that a model can be trained from the truth and extractors can be compared to it later.
+//! Everything follows from the seed; addresses are drawn from private and documentation-like ranges,
+//! names are invented. Attacks come with benign twins that use the same messages, and with families
+//! of benign events that training never saw.
+
+mod attack;
+mod forms;
+mod network;
+mod ordinary;
+mod text;
+
+use std::net::IpAddr;
+
+use nms_model::random::Random;
+use nms_proto::extraction::{Actor, Extraction, Object};
+
+pub(crate) use attack::CATEGORIES;
+pub use attack::{Attack, Novelty, Twin};
+pub use forms::Kind;
+use forms::{FORMS, Form, What, Who};
+pub use network::{Host, Network, Role, User};
+
+/// Midnight, UTC, of the Monday on which every generated network's log begins.
+pub const EPOCH_MS: i64 = 1_767_571_200_000;
+/// A day in milliseconds.
+pub const DAY_MS: i64 = 86_400_000;
+
+/// Why an event was generated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Label {
+    /// The ordinary life of the network.
+    Ordinary,
+    /// Harmless, with the messages of an attack.
+    Twin(Twin),
+    /// Harmless, and new to the network.
+    Novel(Novelty),
+    /// An attack.
+    Attack(Attack),
+}
+
+/// What a message is filled with; empty where it needs nothing.
+#[derive(Clone, Debug)]
+pub struct Params {
+    /// The account or person.
+    pub user: String,
+    /// The address that acts.
+    pub ip: IpAddr,
+    /// The address acted on.
+    pub peer: IpAddr,
+    /// The port acted on.
+    pub port: u16,
+    /// A file or URL path.
+    pub path: String,
+    /// A command line.
+    pub command: String,
+    /// A unit, package or service.
+    pub unit: String,
+}
+
+/// One event of a generated log.
+#[derive(Clone, Debug)]
+pub struct Emission {
+    /// When it happened, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// Index of the host in its network.
+    pub host: usize,
+    /// What kind of message it is.
+    pub kind: Kind,
+    /// What it is filled with.
+    pub params: Params,
+    /// The message as the program wrote it.
+    pub text: String,
+    /// Why it was generated.
+    pub label: Label,
+    /// Whether an administrative session is open on the host.
+    pub admin_session: bool,
+    /// Whether the package manager runs on the host.
+    pub package_manager: bool,
+}
+
+impl Emission {
+    fn form(&self) -> &'static Form {
+        form_of(self.kind)
+    }
+
+    /// The program that wrote it.
+    pub fn program(&self) -> &'static str {
+        self.form().program
+    }
+
+    /// Its syslog severity.
+    pub fn severity(&self) -> u8 {
+        self.form().severity
+    }
+
+    /// What an extractor should read out of the text.
+    pub fn truth(&self) -> Extraction<'_> {
+        let form = self.form();
+        let (family, action, outcome) = form.meaning;
+        let p = &self.params;
+        Extraction {
+            action,
+            outcome,
+            actor: match form.actor {
+                Who::Nobody => None,
+                Who::Address => Some(Actor::Address(p.ip)),
+                Who::User => Some(Actor::Name(&p.user)),
+            },
+            account: form.account.0.then_some(p.user.as_str()),
+            account_exists: form.account.1,
+            object: match form.object {
+                What::Nothing => None,
+                What::Path => Some(Object::Path(&p.path)),
+                What::Program => Some(Object::Program(&p.command)),
+                What::Service => Some(Object::Service(&p.unit)),
+                What::Endpoint => Some(Object::Endpoint { address: p.peer, port: Some(p.port) }),
+            },
+            ..Extraction::unknown(family)
+        }
+    }
+
+    /// The line as syslog carries it (RFC 3164).
+    pub fn line(&self, network: &Network) -> String {
+        let host = network.hosts.get(self.host).map_or("host", |host| host.name.as_str());
+        let pri = 4 * 8 + u32::from(self.severity());
+        let pid = 300 + (self.at_ms / 977) % 30_000;
+        format!("<{pri}>{} {host} {}[{pid}]: {}", text::rfc3164(self.at_ms), self.program(), self.text)
+    }
+}
+
+fn form_of(kind: Kind) -> &'static Form {
+    FORMS.iter().find(|form| form.kind == kind).unwrap_or(&FORMS[0])
+}
+
+/// Where emissions are gathered.
+#[derive(Debug)]
+pub(crate) struct Scribe {
+    random: Random,
+    label: Label,
+    emissions: Vec<Emission>,
+}
+
+impl Scribe {
+    fn new(random: Random) -> Self {
+        Self { random, label: Label::Ordinary, emissions: Vec::new() }
+    }
+
+    /// Writes down that `kind` happened on `host`.
+    fn emit(&mut self, at_ms: i64, host: usize, kind: Kind, params: &Params) {
+        let phrases = form_of(kind).phrases;
+        let phrase = self.random.pick(phrases).copied().unwrap_or_default();
+        let text = text::fill(phrase, params, at_ms, &mut self.random);
+        let emission = Emission {
+            at_ms,
+            host,
+            kind,
+            params: params.clone(),
+            text,
+            label: self.label,
+            admin_session: false,
+            package_manager: false,
+        };
+        self.emissions.push(emission);
+    }
+}
+
+/// What is generated beside the ordinary life of a network.
+#[derive(Clone, Debug, Default)]
+pub struct Extras {
+    /// Attacks, spread over the days.
+    pub attacks: Vec<Attack>,
+    /// Benign twins, spread over the days.
+    pub twins: Vec<Twin>,
+    /// Benign novelties, spread over the days.
+    pub novelties: Vec<Novelty>,
+}
+
+/// The log of one network over some days, in the order of time.
+pub fn generate(seed: u64, days: usize, extras: &Extras) -> (Network, Vec<Emission>) {
+    let mut random = Random::new(seed);
+    let network = Network::new(&mut random.fork(1));
+    let mut scribe = Scribe::new(random.fork(2));
+    for day in 0..days {
+        ordinary::day(&network, day, &mut scribe);
+    }
+    let mut when = random.fork(3);
+    for attack in &extras.attacks {
+        attack::attack(&network, *attack, &mut when, days, &mut scribe);
+    }
+    for twin in &extras.twins {
+        attack::twin(&network, *twin, &mut when, days, &mut scribe);
+    }
+    for novelty in &extras.novelties {
+        attack::novelty(&network, *novelty, &mut when, days, &mut scribe);
+    }
+    let mut emissions = scribe.emissions;
+    emissions.sort_by_key(|emission| emission.at_ms);
+    mark_sessions(&network, &mut emissions);
+    (network, emissions)
+}
+
+/// Notes for each event whether an administrator was logged in or packages were changed around it.
+fn mark_sessions(network: &Network, emissions: &mut [Emission]) {
+    let mut admin_until = vec![i64::MIN; network.hosts.len()];
+    let mut packages_until = vec![i64::MIN; network.hosts.len()];
+    for emission in emissions {
+        let (Some(admin), Some(packages)) = (admin_until.get_mut(emission.host), packages_until.get_mut(emission.host))
+        else {
+            continue;
+        };
+        let is_admin = network.users.iter().any(|user| user.admin && user.name == emission.params.user);
+        match emission.kind {
+            Kind::SshLoginOk | Kind::SshKeyLoginOk if is_admin => *admin = emission.at_ms + 3_600_000,
+            Kind::SudoCommand | Kind::SuOk if is_admin => *admin = (*admin).max(emission.at_ms + 900_000),
+            Kind::SshLogout if is_admin => *admin = emission.at_ms,
+            Kind::PackageChanged => *packages = emission.at_ms + 60_000,
+            _ => {}
+        }
+        emission.admin_session = emission.at_ms <= *admin;
+        emission.package_manager = emission.at_ms <= *packages;
+    }
+}

@@ -1,0 +1,144 @@
+//! A network: its hosts with their roles, its people with their habits.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use nms_model::key::SourceRole;
+use nms_model::random::Random;
+
+/// What a host is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A person's machine.
+    Workstation,
+    /// A web server that the internet reaches, also by SSH.
+    Exposed,
+    /// A server with a database and containers.
+    Database,
+    /// A mail server.
+    Mail,
+    /// The router: packets, leases, names, wireless.
+    Router,
+}
+
+/// A host.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub address: IpAddr,
+    /// What it is for.
+    pub role: Role,
+}
+
+impl Host {
+    /// The role as the model's context has it.
+    pub fn source_role(&self) -> SourceRole {
+        match self.role {
+            Role::Workstation => SourceRole::Workstation,
+            Role::Exposed => SourceRole::Exposed,
+            Role::Database | Role::Mail => SourceRole::Server,
+            Role::Router => SourceRole::Router,
+        }
+    }
+}
+
+/// A person.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// The account's name.
+    pub name: String,
+    /// Whether the person administers servers.
+    pub admin: bool,
+    /// When the person's day begins, in minutes after midnight.
+    pub begins_min: i64,
+    /// How long it lasts, in minutes.
+    pub works_min: i64,
+    /// How often a password is mistyped.
+    pub clumsy: f64,
+    /// The person's workstation.
+    pub desk: usize,
+}
+
+/// A generated network.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// Every host.
+    pub hosts: Vec<Host>,
+    /// Every person.
+    pub users: Vec<User>,
+    /// How far local time is ahead of UTC, in seconds.
+    pub utc_offset_s: i32,
+    /// How busy its services are, 1 being usual.
+    pub traffic: f64,
+    /// Whether the router gives leases as dhcpd does, instead of dnsmasq.
+    pub dhcpd: bool,
+    /// Whether the router logs name queries.
+    pub logs_names: bool,
+}
+
+const NAMES: [&str; 24] = [
+    "anna", "bert", "carla", "dario", "edda", "falk", "gina", "hugo", "ines", "jan", "kira", "lars", "mona", "nils",
+    "olga", "paul", "rosa", "sven", "tina", "udo", "vera", "willi", "yara", "zeno",
+];
+
+impl Network {
+    /// A network drawn from `random`.
+    pub(super) fn new(random: &mut Random) -> Self {
+        let subnet = random.below(250) as u8;
+        let mut hosts = Vec::new();
+        let mut add = |name: String, role: Role| {
+            let address = IpAddr::V4(Ipv4Addr::new(10, 20, subnet, 10 + hosts.len() as u8));
+            hosts.push(Host { name, address, role });
+        };
+        add("gw".to_owned(), Role::Router);
+        add("web1".to_owned(), Role::Exposed);
+        add("db1".to_owned(), Role::Database);
+        if random.chance(0.6) {
+            add("mail".to_owned(), Role::Mail);
+        }
+        if random.chance(0.4) {
+            add("web2".to_owned(), Role::Exposed);
+        }
+        let servers = hosts.len();
+        let desks = random.between(3, 6) as usize;
+        let mut users = Vec::new();
+        for desk in 0..desks {
+            let address = IpAddr::V4(Ipv4Addr::new(10, 20, subnet, 100 + desk as u8));
+            hosts.push(Host { name: format!("desk{desk}"), address, role: Role::Workstation });
+            let name = format!("{}{}", random.pick(&NAMES).copied().unwrap_or("x"), desk);
+            users.push(User {
+                name,
+                admin: desk == 0 || random.chance(0.2),
+                begins_min: 7 * 60 + random.below(180) as i64,
+                works_min: 7 * 60 + random.below(150) as i64,
+                clumsy: 0.03 + 0.1 * random.uniform(),
+                desk: servers + desk,
+            });
+        }
+        Self {
+            hosts,
+            users,
+            utc_offset_s: [0, 3600, 7200, -18_000, 19_800][random.below(5)],
+            traffic: 0.5 + random.uniform(),
+            dhcpd: random.chance(0.4),
+            logs_names: random.chance(0.6),
+        }
+    }
+
+    /// Hosts of a role, as indexes.
+    pub fn with_role(&self, role: Role) -> Vec<usize> {
+        (0..self.hosts.len()).filter(|at| self.hosts.get(*at).is_some_and(|host| host.role == role)).collect()
+    }
+
+    /// The address of a host.
+    pub fn address(&self, host: usize) -> IpAddr {
+        self.hosts.get(host).map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |host| host.address)
+    }
+}
+
+/// An address of the internet that belongs to nobody here.
+pub(super) fn stranger(random: &mut Random) -> IpAddr {
+    let first = [5, 23, 45, 61, 77, 91, 103, 141, 185, 193, 203, 218][random.below(12)];
+    IpAddr::V4(Ipv4Addr::new(first, random.below(256) as u8, random.below(256) as u8, 1 + random.below(254) as u8))
+}

@@ -1,0 +1,145 @@
+//! `train base`: the shipped bundle from generated networks, in one command.
+
+use std::collections::{BTreeMap, HashMap};
+
+use nms_model::bundle::{Bundle, Calibration, Manifest, Scoring, sha256};
+use nms_model::key::{Factor, Vocabulary};
+use nms_model::net::Shape;
+use nms_model::random::Random;
+use nms_model::score::Scorer;
+use nms_model::sequence::Sequence;
+use nms_model::train::{Examples, Progress, Recipe, Trainer};
+use nms_model::window::Window;
+use nms_proto::limits::MODEL_WINDOW_EVENTS;
+
+use super::windows::{Kinds, windows_of};
+use crate::corpus::{Attack, CATEGORIES, Extras, Twin, generate};
+
+/// Quantiles that a calibration keeps.
+const QUANTILES: usize = 400;
+
+/// What `train base` may be told.
+#[derive(Clone, Debug)]
+pub struct BaseOptions {
+    /// Networks to generate for training.
+    pub networks: u64,
+    /// Days of each.
+    pub days: usize,
+    /// How the net is trained.
+    pub recipe: Recipe,
+    /// How events become a surprise.
+    pub scoring: Scoring,
+}
+
+impl Default for BaseOptions {
+    fn default() -> Self {
+        Self {
+            networks: 40,
+            days: 4,
+            recipe: Recipe::default(),
+            scoring: Scoring { top_share: 0.25, factor_weight: 0.25 },
+        }
+    }
+}
+
+/// The windows that training may see; every seed below the evaluation set's.
+pub fn training_set(networks: u64, days: usize, seed: u64) -> Kinds {
+    let mut kinds = Kinds::default();
+    for network in 0..networks {
+        // A third of the networks are attacked, and all have a twin now and then, as life has.
+        let attacks = if network % 3 == 0 { Attack::ALL.to_vec() } else { Vec::new() };
+        let twins = Random::new(seed ^ network).pick(&Twin::ALL).copied().into_iter().collect();
+        let extras = Extras { attacks, twins, novelties: Vec::new() };
+        let (network, emissions) = generate(seed.wrapping_mul(1000) + network, days, &extras);
+        kinds.add(windows_of(&network, &emissions));
+    }
+    // To the model a twin is ordinary life.
+    let twins = std::mem::take(&mut kinds.twins);
+    kinds.ordinary.extend(twins);
+    kinds
+}
+
+/// The examples of a training set: equal windows once, weighted by the root of how often they come,
+/// and every scope as often as the root of its windows.
+pub fn examples(kinds: &Kinds, vocabulary: &Vocabulary) -> Examples {
+    let mut counts: HashMap<Sequence, usize> = HashMap::new();
+    for window in &kinds.ordinary {
+        *counts.entry(Sequence::of(window, vocabulary)).or_default() += 1;
+    }
+    let mut unique: Vec<(Sequence, usize)> = counts.into_iter().collect();
+    unique.sort_by(|a, b| a.0.tokens.cmp(&b.0.tokens).then_with(|| values(&a.0).cmp(&values(&b.0))));
+    let scope = |sequence: &Sequence| sequence.contexts.first().map_or(0, |context| context.value(Factor::Scope));
+    let mut scopes: BTreeMap<u8, f64> = BTreeMap::new();
+    for (sequence, count) in &unique {
+        *scopes.entry(scope(sequence)).or_default() += (*count as f64).sqrt();
+    }
+    let weight = |sequence: &Sequence, count: usize| {
+        (count as f64).sqrt() / scopes.get(&scope(sequence)).copied().unwrap_or(1.0).sqrt()
+    };
+    Examples {
+        weights: unique.iter().map(|(sequence, count)| weight(sequence, *count)).collect(),
+        ordinary: unique.into_iter().map(|(sequence, _)| sequence).collect(),
+        attacks: kinds.attacks.iter().map(|(w, attack)| (Sequence::of(w, vocabulary), attack.category().0)).collect(),
+        events_max: MODEL_WINDOW_EVENTS,
+    }
+}
+
+fn values(sequence: &Sequence) -> Vec<[u8; nms_model::key::FACTORS]> {
+    sequence.contexts.iter().map(|context| *context.values()).collect()
+}
+
+/// Trains the bundle; `each` is told where training stands after every step.
+///
+/// # Errors
+/// In words, where training or scoring fails.
+pub fn train_base(options: &BaseOptions, mut each: impl FnMut(Progress)) -> Result<(Bundle, Kinds), String> {
+    let kinds = training_set(options.networks, options.days, options.recipe.seed);
+    let keys = kinds.ordinary.iter().flat_map(|window| window.positions.iter().map(|position| position.key));
+    let vocabulary = Vocabulary::learn(keys);
+    let examples = examples(&kinds, &vocabulary);
+    let shape = Shape::small(vocabulary.size(), CATEGORIES.len());
+    let text = |cause: &dyn std::fmt::Display| cause.to_string();
+    let mut trainer = Trainer::new(options.recipe.clone(), &shape, &examples).map_err(|cause| text(&cause))?;
+    while !trainer.is_done() {
+        each(trainer.step().map_err(|cause| text(&cause))?);
+    }
+    let mut manifest = Manifest::new("base", shape, &vocabulary, &CATEGORIES, options.scoring);
+    manifest.training = story(options, &kinds, &examples);
+    let weights = trainer.weights().map_err(|cause| text(&cause))?;
+    let mut bundle = Bundle { manifest, vocabulary, weights };
+    let fresh = training_set(8, options.days, options.recipe.seed + 77);
+    bundle.manifest.calibration = calibrate(&bundle, &fresh.ordinary)?;
+    Ok((bundle, kinds))
+}
+
+/// Quantiles of ordinary windows that training did not see.
+fn calibrate(bundle: &Bundle, windows: &[Window]) -> Result<Calibration, String> {
+    let mut scorer = Scorer::new(bundle).map_err(|cause| cause.to_string())?;
+    let (mut surprise, mut distance) = (Vec::new(), Vec::new());
+    for window in windows {
+        let score = scorer.score(window).map_err(|cause| cause.to_string())?;
+        surprise.push(score.surprise);
+        distance.push(score.distance);
+    }
+    Ok(Calibration { surprise: quantiles(surprise), distance: quantiles(distance) })
+}
+
+fn quantiles(mut values: Vec<f32>) -> Vec<f32> {
+    values.sort_by(f32::total_cmp);
+    let last = values.len().saturating_sub(1);
+    (0..QUANTILES).filter_map(|at| values.get(at * last / (QUANTILES - 1)).copied()).collect()
+}
+
+fn story(options: &BaseOptions, kinds: &Kinds, examples: &Examples) -> BTreeMap<String, String> {
+    let recipe = serde_json::to_string(&options.recipe).unwrap_or_default();
+    let windows: Vec<u8> =
+        examples.ordinary.iter().flat_map(|s| s.tokens.iter().flat_map(|t| t.to_le_bytes())).collect();
+    BTreeMap::from([
+        ("corpus".to_owned(), format!("generated: {} networks of {} days", options.networks, options.days)),
+        ("ordinary windows".to_owned(), format!("{} ({} distinct)", kinds.ordinary.len(), examples.ordinary.len())),
+        ("attack windows".to_owned(), kinds.attacks.len().to_string()),
+        ("sha256 of the distinct key sequences".to_owned(), sha256(&windows)),
+        ("recipe".to_owned(), recipe),
+        ("licence".to_owned(), "generated by this repository's own program; no outside data".to_owned()),
+    ])
+}

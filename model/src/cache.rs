@@ -1,0 +1,104 @@
+//! Caches in front of the model: what was computed once for equal input is not computed again.
+//!
+//! Equal input is compared whole, never by hash alone, so that a cached answer is bit for bit the
+//! computed one, and nobody who makes hashes collide gets another line's answer. Both caches are
+//! bounded, forget what was unused for longest, and count.
+
+use std::fmt;
+use std::hash::Hash;
+use std::num::NonZeroUsize;
+
+use lru::LruCache;
+use nms_proto::limits::{MODEL_EVENT_CACHE, MODEL_EVENT_CACHE_LINE_BYTES};
+
+/// How a cache did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheCounts {
+    /// Answers from the cache.
+    pub hits: u64,
+    /// Answers that had to be computed.
+    pub misses: u64,
+}
+
+impl CacheCounts {
+    /// Share of hits, 0 to 1.
+    pub fn hit_rate(self) -> f64 {
+        self.hits as f64 / (self.hits + self.misses).max(1) as f64
+    }
+}
+
+/// A bounded map that counts its hits.
+pub struct Cache<K: Hash + Eq, V> {
+    entries: LruCache<K, V>,
+    counts: CacheCounts,
+}
+
+impl<K: Hash + Eq, V> fmt::Debug for Cache<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("entries", &self.entries.len()).field("counts", &self.counts).finish()
+    }
+}
+
+impl<K: Hash + Eq, V> Cache<K, V> {
+    /// An empty cache of at most `entries_max` (at least 1).
+    pub fn new(entries_max: usize) -> Self {
+        let entries_max = NonZeroUsize::new(entries_max).unwrap_or(NonZeroUsize::MIN);
+        Self { entries: LruCache::new(entries_max), counts: CacheCounts::default() }
+    }
+
+    /// What was kept for `key`.
+    pub fn get<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<&V>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        let found = self.entries.get(key);
+        self.counts.hits += u64::from(found.is_some());
+        self.counts.misses += u64::from(found.is_none());
+        found
+    }
+
+    /// Keeps `value` for `key`.
+    pub fn put(&mut self, key: K, value: V) {
+        self.entries.put(key, value);
+    }
+
+    /// Forgets everything; the counts stay.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+    }
+
+    /// How it did so far.
+    pub fn counts(&self) -> CacheCounts {
+        self.counts
+    }
+}
+
+/// What a caller read out of a masked line, by the line: at most [`MODEL_EVENT_CACHE`] lines of at
+/// most [`MODEL_EVENT_CACHE_LINE_BYTES`] bytes; longer ones are read anew each time.
+#[derive(Debug)]
+pub struct EventCache<V>(Cache<Box<str>, V>);
+
+impl<V> Default for EventCache<V> {
+    fn default() -> Self {
+        Self(Cache::new(MODEL_EVENT_CACHE))
+    }
+}
+
+impl<V: Clone> EventCache<V> {
+    /// The value of `line`, computed by `read` where it is not known.
+    pub fn get_or_read(&mut self, line: &str, read: impl FnOnce() -> V) -> V {
+        if let Some(value) = self.0.get(line) {
+            return value.clone();
+        }
+        let value = read();
+        if line.len() <= MODEL_EVENT_CACHE_LINE_BYTES {
+            self.0.put(line.into(), value.clone());
+        }
+        value
+    }
+
+    /// How it did so far.
+    pub fn counts(&self) -> CacheCounts {
+        self.0.counts()
+    }
+}

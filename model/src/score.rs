@@ -1,0 +1,337 @@
+//! Scores of windows: surprise, distance, and for each event what was expected in its place.
+//!
+//! Five passes a window, together in one batch: one whole for the distance from the hypersphere and
+//! the categories, four under fixed complementary masks for the surprise. Nothing is random, so the
+//! same window gives the same score bit for bit, from the cache or computed. Events whose key
+//! training never had count as `unseen` and not as surprise: novelty is a feature beside the score,
+//! never an alert by itself. NaN or infinity anywhere is an error, never a score.
+
+use std::fmt;
+
+use nms_proto::limits::MODEL_WINDOW_CACHE;
+
+use crate::bundle::{Bundle, Calibration, Scoring};
+use crate::cache::{Cache, CacheCounts};
+use crate::fast::{Fast, Input, POSITIONS_MAX};
+use crate::key::{SPECIALS, Token, TypedKey, UNKNOWN, Vocabulary};
+use crate::net::NetError;
+use crate::sequence::{MASKS, Sequence};
+use crate::window::Window;
+
+/// What was expected at most in place of an event.
+pub const EXPECTED: usize = 3;
+
+/// A key that was expected, with its probability.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Expected {
+    /// The key.
+    pub key: TypedKey,
+    /// Its probability, 0 to 1.
+    pub probability: f32,
+}
+
+/// The score of one event of a window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventScore {
+    /// What happened.
+    pub key: TypedKey,
+    /// How often in a row.
+    pub count: u32,
+    /// The caller's reference to the first event of the run.
+    pub first: u64,
+    /// The caller's reference to the last event of the run.
+    pub last: u64,
+    /// Whether training never had the key.
+    pub unseen: bool,
+    /// Negative log-likelihood of key and own factors, in nats; 0 for an unseen key.
+    pub surprise: f32,
+    /// Probability of the key, 0 to 1.
+    pub probability: f32,
+    /// Keys that were more probable.
+    pub rank: u32,
+    /// The most probable keys.
+    pub expected: Vec<Expected>,
+}
+
+/// The score of a window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Score {
+    /// Mean negative log-likelihood of the most surprising events, in nats.
+    pub surprise: f32,
+    /// Distance from the centre of normal windows as a logit; above 0 is nearer to corruption.
+    pub distance: f32,
+    /// Share of ordinary windows with at least this surprise.
+    pub p_surprise: f32,
+    /// Share of ordinary windows with at least this distance.
+    pub p_distance: f32,
+    /// Both together (Bonferroni): 1 is ordinary, 0.001 is one in a thousand.
+    pub p_value: f32,
+    /// Positions whose key training never had.
+    pub unseen: u32,
+    /// A logit for each of the bundle's categories.
+    pub categories: Vec<f32>,
+    /// A score for each position, oldest first.
+    pub events: Vec<EventScore>,
+}
+
+/// Why a window has no score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScoreError {
+    /// There is nothing in it.
+    Empty,
+    /// It has more positions than the net reads.
+    TooLong(usize),
+    /// The net answered NaN or infinity.
+    NotFinite,
+}
+
+impl fmt::Display for ScoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => write!(f, "a window without events cannot be scored"),
+            Self::TooLong(length) => {
+                write!(f, "a window of {length} positions cannot be scored, at most {POSITIONS_MAX} are read")
+            }
+            Self::NotFinite => write!(f, "the model answered with NaN or infinity; the window is not scored"),
+        }
+    }
+}
+
+impl std::error::Error for ScoreError {}
+
+/// What the net says of a position, without the window it stands in.
+#[derive(Clone, Debug, PartialEq)]
+struct Judged {
+    surprise: f32,
+    probability: f32,
+    rank: u32,
+    expected: Vec<(Token, f32)>,
+}
+
+/// What the net says of a sequence; this is what the cache keeps.
+#[derive(Clone, Debug, PartialEq)]
+struct Verdict {
+    distance: f32,
+    categories: Vec<f32>,
+    judged: Vec<Judged>,
+}
+
+/// Scores windows with one bundle.
+#[derive(Debug)]
+pub struct Scorer {
+    net: Fast,
+    vocabulary: Vocabulary,
+    scoring: Scoring,
+    calibration: Calibration,
+    groups: Vec<(usize, usize)>,
+    cache: Cache<Sequence, Verdict>,
+    not_finite: u64,
+    sequence: Sequence,
+    passes: Vec<(Sequence, Vec<usize>)>,
+}
+
+impl Scorer {
+    /// A scorer with its own buffers and cache; one a thread.
+    ///
+    /// # Errors
+    /// [`NetError`] where the weights do not fit, which a loaded bundle excludes.
+    pub fn new(bundle: &Bundle) -> Result<Self, NetError> {
+        let shape = &bundle.manifest.shape;
+        Ok(Self {
+            net: Fast::new(shape, &bundle.weights)?,
+            vocabulary: bundle.vocabulary.clone(),
+            scoring: bundle.manifest.scoring,
+            calibration: bundle.manifest.calibration.clone(),
+            groups: shape.groups(),
+            cache: Cache::new(MODEL_WINDOW_CACHE),
+            not_finite: 0,
+            sequence: Sequence::default(),
+            passes: vec![<(Sequence, Vec<usize>)>::default(); 1 + MASKS],
+        })
+    }
+
+    /// The score of a window.
+    ///
+    /// # Errors
+    /// [`ScoreError`]; a window that cannot be scored is neither normal nor an alert.
+    pub fn score(&mut self, window: &Window) -> Result<Score, ScoreError> {
+        let mut sequence = std::mem::take(&mut self.sequence);
+        sequence.fill(window, &self.vocabulary);
+        if !self.net.shape().factors {
+            sequence.contexts.clear();
+        }
+        let verdict = self.verdict(&sequence);
+        let score = verdict.map(|verdict| self.assemble(window, &sequence, &verdict));
+        self.sequence = sequence;
+        score
+    }
+
+    /// How the window cache did.
+    pub fn cache(&self) -> CacheCounts {
+        self.cache.counts()
+    }
+
+    /// Switches the window cache off and on by forgetting it; for benches.
+    pub fn clear_cache(&mut self) {
+        self.cache.clear();
+    }
+
+    /// Windows the net answered with NaN or infinity.
+    pub fn not_finite(&self) -> u64 {
+        self.not_finite
+    }
+
+    fn verdict(&mut self, sequence: &Sequence) -> Result<Verdict, ScoreError> {
+        if sequence.len() <= 2 {
+            return Err(ScoreError::Empty);
+        }
+        if sequence.len() > POSITIONS_MAX {
+            return Err(ScoreError::TooLong(sequence.len()));
+        }
+        if let Some(verdict) = self.cache.get(sequence) {
+            return Ok(verdict.clone());
+        }
+        let verdict = self.compute(sequence);
+        let finite = verdict.distance.is_finite()
+            && verdict.categories.iter().all(|logit| logit.is_finite())
+            && verdict.judged.iter().all(|judged| judged.surprise.is_finite() && judged.probability.is_finite());
+        if !finite {
+            self.not_finite += 1;
+            return Err(ScoreError::NotFinite);
+        }
+        self.cache.put(sequence.clone(), verdict.clone());
+        Ok(verdict)
+    }
+
+    fn compute(&mut self, sequence: &Sequence) -> Verdict {
+        for (pass, (masked, wanted)) in self.passes.iter_mut().enumerate() {
+            masked.clone_from(sequence);
+            wanted.clear();
+            match pass.checked_sub(1) {
+                None => wanted.push(0),
+                Some(mask) => wanted.extend(sequence.masked_by(mask)),
+            }
+            if pass > 0 {
+                wanted.iter().for_each(|position| masked.hide(*position));
+            }
+        }
+        // Micro-batch of the five passes; the inputs borrow, so this small list is made each time.
+        let inputs: Vec<Input<'_>> = self.passes.iter().map(|(sequence, wanted)| Input { sequence, wanted }).collect();
+        self.net.run(&inputs);
+        let distance = self.net.distance(0);
+        let categories = self.net.categories(0).to_vec();
+        let positions = self.passes.iter().skip(1).flat_map(|(_, wanted)| wanted.iter().copied());
+        let columns = self.net.shape().predicted();
+        let logits = self.net.masked(1, sequence.len() - 1);
+        let mut judged: Vec<(usize, Judged)> = positions
+            .zip(logits.chunks_exact(columns))
+            .filter(|(position, _)| position + 1 < sequence.len())
+            .map(|(position, row)| (position, judge(sequence, position, row, &self.groups, self.scoring)))
+            .collect();
+        judged.sort_by_key(|(position, _)| *position);
+        Verdict { distance, categories, judged: judged.into_iter().map(|(_, judged)| judged).collect() }
+    }
+
+    fn assemble(&self, window: &Window, sequence: &Sequence, verdict: &Verdict) -> Score {
+        let tokens = sequence.tokens.iter().skip(1);
+        let events: Vec<EventScore> = window
+            .positions
+            .iter()
+            .zip(tokens)
+            .zip(&verdict.judged)
+            .map(|((position, token), judged)| EventScore {
+                key: position.key,
+                count: position.count,
+                first: position.first,
+                last: position.last,
+                unseen: *token == UNKNOWN,
+                surprise: judged.surprise,
+                probability: judged.probability,
+                rank: judged.rank,
+                expected: self.expected(judged),
+            })
+            .collect();
+        let surprise = surprise(&events, self.scoring.top_share);
+        let p_surprise = p_value(surprise, &self.calibration.surprise);
+        let p_distance = p_value(verdict.distance, &self.calibration.distance);
+        Score {
+            surprise,
+            distance: verdict.distance,
+            p_surprise,
+            p_distance,
+            p_value: (2.0 * p_surprise.min(p_distance)).min(1.0),
+            unseen: events.iter().filter(|event| event.unseen).count() as u32,
+            categories: verdict.categories.clone(),
+            events,
+        }
+    }
+
+    fn expected(&self, judged: &Judged) -> Vec<Expected> {
+        let name = |(token, probability): &(Token, f32)| {
+            self.vocabulary.key(*token).map(|key| Expected { key, probability: *probability })
+        };
+        judged.expected.iter().filter_map(name).collect()
+    }
+}
+
+/// Reads the logits of a masked position.
+fn judge(sequence: &Sequence, position: usize, row: &[f32], groups: &[(usize, usize)], scoring: Scoring) -> Judged {
+    let mut judged = Judged { surprise: 0.0, probability: 0.0, rank: 0, expected: Vec::with_capacity(EXPECTED) };
+    for (group, ((first, columns), target)) in groups.iter().zip(sequence.targets(position)).enumerate() {
+        let logits = row.get(*first..first + columns).unwrap_or_default();
+        let chosen = logits.get(target).copied().unwrap_or(f32::NAN);
+        let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let total = logits.iter().map(|logit| (logit - top).exp()).sum::<f32>();
+        let nll = total.ln() + top - chosen;
+        if group > 0 {
+            judged.surprise += scoring.factor_weight * nll;
+            continue;
+        }
+        judged.probability = (-nll).exp();
+        judged.rank = logits.iter().filter(|logit| **logit > chosen).count() as u32;
+        judged.surprise = nll;
+        judged.expected = top_keys(logits, top, total);
+        if target == UNKNOWN as usize {
+            judged.surprise = 0.0;
+            break;
+        }
+    }
+    judged
+}
+
+/// The most probable keys, the earlier token first among equals.
+fn top_keys(logits: &[f32], top: f32, total: f32) -> Vec<(Token, f32)> {
+    let mut best: Vec<(Token, f32)> = Vec::with_capacity(EXPECTED + 1);
+    for (token, logit) in logits.iter().enumerate().skip(SPECIALS) {
+        let place = best.iter().position(|(_, other)| logit > other).unwrap_or(best.len());
+        if place < EXPECTED {
+            best.insert(place, (token as Token, *logit));
+            best.truncate(EXPECTED);
+        }
+    }
+    best.into_iter().map(|(token, logit)| (token, (logit - top).exp() / total)).collect()
+}
+
+/// Mean of the most surprising share of events whose key is known.
+fn surprise(events: &[EventScore], share: f32) -> f32 {
+    let mut known: Vec<f32> = events.iter().filter(|event| !event.unseen).map(|event| event.surprise).collect();
+    known.sort_by(|left, right| right.total_cmp(left));
+    let count = ((known.len() as f32 * share).ceil() as usize).clamp(1, known.len().max(1));
+    known.iter().take(count).sum::<f32>() / count as f32
+}
+
+/// Share of ordinary windows at or above `value`: by rank inside the calibration's range, beyond it
+/// by an exponential tail as steep as the top twentieth. 1 without a calibration.
+pub fn p_value(value: f32, calibration: &[f32]) -> f32 {
+    let count = calibration.len();
+    let (Some(top), true) = (calibration.last(), value.is_finite()) else { return 1.0 };
+    let below = calibration.partition_point(|quantile| *quantile < value);
+    let rank = (count - below + 1) as f32 / (count + 1) as f32;
+    if value <= *top {
+        return rank;
+    }
+    let tail = calibration.get(count - count.div_ceil(20)..).unwrap_or_default();
+    let start = tail.first().copied().unwrap_or(*top);
+    let scale = tail.iter().map(|quantile| quantile - start).sum::<f32>() / tail.len().max(1) as f32;
+    rank * (-(value - top) / scale.max(1e-3)).exp()
+}

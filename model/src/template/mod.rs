@@ -1,0 +1,232 @@
+//! The template miner: masked lines in, stable template ids out (Drain, He et al. 2017).
+//!
+//! Lines of one length and one beginning share a leaf of a shallow tree; in the leaf the most alike
+//! template takes the line, or a new one begins. Used per tenant for grouping, counts, rarity and the
+//! text of explanations; template ids are never a model's vocabulary. Tokens are compared as hashes,
+//! so that a hit costs a pass over the line and no allocation.
+//!
+//! Bounded: templates (the one unused for longest is forgotten), nodes and children of the tree
+//! (past them a token counts as any), tokens of a line. Ids are never reused, and survive
+//! [`Miner::snapshot`] and [`Miner::restore`]. Damaged bytes are refused.
+
+mod snapshot;
+mod tree;
+
+use std::fmt;
+use std::num::NonZeroUsize;
+
+use lru::LruCache;
+use nms_proto::limits::{TEMPLATE_TOKENS_MAX, TEMPLATES_MAX};
+
+pub use snapshot::SnapshotError;
+use tree::{Leaf, Tree};
+
+/// What stands in a template for a token that varies.
+pub const ANY: &str = "<*>";
+/// The hash of [`ANY`]: no token has it.
+const ANY_HASH: u64 = 0;
+/// Share of tokens that must be equal for a line to join a template.
+const ALIKE_MIN: f32 = 0.4;
+
+/// A template, for as long as the tenant lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TemplateId(pub u32);
+
+/// What became of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Match {
+    /// Its template.
+    pub id: TemplateId,
+    /// Whether the template began with it.
+    pub is_new: bool,
+    /// Lines of this template so far, this one included.
+    pub count: u64,
+}
+
+#[derive(Debug)]
+struct Template {
+    hashes: Vec<u64>,
+    words: Vec<Box<str>>,
+    count: u64,
+}
+
+/// The bounds of a miner.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Templates kept.
+    pub templates_max: NonZeroUsize,
+    /// Nodes of the tree.
+    pub nodes_max: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        let templates_max = NonZeroUsize::new(TEMPLATES_MAX).unwrap_or(NonZeroUsize::MIN);
+        Self { templates_max, nodes_max: 4 * TEMPLATES_MAX }
+    }
+}
+
+/// Groups masked lines into templates.
+pub struct Miner {
+    templates: LruCache<u32, Template>,
+    tree: Tree,
+    next: u32,
+    forgotten: u64,
+    /// Hashes of the line at hand, kept for its memory.
+    line: Vec<u64>,
+}
+
+impl fmt::Debug for Miner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Miner")
+            .field("templates", &self.templates.len())
+            .field("next", &self.next)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Miner {
+    fn default() -> Self {
+        Self::new(Bounds::default())
+    }
+}
+
+impl Miner {
+    /// An empty miner.
+    pub fn new(bounds: Bounds) -> Self {
+        Self {
+            templates: LruCache::new(bounds.templates_max),
+            tree: Tree::new(bounds.nodes_max),
+            next: 0,
+            forgotten: 0,
+            line: Vec::new(),
+        }
+    }
+
+    /// Puts `masked` (from [`nms_proto::scan`]) to its template, which it may widen or begin.
+    pub fn learn(&mut self, masked: &str) -> Match {
+        let mut line = std::mem::take(&mut self.line);
+        hash_tokens(masked, &mut line);
+        let leaf = self.tree.leaf(&line, masked);
+        let found = self.most_alike(leaf, &line);
+        let outcome = match found {
+            Some(id) => self.join(id, &line),
+            None => self.begin(leaf, &line, masked),
+        };
+        self.line = line;
+        outcome
+    }
+
+    /// The template of `masked`, where it has one; learns nothing.
+    pub fn find(&self, masked: &str) -> Option<TemplateId> {
+        let mut line = Vec::new();
+        hash_tokens(masked, &mut line);
+        let leaf = self.tree.find(&line, masked)?;
+        self.most_alike(leaf, &line).map(TemplateId)
+    }
+
+    /// The template as text, with [`ANY`] for what varies.
+    pub fn text(&self, id: TemplateId) -> Option<String> {
+        self.templates.peek(&id.0).map(|template| template.words.join(" "))
+    }
+
+    /// Lines of the template so far.
+    pub fn count(&self, id: TemplateId) -> u64 {
+        self.templates.peek(&id.0).map_or(0, |template| template.count)
+    }
+
+    /// Templates kept.
+    pub fn len(&self) -> usize {
+        self.templates.len()
+    }
+
+    /// Whether nothing was learnt yet.
+    pub fn is_empty(&self) -> bool {
+        self.templates.is_empty()
+    }
+
+    /// Templates that were forgotten for new ones.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// The template of the leaf that shares most tokens with the line, if enough; of equals the one
+    /// that says more, then the older.
+    fn most_alike(&self, leaf: Leaf, line: &[u64]) -> Option<u32> {
+        let mut best: Option<(usize, usize, u32)> = None;
+        for &id in self.tree.templates(leaf) {
+            let Some(template) = self.templates.peek(&id) else { continue };
+            if template.hashes.len() != line.len() {
+                continue;
+            }
+            let (mut same, mut any) = (0, 0);
+            for (ours, theirs) in template.hashes.iter().zip(line) {
+                same += usize::from(ours == theirs);
+                any += usize::from(*ours == ANY_HASH);
+            }
+            if same + any == line.len() && any == 0 {
+                return Some(id);
+            }
+            if best.is_none_or(|(best_same, best_any, _)| (same, any) > (best_same, best_any)) {
+                best = Some((same, any, id));
+            }
+        }
+        best.filter(|(same, _, _)| *same as f32 >= ALIKE_MIN * line.len() as f32).map(|(_, _, id)| id)
+    }
+
+    fn join(&mut self, id: u32, line: &[u64]) -> Match {
+        let mut count = 1;
+        if let Some(template) = self.templates.get_mut(&id) {
+            for ((ours, word), theirs) in template.hashes.iter_mut().zip(&mut template.words).zip(line) {
+                if ours != theirs && *ours != ANY_HASH {
+                    *ours = ANY_HASH;
+                    *word = ANY.into();
+                }
+            }
+            template.count += 1;
+            count = template.count;
+        }
+        Match { id: TemplateId(id), is_new: false, count }
+    }
+
+    fn begin(&mut self, leaf: Leaf, line: &[u64], masked: &str) -> Match {
+        let id = self.next;
+        self.next = self.next.wrapping_add(1);
+        let words = tokens(masked).map(Into::into).collect();
+        self.insert(id, leaf, Template { hashes: line.to_vec(), words, count: 1 });
+        Match { id: TemplateId(id), is_new: true, count: 1 }
+    }
+
+    fn insert(&mut self, id: u32, leaf: Leaf, template: Template) {
+        if let Some((old, _)) = self.templates.push(id, template) {
+            self.forgotten += u64::from(old != id);
+        }
+        let templates = &self.templates;
+        self.tree.add(leaf, id, |old| templates.contains(&old));
+    }
+}
+
+/// The tokens of a masked line, at most [`TEMPLATE_TOKENS_MAX`].
+fn tokens(masked: &str) -> impl Iterator<Item = &str> {
+    masked.split_ascii_whitespace().take(TEMPLATE_TOKENS_MAX)
+}
+
+fn hash_tokens(masked: &str, into: &mut Vec<u64>) {
+    into.clear();
+    into.extend(tokens(masked).map(|token| hash(token.as_bytes())));
+}
+
+/// A quick hash of a token; never [`ANY_HASH`]. Two tokens that somebody makes collide share a
+/// place in a template, which harms nobody else.
+fn hash(token: &[u8]) -> u64 {
+    if token == ANY.as_bytes() {
+        return ANY_HASH;
+    }
+    let (words, rest) = token.as_chunks::<8>();
+    let last = rest.iter().fold(token.len() as u64, |value, byte| value << 8 | u64::from(*byte));
+    let mix = |state: u64, value: u64| {
+        let product = u128::from(state ^ value) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835_u128;
+        (product as u64) ^ ((product >> 64) as u64)
+    };
+    mix(words.iter().fold(0x243f_6a88_85a3_08d3, |state, word| mix(state, u64::from_le_bytes(*word))), last).max(1)
+}

@@ -1,0 +1,2 @@
+//! The crate's one integration target.
+mod net;
