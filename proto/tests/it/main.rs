@@ -10,9 +10,9 @@
     reason = "a test fails by panicking"
 )]
 
-mod documents;
 mod client;
 mod delivering;
+mod documents;
 mod flow;
 mod frames;
 mod messages;
@@ -21,7 +21,6 @@ mod receiver;
 mod scan;
 mod sending;
 mod serving;
-mod scan;
 mod stamps;
 mod syslog_dialects;
 mod syslog_reject;
