@@ -129,3 +129,37 @@ fn every_example_is_understood_to_its_last_member() {
                     parse_errors result snapshot stats subscribe";
     assert_eq!(types.into_iter().collect::<Vec<_>>().join(" "), expected, "one example each");
 }
+
+const HOUSE: &str = include_str!("../../../docs/ARCHITECTURE.md");
+const TIDY: &str = include_str!("../../../xtask/src/tidy.rs");
+
+#[test]
+fn every_file_that_the_house_names_is_there() {
+    let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    // The table of homes is another test's: it may name a home that is free.
+    let (before, table) = HOUSE.split_once("| crate | home |").unwrap();
+    let text = [before, table.split_once("\n\n").unwrap().1].concat();
+    let quoted = text.split('`').skip(1).step_by(2);
+    let folders = ["proto/", "model/", "daemons/", "tui/", "xtask/"];
+    let paths: BTreeSet<&str> = quoted.filter(|word| folders.iter().any(|folder| word.starts_with(folder))).collect();
+    assert!(paths.len() > 80, "the document was not read");
+    let missing: Vec<_> = paths.iter().filter(|path| !root.join(path).exists()).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn the_homes_are_those_that_are_checked() {
+    let rows = |text: &'static str| text.lines().map(str::trim);
+    let from = rows(TIDY).skip_while(|line| !line.starts_with("const HOMES")).skip(1).take_while(|line| *line != "];");
+    let checked: Vec<String> = from
+        .map(|line| {
+            let mut words = line.split('"').skip(1).step_by(2);
+            let krate = words.next().unwrap().trim_end_matches("::");
+            let homes: Vec<String> = words.map(|home| format!("`{home}`")).collect();
+            format!("| `{krate}` | {} |", homes.join(", "))
+        })
+        .collect();
+    let said =
+        rows(HOUSE).skip_while(|line| *line != "| crate | home |").skip(2).take_while(|line| line.starts_with('|'));
+    assert_eq!(checked, said.collect::<Vec<_>>());
+}
