@@ -111,12 +111,16 @@ impl fmt::Display for BundleError {
             Self::Format(found) => {
                 write!(f, "model bundle: {MANIFEST}: format is {found}, this program reads {FORMAT}; train it again")
             }
-            Self::Hash(file) => write!(f, "model bundle: the sha256 of {file} is not the one in {MANIFEST}; copy the bundle again"),
+            Self::Hash(file) => {
+                write!(f, "model bundle: the sha256 of {file} is not the one in {MANIFEST}; copy the bundle again")
+            }
             Self::NoHash(file) => write!(f, "model bundle: {MANIFEST}: files lacks the sha256 of {file}"),
             Self::Factors => {
                 write!(f, "model bundle: {MANIFEST}: factors are not those of this program; train it again")
             }
-            Self::Field(field) => write!(f, "model bundle: {MANIFEST}: {field} is out of bounds or contradicts the shape"),
+            Self::Field(field) => {
+                write!(f, "model bundle: {MANIFEST}: {field} is out of bounds or contradicts the shape")
+            }
             Self::Vocabulary(cause) => write!(f, "model bundle: {MANIFEST}: {cause}"),
             Self::Weights(cause) => write!(f, "model bundle: {WEIGHTS}: {cause}"),
         }
@@ -155,7 +159,10 @@ impl Bundle {
     pub fn open(folder: &Path) -> Result<Self, BundleError> {
         Self::from_files(|file| {
             let path = folder.join(file);
-            let failed = |cause: std::io::Error| BundleError::Read { file: path.display().to_string(), cause: cause.to_string() };
+            let failed = |cause: std::io::Error| BundleError::Read {
+                file: path.display().to_string(),
+                cause: cause.to_string(),
+            };
             let bytes = std::fs::metadata(&path).map_err(failed)?.len();
             if bytes > MODEL_BUNDLE_BYTES_MAX as u64 {
                 return Err(BundleError::TooLarge(path.display().to_string()));
@@ -192,7 +199,8 @@ impl Bundle {
         let weights = self.weights.to_safetensors(&self.manifest.shape).map_err(BundleError::Weights)?;
         let mut manifest = self.manifest.clone();
         manifest.files = BTreeMap::from([(WEIGHTS.to_owned(), sha256(&weights))]);
-        let mut text = serde_json::to_vec_pretty(&manifest).map_err(|cause| BundleError::Manifest(cause.to_string()))?;
+        let mut text =
+            serde_json::to_vec_pretty(&manifest).map_err(|cause| BundleError::Manifest(cause.to_string()))?;
         text.push(b'\n');
         Ok(BTreeMap::from([(MANIFEST.to_owned(), text), (WEIGHTS.to_owned(), weights)]))
     }
@@ -230,12 +238,16 @@ impl Manifest {
         if !self.files.contains_key(WEIGHTS) {
             return Err(BundleError::NoHash(WEIGHTS.to_owned()));
         }
-        let vocabulary = Vocabulary::from_names(self.vocabulary.iter().map(String::as_str)).map_err(BundleError::Vocabulary)?;
+        let vocabulary =
+            Vocabulary::from_names(self.vocabulary.iter().map(String::as_str)).map_err(BundleError::Vocabulary)?;
         let ascending = |values: &[f32]| values.is_sorted() && values.iter().all(|value| value.is_finite());
         let fields = [
             ("vocabulary", vocabulary.size() == self.shape.vocabulary),
             ("categories", self.categories.len() == self.shape.categories),
-            ("scoring", (0.0..=1.0).contains(&self.scoring.top_share) && (0.0..=10.0).contains(&self.scoring.factor_weight)),
+            (
+                "scoring",
+                (0.0..=1.0).contains(&self.scoring.top_share) && (0.0..=10.0).contains(&self.scoring.factor_weight),
+            ),
             ("calibration", ascending(&self.calibration.surprise) && ascending(&self.calibration.distance)),
         ];
         match fields.iter().find(|(_, fits)| !fits) {

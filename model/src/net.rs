@@ -182,7 +182,7 @@ impl Weights {
         for (name, dims) in shape.tensors() {
             let count = dims.iter().product();
             let values = match dims.as_slice() {
-                [_] if name.ends_with(".g") => vec![1.0; count],
+                [_] if name.rsplit('.').next() == Some("g") => vec![1.0; count],
                 [_] => vec![0.0; count],
                 [rows, columns, ..] => {
                     // `ctx` rows are summed, ten a position, beside one of `emb`.
@@ -232,7 +232,8 @@ impl Weights {
         }
         let mut views = Vec::new();
         for (name, dims, bytes) in &raw {
-            let view = TensorView::new(Dtype::F32, dims.clone(), bytes).map_err(|cause| NetError::Format(cause.to_string()))?;
+            let view = TensorView::new(Dtype::F32, dims.clone(), bytes)
+                .map_err(|cause| NetError::Format(cause.to_string()))?;
             views.push((name.as_str(), view));
         }
         safetensors::serialize(views, None).map_err(|cause| NetError::Format(cause.to_string()))

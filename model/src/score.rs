@@ -89,7 +89,9 @@ impl fmt::Display for ScoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => write!(f, "a window without events cannot be scored"),
-            Self::TooLong(length) => write!(f, "a window of {length} positions cannot be scored, at most {POSITIONS_MAX} are read"),
+            Self::TooLong(length) => {
+                write!(f, "a window of {length} positions cannot be scored, at most {POSITIONS_MAX} are read")
+            }
             Self::NotFinite => write!(f, "the model answered with NaN or infinity; the window is not scored"),
         }
     }
@@ -210,12 +212,13 @@ impl Scorer {
                 Some(mask) => wanted.extend(sequence.masked_by(mask)),
             }
             if pass > 0 {
-                wanted.iter().for_each(|position| masked.hide(*position));
+                for position in wanted.iter() {
+                    masked.hide(*position);
+                }
             }
         }
         // Micro-batch of the five passes; the inputs borrow, so this small list is made each time.
-        let inputs: Vec<Input<'_>> =
-            self.passes.iter().map(|(sequence, wanted)| Input { sequence, wanted }).collect();
+        let inputs: Vec<Input<'_>> = self.passes.iter().map(|(sequence, wanted)| Input { sequence, wanted }).collect();
         self.net.run(&inputs);
         let distance = self.net.distance(0);
         let categories = self.net.categories(0).to_vec();

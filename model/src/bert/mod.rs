@@ -137,11 +137,8 @@ impl Bert {
             let name = |part: &str| format!("{layer}.{part}");
             let normed = layers::norm(&x, self.var(&name("ln1.g"))?, self.var(&name("ln1.b"))?)?;
             let project = |part: &str| self.linear(&normed, &name(part));
-            let mixed = layers::attention(
-                [&project("q")?, &project("k")?, &project("v")?],
-                &batch.padding,
-                self.shape.heads,
-            )?;
+            let mixed =
+                layers::attention([&project("q")?, &project("k")?, &project("v")?], &batch.padding, self.shape.heads)?;
             x = (x + self.linear(&mixed, &name("o"))?)?;
             let normed = layers::norm(&x, self.var(&name("ln2.g"))?, self.var(&name("ln2.b"))?)?;
             let inner = layers::gelu(&self.linear(&normed, &name("f1"))?)?;

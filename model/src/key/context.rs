@@ -190,7 +190,10 @@ impl Context {
 
     /// The context of values from outside, such as a snapshot; unknown where a value does not exist.
     pub fn from_values(values: [u8; FACTORS]) -> Self {
-        Factor::ALL.into_iter().zip(values).fold(Self::default(), |context, (factor, value)| context.with(factor, value))
+        Factor::ALL
+            .into_iter()
+            .zip(values)
+            .fold(Self::default(), |context, (factor, value)| context.with(factor, value))
     }
 }
 

@@ -12,8 +12,8 @@ use std::fmt;
 
 use nms_proto::extraction::{Action, AppFamily, Extraction, Outcome};
 
-pub(crate) use context::{gap_value, repeat_value, scope_value};
 pub use context::{Context, FACTORS, Factor, Scope, Situation, SourceRole, UtcOffset};
+pub(crate) use context::{gap_value, repeat_value, scope_value};
 pub use vocabulary::{DIST, EOS, MASK, PAD, SPECIALS, Token, UNKNOWN, Vocabulary, VocabularyError};
 
 /// Every family with its name in keys, in the order of their declaration.

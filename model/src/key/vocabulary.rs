@@ -58,7 +58,8 @@ impl Vocabulary {
         for key in keys {
             *counts.entry(key).or_default() += 1;
         }
-        let mut ordered: Vec<_> = counts.into_iter().map(|(key, count)| (std::cmp::Reverse(count), key.to_string(), key)).collect();
+        let mut ordered: Vec<_> =
+            counts.into_iter().map(|(key, count)| (std::cmp::Reverse(count), key.to_string(), key)).collect();
         ordered.sort();
         Self::of(ordered.into_iter().map(|(_, _, key)| key).collect())
     }

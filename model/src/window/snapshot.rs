@@ -54,7 +54,9 @@ impl fmt::Display for SnapshotError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Damaged => write!(f, "the snapshot of the windows is damaged; they start empty"),
-            Self::Version(found) => write!(f, "the snapshot of the windows has version {found}, this program reads {VERSION}"),
+            Self::Version(found) => {
+                write!(f, "the snapshot of the windows has version {found}, this program reads {VERSION}")
+            }
         }
     }
 }

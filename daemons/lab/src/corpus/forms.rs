@@ -91,8 +91,22 @@ pub(super) struct Form {
     pub(super) phrases: &'static [&'static str],
 }
 
-const fn form(kind: Kind, program: &'static str, meaning: (AppFamily, Action, Outcome), phrases: &'static [&'static str]) -> Form {
-    Form { kind, program, meaning, severity: 6, actor: Who::Nobody, account: (false, None), object: What::Nothing, phrases }
+const fn form(
+    kind: Kind,
+    program: &'static str,
+    meaning: (AppFamily, Action, Outcome),
+    phrases: &'static [&'static str],
+) -> Form {
+    Form {
+        kind,
+        program,
+        meaning,
+        severity: 6,
+        actor: Who::Nobody,
+        account: (false, None),
+        object: What::Nothing,
+        phrases,
+    }
 }
 
 impl Form {
@@ -118,6 +132,20 @@ impl Form {
 }
 
 use {Action as A, AppFamily as F, Outcome as O};
+
+/// Stands where the table has no row, which a compile-time check excludes.
+pub(super) const NOTHING: Form = form(Kind::KernelNote, "kernel", (F::Kernel, A::Other, O::None), &[]);
+
+const _: () = {
+    let mut at = 0;
+    while at < FORMS.len() {
+        #[expect(clippy::indexing_slicing, reason = "checked when compiled")]
+        let row = &FORMS[at];
+        assert!(row.kind as usize == at, "the rows stand in the order of their kinds");
+        at += 1;
+    }
+    assert!(FORMS.len() == Kind::VpnFailed as usize + 1);
+};
 
 /// Every form. The order is that of [`Kind`].
 pub(super) const FORMS: &[Form] = &[

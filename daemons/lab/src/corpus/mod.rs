@@ -17,8 +17,8 @@ use std::net::IpAddr;
 use nms_model::random::Random;
 use nms_proto::extraction::{Actor, Extraction, Object};
 
-pub use attack::{Attack, Novelty, Twin};
 pub(crate) use attack::CATEGORIES;
+pub use attack::{Attack, Novelty, Twin};
 pub use forms::Kind;
 use forms::{FORMS, Form, What, Who};
 pub use network::{Host, Network, Role, User};
@@ -132,7 +132,7 @@ impl Emission {
 }
 
 fn form_of(kind: Kind) -> &'static Form {
-    FORMS.iter().find(|form| form.kind == kind).unwrap_or(&FORMS[0])
+    FORMS.get(kind as usize).unwrap_or(FORMS.first().unwrap_or(&forms::NOTHING))
 }
 
 /// Where emissions are gathered.

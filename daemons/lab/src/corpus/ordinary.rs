@@ -14,15 +14,29 @@ pub(super) const MINUTE_MS: i64 = 60_000;
 pub(super) const SECOND_MS: i64 = 1_000;
 
 const ADMIN_COMMANDS: [&str; 10] = [
-    "/usr/bin/systemctl restart nginx", "/usr/bin/apt update", "/usr/bin/journalctl -u nginx", "/usr/bin/vim /etc/nginx/nginx.conf",
-    "/usr/bin/tail -f /var/log/syslog", "/usr/bin/docker ps", "/usr/sbin/ufw status", "/usr/bin/ls /root", "/usr/bin/df -h", "/usr/bin/systemctl status",
+    "/usr/bin/systemctl restart nginx",
+    "/usr/bin/apt update",
+    "/usr/bin/journalctl -u nginx",
+    "/usr/bin/vim /etc/nginx/nginx.conf",
+    "/usr/bin/tail -f /var/log/syslog",
+    "/usr/bin/docker ps",
+    "/usr/sbin/ufw status",
+    "/usr/bin/ls /root",
+    "/usr/bin/df -h",
+    "/usr/bin/systemctl status",
 ];
-const CRON_COMMANDS: [&str; 4] =
-    ["cd / && run-parts --report /etc/cron.hourly", "/usr/local/bin/backup.sh", "/usr/lib/php/sessionclean", "test -x /usr/sbin/anacron"];
+const CRON_COMMANDS: [&str; 4] = [
+    "cd / && run-parts --report /etc/cron.hourly",
+    "/usr/local/bin/backup.sh",
+    "/usr/lib/php/sessionclean",
+    "test -x /usr/sbin/anacron",
+];
 const UNITS: [&str; 8] = ["nginx", "postgresql", "docker", "logrotate", "apt-daily", "fwupd", "man-db", "cups"];
-const PAGES: [&str; 8] = ["/", "/index.html", "/news", "/img/logo.png", "/api/items?page=2", "/style.css", "/login", "/feed.xml"];
+const PAGES: [&str; 8] =
+    ["/", "/index.html", "/news", "/img/logo.png", "/api/items?page=2", "/style.css", "/login", "/feed.xml"];
 const MISSING: [&str; 4] = ["/favicon.ico", "/apple-touch-icon.png", "/old/page.html", "/robots.txt"];
-const CONFIGS: [&str; 5] = ["/etc/nginx/nginx.conf", "/etc/hosts", "/etc/postfix/main.cf", "/etc/logrotate.d/nginx", "/etc/ufw/user.rules"];
+const CONFIGS: [&str; 5] =
+    ["/etc/nginx/nginx.conf", "/etc/hosts", "/etc/postfix/main.cf", "/etc/logrotate.d/nginx", "/etc/ufw/user.rules"];
 
 /// One of `items`.
 pub(super) fn one_of<'a>(random: &mut Random, items: &[&'a str]) -> &'a str {
@@ -149,7 +163,9 @@ fn logout(host: usize, now: i64, p: &Params, scribe: &mut Scribe) {
 }
 
 fn servers(network: &Network) -> Vec<usize> {
-    (0..network.hosts.len()).filter(|at| network.hosts.get(*at).is_some_and(|host| host.role != Role::Workstation)).collect()
+    (0..network.hosts.len())
+        .filter(|at| network.hosts.get(*at).is_some_and(|host| host.role != Role::Workstation))
+        .collect()
 }
 
 fn visit_server(network: &Network, user: &User, now: i64, scribe: &mut Scribe) {
@@ -250,7 +266,11 @@ fn jobs(network: &Network, host: usize, day: usize, scribe: &mut Scribe) {
         }
     }
     for at in moments(network, day, 8.0, &mut scribe.random) {
-        let kind = [Kind::TimeNote, Kind::KernelNote, Kind::KernelLink][scribe.random.weighted(&[2.0, 2.0, 0.5])];
+        let kind = match scribe.random.weighted(&[2.0, 2.0, 0.5]) {
+            0 => Kind::TimeNote,
+            1 => Kind::KernelNote,
+            _ => Kind::KernelLink,
+        };
         scribe.emit(at, host, kind, &p);
     }
     for at in moments(network, day, 6.0, &mut scribe.random) {
@@ -277,13 +297,18 @@ fn night(network: &Network, host: usize, day: usize, p: &Params, scribe: &mut Sc
 /// Packages are changed, with the files and services that follow.
 pub(super) fn update(host: usize, mut now: i64, p: &mut Params, scribe: &mut Scribe) {
     for _ in 0..scribe.random.between(1, 6) {
-        one_of(&mut scribe.random, &["libssl3", "nginx", "openssh-server", "tzdata", "curl", "linux-image"]).clone_into(&mut p.unit);
+        one_of(&mut scribe.random, &["libssl3", "nginx", "openssh-server", "tzdata", "curl", "linux-image"])
+            .clone_into(&mut p.unit);
         for _ in 0..3 {
             scribe.emit(now, host, Kind::PackageChanged, p);
             now += scribe.random.between(200, 3_000) as i64;
         }
         if scribe.random.chance(0.5) {
-            one_of(&mut scribe.random, &["/usr/bin/curl", "/usr/sbin/sshd", "/etc/ssh/sshd_config", "/etc/passwd", "/usr/lib/libssl.so"]).clone_into(&mut p.path);
+            one_of(
+                &mut scribe.random,
+                &["/usr/bin/curl", "/usr/sbin/sshd", "/etc/ssh/sshd_config", "/etc/passwd", "/usr/lib/libssl.so"],
+            )
+            .clone_into(&mut p.path);
             scribe.emit(now, host, Kind::FileChanged, p);
         }
         if scribe.random.chance(0.4) {
@@ -348,7 +373,7 @@ fn database(network: &Network, host: usize, day: usize, scribe: &mut Scribe) {
 
 fn router(network: &Network, day: usize, weekend: bool, scribe: &mut Scribe) {
     for at in moments(network, day, 160.0 * network.traffic, &mut scribe.random) {
-        let port = [22, 23, 80, 443, 445, 3389, 5060, 8080][scribe.random.below(8)];
+        let port = scribe.random.pick(&[22, 23, 80, 443, 445, 3389, 5060, 8080]).copied().unwrap_or(22);
         let p = Params { ip: stranger(&mut scribe.random), port, ..Params::new(network, "-", 0, &mut scribe.random) };
         for again in 0..scribe.random.between(1, 3) as i64 {
             scribe.emit(at + again * 1_000, 0, Kind::Blocked, &p);

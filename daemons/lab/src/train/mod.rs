@@ -4,4 +4,4 @@ mod base;
 mod windows;
 
 pub use base::{BaseOptions, examples, train_base, training_set};
-pub use windows::{Kinds, Labelled, evaluate, evaluation_set, windows_of, Figures};
+pub use windows::{Figures, Kinds, Labelled, evaluate, evaluation_set, windows_of};
