@@ -75,7 +75,8 @@ impl Run {
         let now = clock::tick();
         let due = [self.core.deadline(now, clock::stamp()), self.dashboards.deadline()];
         let due = due.into_iter().flatten().fold(second, Tick::min);
-        let may_take = open.0 && !self.core.is_under_pressure();
+        // When the sources have ended, what they left in the channel is taken whatever the pressure.
+        let may_take = open.0 && (self.waits.is_closed() || !self.core.is_under_pressure());
         let waits = async {
             if !may_take {
                 std::future::pending::<()>().await;
