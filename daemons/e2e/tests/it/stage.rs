@@ -111,10 +111,10 @@ impl Stage {
         let root = self.root();
         let files: Vec<String> = files.iter().map(|file| format!("\"{}\"", file.display())).collect();
         let settings = format!(
-            "state = \"{root}/{name}\"\nruntime = \"{root}/run-{name}\"\nhub = \"127.0.0.1:{}\"\nplain = true\njournal = false\n\
-             files = [{}]\nfrom_start = true\n[fim]\ninclude = []\n",
-            hub.agents,
-            files.join(", ")
+            "state = \"{root}/{name}\"\njournal = false\nfiles = [{}]\nfrom_start = true\n\
+             [hub]\naddress = \"127.0.0.1:{}\"\nplain = true\n[fim]\ninclude = []\n",
+            files.join(", "),
+            hub.agents
         );
         self.write(&format!("{name}.toml"), &settings);
     }
