@@ -318,8 +318,8 @@ impl Work {
     pub fn wait_ms(&self, now: Now) -> Option<u64> {
         let due = self.analysis.deadline().map(|due| (due - now.unix_ms).max(0) as u64);
         let cursor = (self.at != self.stored.0).then(|| CURSOR_MS.saturating_sub(now.tick.since(self.stored.1)));
-        let snapshot = (self.at.scored > self.snapshot.0)
-            .then(|| SNAPSHOT_MS.saturating_sub(now.tick.since(self.snapshot.1)));
+        let snapshot =
+            (self.at.scored > self.snapshot.0).then(|| SNAPSHOT_MS.saturating_sub(now.tick.since(self.snapshot.1)));
         // A deadline that a batch under way holds up is looked at again when that batch calls, or after a moment.
         [due.map(|ms| ms.max(1)), cursor, snapshot].into_iter().flatten().min()
     }
