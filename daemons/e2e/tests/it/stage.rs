@@ -53,7 +53,7 @@ impl Stage {
         let stage = Self { folder, binaries, server_port, running: BTreeMap::new() };
         let root = stage.root();
         let settings = format!(
-            "state = \"{root}/server\"\ncontrol = \"{root}/server.sock\"\nlisten = \"127.0.0.1:{server_port}\"\n{server}\n"
+            "state = \"{root}/server\"\nruntime = \"{root}/run-server\"\nlisten = \"127.0.0.1:{server_port}\"\n{server}\n"
         );
         stage.write("server.toml", &settings);
         stage.verb("nmsd-server", &["init", "--name", "127.0.0.1"]);
@@ -99,7 +99,7 @@ impl Stage {
         let settings = format!(
             "name = \"{name}\"\nstate = \"{root}/{name}\"\nruntime = \"{root}/run-{name}\"\nplain_networks = [\"127.0.0.0/8\"]\nown_host = false\n\
              [listen]\nsyslog_udp = \"127.0.0.1:{}\"\nsyslog_tcp = \"127.0.0.1:{}\"\nagents = \"127.0.0.1:{}\"\n\
-             [server]\naddress = \"127.0.0.1:{port}\"\nca = \"{root}/server/pki/ca.pem\"\n{server}\n",
+             [server]\naddress = \"127.0.0.1:{port}\"\nca = \"{root}/server/ca.pem\"\n{server}\n",
             hub.udp, hub.tcp, hub.agents
         );
         self.write(&format!("{name}.toml"), &settings);
