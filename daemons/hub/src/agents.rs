@@ -297,7 +297,13 @@ impl Connection {
                 link.session().answer(now, answer);
             }
             Output::Event(event) => {
-                let batch = Batch { batch: None, skipped: Vec::new(), events: vec![*event], content_hash: 0 };
+                let batch = Batch {
+                    batch: None,
+                    skipped: Vec::new(),
+                    events: vec![*event],
+                    content_hash: 0,
+                    content: Box::default(),
+                };
                 self.take(batch).await;
             }
             Output::Heartbeat(Heartbeat { events_queued, .. }) => self.describe(None, Some(events_queued)).await,

@@ -111,7 +111,8 @@ impl Hubs {
 
     /// The hubs that are connected.
     pub fn live(&self) -> Vec<Instance> {
-        let mut live: Vec<_> = self.known.iter().filter(|(_, known)| known.live.is_some()).map(|(hub, _)| *hub).collect();
+        let mut live: Vec<_> =
+            self.known.iter().filter(|(_, known)| known.live.is_some()).map(|(hub, _)| *hub).collect();
         live.sort();
         live
     }

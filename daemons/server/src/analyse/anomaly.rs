@@ -114,7 +114,9 @@ impl Anomalies {
     pub(super) fn save(&self) -> Vec<Saved> {
         let one = |(scope, anomaly): (&Scope, &Anomaly)| {
             let (id, family) = match scope {
-                Scope::Source(id, family) => (*id, Some(TypedKey::new(*family, Action::Other, Outcome::None).to_string())),
+                Scope::Source(id, family) => {
+                    (*id, Some(TypedKey::new(*family, Action::Other, Outcome::None).to_string()))
+                }
                 Scope::Actor(id) => (*id, None),
             };
             Saved { id, family, anomaly: anomaly.clone() }

@@ -36,8 +36,8 @@ use self::{
     model::{ANOMALY_P, Judged, Model},
     past::{Past, evidence, reference},
 };
-pub use snapshot::SnapshotError;
 use crate::store::Logged;
+pub use snapshot::SnapshotError;
 
 /// Windows after which a tenant is known well enough that the model may speak up alone.
 const LEARNING_WINDOWS: u64 = 2_000;

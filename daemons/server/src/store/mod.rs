@@ -16,8 +16,8 @@ pub mod disk;
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
-pub use nms_kit::store::{Class, Done, StoreError};
 use nms_detect::Standing;
+pub use nms_kit::store::{Class, Done, StoreError};
 use nms_proto::{
     event::Event,
     id::{AlertId, BatchSeq, Instance, TenantId},

@@ -18,11 +18,11 @@ use std::{
     ops::ControlFlow,
 };
 
+use nms_detect::Standing;
 use nms_kit::{
     digest,
     store::{Db, Found, Op, StoreError, Table, draw_instance},
 };
-use nms_detect::Standing;
 use nms_proto::{
     id::{AlertId, Instance, TenantId},
     json,

@@ -39,8 +39,14 @@ struct Worker {
 /// # Errors
 /// The operating system gives no thread.
 pub fn start(tasks: &Tasks, name: &str, tenants: Arc<Tenants>, inbox: Arc<Inbox>, model: Model) -> io::Result<()> {
-    let mut worker =
-        Worker { tenants, inbox, model, works: HashMap::new(), ready: VecDeque::new(), swept_ms: clock::monotonic_ms() };
+    let mut worker = Worker {
+        tenants,
+        inbox,
+        model,
+        works: HashMap::new(),
+        ready: VecDeque::new(),
+        swept_ms: clock::monotonic_ms(),
+    };
     tasks.thread(name, move || worker.run())
 }
 
