@@ -93,7 +93,7 @@ impl<'a> Corrupter<'a> {
                 window.drain(first..end);
             }
             _ => {
-                self.change_factors(window, count, random);
+                change_factors(window, count, random);
                 return false;
             }
         }
@@ -126,24 +126,6 @@ impl<'a> Corrupter<'a> {
         let cut = random.below(behind.len());
         window.extend(behind.get(cut..).unwrap_or_default());
         window.truncate(self.longest);
-    }
-
-    /// Another hour for the whole window, or other classes for some events.
-    fn change_factors(&self, window: &mut [Event], count: usize, random: &mut Random) {
-        let factor = random.pick(&CHANGED).copied().unwrap_or(Factor::Hour);
-        let value = |random: &mut Random| 1 + random.below(factor.size() - 1) as u8;
-        if factor == Factor::Hour {
-            let hour = value(random);
-            window.iter_mut().for_each(|(_, context)| *context = context.with(factor, hour));
-            return;
-        }
-        for _ in 0..count {
-            let at = random.below(window.len());
-            let value = value(random);
-            if let Some((_, context)) = window.get_mut(at) {
-                *context = context.with(factor, value);
-            }
-        }
     }
 }
 
@@ -188,4 +170,24 @@ fn duplicate(window: &mut Vec<Event>, random: &mut Random) {
     let Some(event) = window.get(at).copied() else { return };
     let later = if random.chance(0.5) { 1 } else { 1 + random.below(window.len() - at) };
     window.insert((at + later).min(window.len()), event);
+}
+
+/// Another hour for the whole window, or other classes for some events.
+fn change_factors(window: &mut [Event], count: usize, random: &mut Random) {
+    let factor = random.pick(&CHANGED).copied().unwrap_or(Factor::Hour);
+    let value = |random: &mut Random| 1 + random.below(factor.size() - 1) as u8;
+    if factor == Factor::Hour {
+        let hour = value(random);
+        for (_, context) in window.iter_mut() {
+            *context = context.with(factor, hour);
+        }
+        return;
+    }
+    for _ in 0..count {
+        let at = random.below(window.len());
+        let value = value(random);
+        if let Some((_, context)) = window.get_mut(at) {
+            *context = context.with(factor, value);
+        }
+    }
 }

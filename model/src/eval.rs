@@ -87,10 +87,10 @@ impl Ngram {
         let mut weight = 1.0;
         for history in (0..=HISTORY.min(before.len())).rev() {
             let before = before.get(before.len() - history..).unwrap_or_default();
-            if let Some(next) = self.next.get(before) {
-                if let Some(count) = next.get(key) {
-                    return weight * *count as f32 / next.values().sum::<u32>() as f32;
-                }
+            if let Some(next) = self.next.get(before)
+                && let Some(count) = next.get(key)
+            {
+                return weight * *count as f32 / next.values().sum::<u32>() as f32;
             }
             weight *= BACK_OFF;
         }

@@ -182,7 +182,7 @@ impl Weights {
         for (name, dims) in shape.tensors() {
             let count = dims.iter().product();
             let values = match dims.as_slice() {
-                [_] if name.ends_with(".g") => vec![1.0; count],
+                [_] if name.rsplit('.').next() == Some("g") => vec![1.0; count],
                 [_] => vec![0.0; count],
                 [rows, columns, ..] => {
                     // `ctx` rows are summed, ten a position, beside one of `emb`.

@@ -1,7 +1,7 @@
 //! Numbers that look random and follow from a seed alone.
 //!
 //! Training, corruptions and the corpus must come out the same on every machine and for years, so
-//! the generator is written down here (SplitMix64, Steele et al. 2014) instead of following the
+//! the generator is written down here (`SplitMix64`, Steele et al. 2014) instead of following the
 //! releases of a library. Not for secrets.
 
 /// A seeded generator.
@@ -12,11 +12,13 @@ pub struct Random {
 
 impl Random {
     /// The generator of `seed`.
+    #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { state: seed }
     }
 
     /// A generator for one purpose, independent of the others of the same seed.
+    #[must_use]
     pub fn fork(&mut self, purpose: u64) -> Self {
         Self::new(self.next_u64() ^ purpose.wrapping_mul(0xd6e8_feb8_6659_fd93))
     }

@@ -212,7 +212,9 @@ impl Scorer {
                 Some(mask) => wanted.extend(sequence.masked_by(mask)),
             }
             if pass > 0 {
-                wanted.iter().for_each(|position| masked.hide(*position));
+                for position in wanted.iter() {
+                    masked.hide(*position);
+                }
             }
         }
         // Micro-batch of the five passes; the inputs borrow, so this small list is made each time.

@@ -16,7 +16,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("redb::", &["daemons/kit/src/store", "daemons/kit/tests"]),
     ("candle_core::", &["model", "daemons/lab"]),
     ("candle_nn::", &["model"]),
-    ("crossterm::", &["tui/src/term.rs", "tui/src/term"]),
+    ("crossterm::", &["tui/src/term.rs", "tui/tests"]),
     ("sha2::", &["daemons/kit/src/digest.rs", "model/src/bundle.rs"]),
     ("rcgen::", &["daemons/kit/src/pki.rs"]),
     ("x509_parser::", &["daemons/kit/src/pki.rs"]),

@@ -165,7 +165,6 @@ impl Core {
 
     fn news(&mut self, news: News) {
         match news {
-            News::Link(view) => log::debug!("the link to the hub stage={:?}", view.stage),
             News::Config(config) => self.spooler.set_events_max(config.batch_size),
             News::Renumbered => self.spooler.renumbered(),
             News::Command(command) => {
@@ -173,8 +172,10 @@ impl Core {
                 // The uplink has ended where nobody takes the answer.
                 self.uplink.asks.try_send(Ask::Answer(answer)).ok();
             }
-            // Agents get no alerts and ask for nothing; what is delivered or refused stands in the spool.
-            News::Delivered(_) | News::Quarantined(_) | News::Results(_) | News::CommandAnswered(_) => {}
+            // Agents get no alerts and ask for nothing; how the link stands the uplink logs, and what was delivered or
+            // refused stands in the spool.
+            News::Link(_) | News::Delivered(_) | News::Quarantined(_) | News::Results(_) | News::CommandAnswered(_) => {
+            }
         }
     }
 

@@ -39,8 +39,6 @@ use smol::{
     io::{AsyncRead, AsyncWrite},
 };
 
-use crate::run::Input;
-
 /// What an agent is told to wait when the hub is behind, in milliseconds.
 const BUSY_MS: u64 = 500;
 /// Commands that may wait for one agent.
@@ -54,11 +52,20 @@ const SETTLE_LOOK_MS: u64 = 5;
 /// First byte of a TLS handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
 
+/// What agents tell the core beside their events.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// How an agent is.
+    Described { source: EndpointId, address: Option<Box<str>>, version: Option<Box<str>>, queued: Option<u64> },
+    /// An agent answered a command of the server.
+    CommandAnswered(Ack),
+}
+
 /// What all connections of agents share.
 pub(crate) struct Agents {
     tasks: Tasks,
     intake: Sender,
-    core: channel::Sender<Input>,
+    core: channel::Sender<Report>,
     checkpoints: Map,
     plain_networks: Vec<IpNet>,
     registry: Arc<Registry>,
@@ -97,7 +104,7 @@ impl Agents {
     pub(crate) fn new(
         tasks: &Tasks,
         intake: Sender,
-        core: channel::Sender<Input>,
+        core: channel::Sender<Report>,
         checkpoints: Map,
         plain_networks: Vec<IpNet>,
     ) -> Self {
@@ -313,7 +320,7 @@ impl Connection {
                 link.session().answer_command(answer);
             }
             Output::CommandAnswered(ack) => {
-                self.agents.core.send(Input::CommandAnswered(ack)).await.ok();
+                self.agents.core.send(Report::CommandAnswered(ack)).await.ok();
             }
             Output::ResultsAcked(_) | Output::ResultsTooLong(_) | Output::Close(_) => {}
         }
@@ -423,8 +430,8 @@ impl Connection {
 
     async fn describe(&self, version: Option<Box<str>>, queued: Option<u64>) {
         let address = self.address.map(|address| address.to_string().into());
-        let input = Input::Agent { source: self.source.clone(), address, version, queued };
-        self.agents.core.send(input).await.ok();
+        let report = Report::Described { source: self.source.clone(), address, version, queued };
+        self.agents.core.send(report).await.ok();
     }
 
     fn leave(&mut self) {

@@ -193,7 +193,7 @@ impl Dashboards {
 }
 
 /// Accepts clients at `path` until the stop.
-pub(crate) async fn listen(tasks: Tasks, listener: unix::Listener, role: Role, core: Sender<crate::run::Input>) {
+pub(crate) async fn listen(tasks: Tasks, listener: unix::Listener, role: Role, core: Sender<Request>) {
     let stop = tasks.stop().clone();
     while let Some(accepted) = stop.or(listener.accept()).await {
         let Ok((stream, uid)) = accepted else {
@@ -212,20 +212,20 @@ pub(crate) fn bind(path: &Path) -> std::io::Result<unix::Listener> {
     unix::Listener::bind(path, 0o660)
 }
 
-async fn serve(stream: UnixStream, uid: u32, role: Role, core: &Sender<crate::run::Input>) {
+async fn serve(stream: UnixStream, uid: u32, role: Role, core: &Sender<Request>) {
     let client = clock::monotonic_us() ^ (u64::from(uid) << 48);
     let (queue, parcels) = bounded(QUEUE);
     let joined = Joined { client, uid, role: role.clone(), queue };
-    if core.send(Request::Joined(joined).into()).await.is_err() {
+    if core.send(Request::Joined(joined)).await.is_err() {
         return;
     }
     let (reader, writer) = (stream.clone(), stream);
     let hear = hear(reader, client, uid, role, core);
     smol::future::or(hear, speak(writer, parcels)).await;
-    core.send(Request::Left(client).into()).await.ok();
+    core.send(Request::Left(client)).await.ok();
 }
 
-async fn hear(stream: UnixStream, client: u64, uid: u32, role: Role, core: &Sender<crate::run::Input>) {
+async fn hear(stream: UnixStream, client: u64, uid: u32, role: Role, core: &Sender<Request>) {
     let mut frames = Frames::new(stream, Direction::Upward);
     while let Ok(Some(payload)) = frames.next().await {
         let request = match json::decode::<ToHub>(&payload) {
@@ -236,7 +236,7 @@ async fn hear(stream: UnixStream, client: u64, uid: u32, role: Role, core: &Send
                 return;
             }
         };
-        if core.send(request.into()).await.is_err() {
+        if core.send(request).await.is_err() {
             return;
         }
     }

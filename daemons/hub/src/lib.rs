@@ -124,17 +124,19 @@ pub async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError>
 
     let (waits_in, waits) = intake::channel();
     let (sheds_in, sheds) = intake::channel();
-    let (inputs_in, inputs) = channel::bounded(INPUTS_MAX);
+    let (requests_in, requests) = channel::bounded(INPUTS_MAX);
+    let (reports_in, reports) = channel::bounded(INPUTS_MAX);
     let agents = Arc::new(agents::Agents::new(
         tasks,
         waits_in.clone(),
-        inputs_in.clone(),
+        reports_in,
         spool.checkpoints(),
         config.plain_networks.clone(),
     ));
     let registry = agents.registry();
     let collectors = collect(&config, tasks, &spool, waits_in.clone())?;
-    let running = listen(&config, tasks, &agents, Ways { waits: waits_in, sheds: sheds_in, inputs: inputs_in }).await?;
+    let running =
+        listen(&config, tasks, &agents, Ways { waits: waits_in, sheds: sheds_in, requests: requests_in }).await?;
     let run = run::Run {
         core: configured(core, &config),
         dashboards: dash::Dashboards::new(config.name.clone()),
@@ -143,7 +145,8 @@ pub async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError>
         uplink,
         waits,
         sheds,
-        inputs,
+        requests,
+        reports,
     };
     tasks.thread("core", move || run.run()).map_err(StartError::Thread)?;
     Ok(running)
@@ -205,7 +208,7 @@ fn start_uplink(config: &Config, tasks: &Tasks, spool: &Spool) -> Result<Option<
 struct Ways {
     waits: intake::Sender,
     sheds: intake::Sender,
-    inputs: channel::Sender<run::Input>,
+    requests: channel::Sender<dash::Request>,
 }
 
 async fn listen(
@@ -247,7 +250,7 @@ async fn listen(
     for (file, role) in [("dash.sock", Role::Operator), ("dash-ro.sock", Role::Reader)] {
         let path = config.runtime.join(file);
         let listener = dash::bind(&path).map_err(refused("dashboards", &path.display()))?;
-        tasks.spawn(file, dash::listen(tasks.clone(), listener, role, ways.inputs.clone()));
+        tasks.spawn(file, dash::listen(tasks.clone(), listener, role, ways.requests.clone()));
     }
     Ok(running)
 }

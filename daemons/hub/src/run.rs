@@ -7,13 +7,13 @@ use nms_kit::{
     clock,
     intake::{self, Chunk},
     store::spool::SpoolError,
-    uplink::{News, Uplink},
+    uplink::{Ask, News, Uplink},
 };
-use nms_proto::{id::EndpointId, message::Ack, time::Tick};
+use nms_proto::time::Tick;
 use smol::{channel::Receiver, future::or};
 
 use crate::{
-    agents::Registry,
+    agents::{Registry, Report},
     core::{Core, Way},
     dash::{Dashboards, Request},
     state::About,
@@ -25,23 +25,6 @@ const CHUNKS_AT_ONCE: usize = 64;
 /// Time between two looks at everything, in milliseconds.
 const SECOND_MS: u64 = 1_000;
 
-/// What comes to the core beside chunks and news of the uplink.
-#[derive(Debug)]
-pub(crate) enum Input {
-    /// From a dashboard.
-    Dash(Request),
-    /// An agent said how it is.
-    Agent { source: EndpointId, address: Option<Box<str>>, version: Option<Box<str>>, queued: Option<u64> },
-    /// An agent answered a command of the server.
-    CommandAnswered(Ack),
-}
-
-impl From<Request> for Input {
-    fn from(request: Request) -> Self {
-        Self::Dash(request)
-    }
-}
-
 /// Everything the core's thread works with.
 pub(crate) struct Run {
     pub(crate) core: Core,
@@ -51,12 +34,14 @@ pub(crate) struct Run {
     pub(crate) uplink: Option<Uplink>,
     pub(crate) waits: intake::Receiver,
     pub(crate) sheds: intake::Receiver,
-    pub(crate) inputs: Receiver<Input>,
+    pub(crate) requests: Receiver<Request>,
+    pub(crate) reports: Receiver<Report>,
 }
 
 enum Woken {
     Chunk(Way, Chunk),
-    Input(Input),
+    Request(Request),
+    Report(Report),
     News(News),
     Due,
     /// A channel is closed: nothing more will come through it.
@@ -90,7 +75,8 @@ impl Run {
         let now = clock::tick();
         let due = [self.core.deadline(now, clock::stamp()), self.dashboards.deadline()];
         let due = due.into_iter().flatten().fold(second, Tick::min);
-        let may_take = open.0 && !self.core.is_under_pressure();
+        // When the sources have ended, what they left in the channel is taken whatever the pressure.
+        let may_take = open.0 && (self.waits.is_closed() || !self.core.is_under_pressure());
         let waits = async {
             if !may_take {
                 std::future::pending::<()>().await;
@@ -103,9 +89,15 @@ impl Run {
             }
             self.sheds.recv().await.map_or(Woken::Over(Way::Sheds), |chunk| Woken::Chunk(Way::Sheds, chunk))
         };
-        let input = async {
-            match self.inputs.recv().await {
-                Ok(input) => Woken::Input(input),
+        let request = async {
+            match self.requests.recv().await {
+                Ok(request) => Woken::Request(request),
+                Err(_closed) => std::future::pending().await,
+            }
+        };
+        let report = async {
+            match self.reports.recv().await {
+                Ok(report) => Woken::Report(report),
                 Err(_closed) => std::future::pending().await,
             }
         };
@@ -122,7 +114,7 @@ impl Run {
             clock::until(due).await;
             Woken::Due
         };
-        or(or(news, input), or(or(sheds, waits), due)).await
+        or(or(news, or(request, report)), or(or(sheds, waits), due)).await
     }
 
     fn step(&mut self, woken: Woken, open: &mut (bool, bool)) -> Result<(), SpoolError> {
@@ -132,7 +124,8 @@ impl Run {
                 self.core.take(now, stamp, way, chunk)?;
                 self.take_more(now)?;
             }
-            Woken::Input(input) => self.input(now, input),
+            Woken::Request(request) => self.dashboards.request(now, &mut self.core, request),
+            Woken::Report(report) => self.report(now, report),
             Woken::News(news) => {
                 if let Some(uplink) = &self.uplink {
                     let below = Below { agents: &self.agents, collectors: self.collectors.as_ref() };
@@ -169,15 +162,14 @@ impl Run {
         Ok(())
     }
 
-    fn input(&mut self, now: Tick, input: Input) {
-        match input {
-            Input::Dash(request) => self.dashboards.request(now, &mut self.core, request),
-            Input::Agent { source, address, version, queued } => {
+    fn report(&mut self, now: Tick, report: Report) {
+        match report {
+            Report::Described { source, address, version, queued } => {
                 self.core.state().agent(now, clock::stamp(), &source, &About { address, version, queued });
             }
-            Input::CommandAnswered(ack) => {
+            Report::CommandAnswered(ack) => {
                 if let Some(uplink) = &self.uplink {
-                    uplink.asks.try_send(nms_kit::uplink::Ask::Answer(ack)).ok();
+                    uplink.asks.try_send(Ask::Answer(ack)).ok();
                 }
             }
         }

@@ -77,6 +77,7 @@ fn accepted(id: &str) -> Ack {
 }
 
 fn show(link: &mut Link, view: &LinkView, now: Tick, stamp: Stamp) {
+    let was_up = matches!(link.server, ServerState::Ok | ServerState::Busy);
     link.server = match view.stage {
         Stage::Active if view.busy_percent.is_some() => ServerState::Busy,
         Stage::Active => ServerState::Ok,
@@ -84,8 +85,8 @@ fn show(link: &mut Link, view: &LinkView, now: Tick, stamp: Stamp) {
         _ => ServerState::Down,
     };
     // A link that is tried again is down since it went down, not since the last try.
-    let is_new = matches!(view.stage, Stage::Active) != link.rtt_ms.is_some() || link.since.is_none();
-    if is_new || view.stage == Stage::Active {
+    let is_up = view.stage == Stage::Active;
+    if is_up != was_up || link.since.is_none() {
         let ago_ms = now.since(view.since) as i64;
         link.since = Some(Stamp { unix_ms: stamp.unix_ms - ago_ms, ..stamp });
     }

@@ -13,8 +13,10 @@ use clap::{Parser, Subcommand};
 use nms_lab::bench::{self, Figure};
 use nms_lab::train::{BaseOptions, evaluate, evaluation_set, train_base, training_set};
 use nms_model::bundle::Bundle;
-use nms_model::score::Scorer;
 use nms_model::train::Recipe;
+
+/// Steps between two checkpoints.
+const CHECKPOINT_STEPS: usize = 200;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -71,6 +73,12 @@ enum Train {
         /// Networks to generate.
         #[arg(long, default_value_t = BaseOptions::default().networks)]
         networks: u64,
+        /// Share of the hypersphere's negatives that are generated attacks; 0 trains without any.
+        #[arg(long, default_value_t = Recipe::default().attack_share)]
+        attack_share: f64,
+        /// A file to keep where training stands, and to go on from where it exists.
+        #[arg(long)]
+        checkpoint: Option<PathBuf>,
     },
 }
 
@@ -90,9 +98,9 @@ enum Eval {
 fn main() -> ExitCode {
     let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build_global();
     let result = one_thread.map_err(|cause| cause.to_string()).and_then(|()| match Arguments::parse() {
-        Arguments::Train(Train::Base { out, seed, steps, networks }) => {
-            let recipe = Recipe { seed, steps, ..Recipe::default() };
-            base(&out, &BaseOptions { networks, recipe, ..BaseOptions::default() })
+        Arguments::Train(Train::Base { out, seed, steps, networks, attack_share, checkpoint }) => {
+            let recipe = Recipe { seed, steps, attack_share, ..Recipe::default() };
+            base(&out, checkpoint.as_deref(), &BaseOptions { networks, recipe, ..BaseOptions::default() })
         }
         Arguments::Eval(Eval::Model { bundle, networks }) => model(bundle.as_deref(), networks),
         Arguments::Bench(Bench::Pipeline { rate, seconds, seed, binaries, json }) => {
@@ -109,34 +117,44 @@ fn main() -> ExitCode {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the lab's shell; progress needs the time that has passed")]
-fn base(out: &Path, options: &BaseOptions) -> Result<(), String> {
+fn base(out: &Path, checkpoint: Option<&Path>, options: &BaseOptions) -> Result<(), String> {
     let begun = Instant::now();
-    let (bundle, kinds) = train_base(options, |progress| {
+    let saved = checkpoint.filter(|path| path.exists()).map(|path| (path, std::fs::read(path)));
+    let saved = saved.map(|(path, read)| read.map_err(|cause| format!("{}: {cause}", path.display()))).transpose()?;
+    let mut first_step = None;
+    let (bundle, kinds) = train_base(options, saved.as_deref(), |trainer| {
+        let progress = trainer.progress();
+        let first_step = *first_step.get_or_insert(progress.step - 1);
         if progress.step % 20 == 0 || progress.step == progress.steps {
-            print!("\r{}   ", progress.line(begun.elapsed().as_millis() as u64));
-            let _shown = std::io::stdout().flush();
+            print!("\r{}   ", progress.line(begun.elapsed().as_millis() as u64, first_step));
+            std::io::stdout().flush().map_err(|cause| cause.to_string())?;
+        }
+        match checkpoint.filter(|_| progress.step % CHECKPOINT_STEPS == 0) {
+            Some(path) => keep(path, &trainer.checkpoint().map_err(|cause| cause.to_string())?),
+            None => Ok(()),
         }
     })?;
     println!("\ntrained in {} s", begun.elapsed().as_secs());
-    let mut scorer = Scorer::new(&bundle).map_err(|cause| cause.to_string())?;
-    let figures = evaluate(&mut scorer, &kinds.ordinary, &evaluation_set(12)).map_err(|cause| cause.to_string())?;
+    let figures = evaluate(&bundle, &kinds.ordinary, &evaluation_set(12))?;
     println!("{figures}");
     std::fs::create_dir_all(out).map_err(|cause| format!("{}: {cause}", out.display()))?;
     for (name, bytes) in bundle.to_files().map_err(|cause| cause.to_string())? {
         let path = out.join(name);
-        std::fs::write(&path, &bytes).map_err(|cause| format!("{}: {cause}", path.display()))?;
+        keep(&path, &bytes)?;
         println!("{} {} bytes", path.display(), bytes.len());
     }
     Ok(())
 }
 
+fn keep(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    std::fs::write(path, bytes).map_err(|cause| format!("{}: {cause}", path.display()))
+}
+
 fn model(bundle: Option<&Path>, networks: u64) -> Result<(), String> {
     let bundle = bundle.map_or_else(Bundle::shipped, Bundle::open).map_err(|cause| cause.to_string())?;
-    let mut scorer = Scorer::new(&bundle).map_err(|cause| cause.to_string())?;
     let options = BaseOptions::default();
     let training = training_set(options.networks, options.days, options.recipe.seed);
-    let figures =
-        evaluate(&mut scorer, &training.ordinary, &evaluation_set(networks)).map_err(|cause| cause.to_string())?;
+    let figures = evaluate(&bundle, &training.ordinary, &evaluation_set(networks))?;
     println!("bundle {} {}\n{figures}", bundle.manifest.name, bundle.version());
     Ok(())
 }

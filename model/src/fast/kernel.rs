@@ -171,7 +171,7 @@ pub(super) fn softmax(row: &mut [f32], scale: f32) {
 /// GELU in its tanh form: x times the logistic of twice the inner term.
 #[inline(always)]
 pub(super) fn gelu(x: f32) -> f32 {
-    let inner = 1.595_769_1 * x * (1.0 + 0.044_715 * x * x);
+    let inner = 1.595_769 * x * (1.0 + 0.044_715 * x * x);
     x / (1.0 + exp(-inner))
 }
 

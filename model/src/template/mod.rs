@@ -225,7 +225,7 @@ fn hash(token: &[u8]) -> u64 {
     let (words, rest) = token.as_chunks::<8>();
     let last = rest.iter().fold(token.len() as u64, |value, byte| value << 8 | u64::from(*byte));
     let mix = |state: u64, value: u64| {
-        let product = u128::from(state ^ value) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835_u128;
+        let product = u128::from(state ^ value) * 0x9e37_79b9_7f4a_7c15_u128;
         (product as u64) ^ ((product >> 64) as u64)
     };
     mix(words.iter().fold(0x243f_6a88_85a3_08d3, |state, word| mix(state, u64::from_le_bytes(*word))), last).max(1)

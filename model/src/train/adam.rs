@@ -1,4 +1,4 @@
-//! AdamW with clipping and its schedule (Loshchilov and Hutter 2019), its state kept where a
+//! `AdamW` with clipping and its schedule (Loshchilov and Hutter 2019), its state kept where a
 //! checkpoint can reach it.
 
 use std::collections::BTreeMap;

@@ -91,9 +91,10 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// One line for people, with the time left after `elapsed_ms`.
-    pub fn line(&self, elapsed_ms: u64) -> String {
-        let left_s = elapsed_ms * (self.steps - self.step) as u64 / (self.step.max(1) as u64 * 1000);
+    /// One line for people, with the time left where this run took `elapsed_ms` since `first_step`.
+    pub fn line(&self, elapsed_ms: u64, first_step: usize) -> String {
+        let done = self.step.saturating_sub(first_step).max(1) as u64;
+        let left_s = elapsed_ms * (self.steps.saturating_sub(self.step)) as u64 / (done * 1000);
         format!(
             "step {}/{}  masked {:.3}  dist {:.3}  category {:.3}  {}:{:02} left",
             self.step,
@@ -358,15 +359,12 @@ impl<'a> Trainer<'a> {
             let attack = (self.random.chance(self.recipe.attack_share))
                 .then(|| self.random.pick(&self.examples.attacks))
                 .flatten();
-            let row = match attack {
-                Some((sequence, category)) => {
-                    categories.push((rows.len() as u32, *category));
-                    Some(sequence.clone())
-                }
-                None => {
-                    let base = self.draw();
-                    self.corrupter.corrupt(base, &mut self.random)
-                }
+            let row = if let Some((sequence, category)) = attack {
+                categories.push((rows.len() as u32, *category));
+                Some(sequence.clone())
+            } else {
+                let base = self.draw();
+                self.corrupter.corrupt(base, &mut self.random)
             };
             rows.extend(row);
             corrupted.resize(rows.len(), 1.0);

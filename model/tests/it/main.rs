@@ -1,2 +1,18 @@
 //! The crate's one integration target.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "helpers of tests fail by panicking, as tests do"
+)]
+mod bundle;
+mod key;
+mod measures;
 mod net;
+mod score;
+mod template;
+mod train;
+mod window;

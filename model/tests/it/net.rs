@@ -30,7 +30,9 @@ fn every_variable_gets_a_gradient_and_moves() {
     let net = Bert::new(shape.clone(), &Weights::random(&shape, &mut random)).unwrap();
     let mut sequences: Vec<_> = (0..4).map(|_| random_sequence(&mut random, &shape, 9)).collect();
     let targets: Vec<Vec<usize>> = sequences.iter().map(|s| s.targets(3).collect()).collect();
-    sequences.iter_mut().for_each(|s| s.hide(3));
+    for sequence in &mut sequences {
+        sequence.hide(3);
+    }
     let batch = Batch::of(&sequences, &shape, net.device()).unwrap();
     let hidden = net.hidden(&batch).unwrap();
     let cells: Vec<u32> = (0..4).map(|row| row * batch.length() as u32 + 3).collect();
@@ -168,7 +170,9 @@ fn both_passes_equal_the_parity_fixture() {
         for mask in 0..MASKS {
             let mut hidden = sequence.clone();
             let positions: Vec<usize> = sequence.masked_by(mask).collect();
-            positions.iter().for_each(|position| hidden.hide(*position));
+            for position in &positions {
+                hidden.hide(*position);
+            }
             fast.run(&[Input { sequence: &hidden, wanted: &positions }]);
             let logits = fast.masked(0, positions.len()).to_vec();
             for (position, row) in positions.iter().zip(logits.chunks(20)) {

@@ -129,7 +129,8 @@ impl Receiver {
 
     /// The batch that was admitted last was not taken after all: it is expected again.
     pub fn retract(&mut self, batch: BatchSeq) {
-        if self.admitted == batch && batch > self.durable && self.hashes.pop_back_if(|(seq, _)| *seq == batch).is_some() {
+        if self.admitted == batch && batch > self.durable && self.hashes.pop_back_if(|(seq, _)| *seq == batch).is_some()
+        {
             self.admitted = self.hashes.back().map_or(self.durable, |(seq, _)| self.durable.max(*seq));
         }
     }

@@ -12,6 +12,7 @@
 
 mod client;
 mod delivering;
+mod documents;
 mod flow;
 mod frames;
 mod messages;
@@ -20,7 +21,6 @@ mod receiver;
 mod scan;
 mod sending;
 mod serving;
-mod scan;
 mod stamps;
 mod syslog_dialects;
 mod syslog_reject;

@@ -43,7 +43,7 @@ fn active(numbered: bool, durable: u64) -> ServerSession {
 
 fn batch(seq: u64, events: usize) -> Batch {
     let events = (0..events).map(|number| event(Instance([5; 16]), number as u64, false)).collect();
-    Batch { batch: Some(BatchSeq(seq)), skipped: vec![], events, content_hash: seq }
+    Batch { batch: Some(BatchSeq(seq)), skipped: vec![], events, content_hash: seq, content: Box::default() }
 }
 
 /// Passes a batch in and gives it that answer.

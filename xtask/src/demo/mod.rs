@@ -84,7 +84,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     if options.without_server {
         stage.stop_server();
     }
-    let traffic = Traffic::start(stage.places())?;
+    let traffic = Traffic::start(&stage.places())?;
     if !options.headless && stdout().is_terminal() {
         return dashboard(&stage);
     }
@@ -95,16 +95,22 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
             stage.sources().iter().filter_map(|source| alerts.iter().find(|alert| fits(alert, source))).collect();
         if found.len() == stage.sources().len() {
             drop(traffic);
-            alerts.iter().for_each(|alert| println!("{alert}"));
+            show(&alerts);
             eprintln!("demo: all {} guessing runs came back from the server", found.len());
             return Ok(());
         }
         if clock() > end {
-            alerts.iter().for_each(|alert| println!("{alert}"));
+            show(&alerts);
             let missing = stage.sources().len() - found.len();
             return Err(format!("{NO_ALERTS}: {missing} of {} are missing\n{}", stage.sources().len(), stage.logs()));
         }
         wait(&interrupted)?;
+    }
+}
+
+fn show(alerts: &[Value]) {
+    for alert in alerts {
+        println!("{alert}");
     }
 }
 

@@ -68,13 +68,13 @@ impl Stage {
         let (udp, tcp, log_file) = (self.places.udp, self.places.tcp, self.places.log_file.display());
         let root_shown = root.display();
         let server_toml = format!(
-            "state = \"{root_shown}/server\"\nruntime = \"{root_shown}/run-server\"\nlisten = \"127.0.0.1:{server}\"\npublic_ip = true\n"
+            "state = \"{root_shown}/server\"\ncontrol = \"{root_shown}/server.sock\"\nlisten = \"127.0.0.1:{server}\"\npublic_ip = true\n"
         );
         let hub_toml = format!(
             "name = \"demo-hub\"\nstate = \"{root_shown}/hub\"\nruntime = \"{root_shown}/run-hub\"\n\
              plain_networks = [\"127.0.0.0/8\"]\nown_host = false\n\
              [listen]\nsyslog_udp = \"127.0.0.1:{udp}\"\nsyslog_tcp = \"127.0.0.1:{tcp}\"\nagents = \"127.0.0.1:{agents}\"\n\
-             [server]\naddress = \"127.0.0.1:{server}\"\nca = \"{root_shown}/server/ca.pem\"\n"
+             [server]\naddress = \"127.0.0.1:{server}\"\nca = \"{root_shown}/server/pki/ca.pem\"\n"
         );
         let agent_toml = format!(
             "state = \"{root_shown}/agent\"\njournal = false\nfiles = [\"{log_file}\"]\nfrom_start = true\n\

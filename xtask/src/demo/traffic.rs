@@ -40,8 +40,8 @@ pub(super) struct Traffic {
 
 impl Traffic {
     /// Ordinary lines, then the attacks, then ordinary lines again.
-    pub(super) fn start(places: Places) -> Result<Self, String> {
-        let mut ways = Ways::open(&places).map_err(|error| format!("cannot send the demo's traffic: {error}"))?;
+    pub(super) fn start(places: &Places) -> Result<Self, String> {
+        let mut ways = Ways::open(places).map_err(|error| format!("cannot send the demo's traffic: {error}"))?;
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&stop);
         let thread = thread::spawn(move || {

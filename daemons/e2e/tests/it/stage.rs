@@ -53,7 +53,7 @@ impl Stage {
         let stage = Self { folder, binaries, server_port, running: BTreeMap::new() };
         let root = stage.root();
         let settings = format!(
-            "state = \"{root}/server\"\nruntime = \"{root}/run-server\"\nlisten = \"127.0.0.1:{server_port}\"\n{server}\n"
+            "state = \"{root}/server\"\ncontrol = \"{root}/server.sock\"\nlisten = \"127.0.0.1:{server_port}\"\n{server}\n"
         );
         stage.write("server.toml", &settings);
         stage.verb("nmsd-server", &["init", "--name", "127.0.0.1"]);

@@ -36,14 +36,14 @@ impl Daemons {
             (
                 "server",
                 format!(
-                    "state = \"{root}/server\"\nruntime = \"{root}/run-server\"\nlisten = \"{server}\"\npublic_ip = true\n"
+                    "state = \"{root}/server\"\ncontrol = \"{root}/server.sock\"\nlisten = \"{server}\"\npublic_ip = true\n"
                 ),
             ),
             (
                 "hub",
                 format!(
                     "name = \"bench\"\nstate = \"{root}/hub\"\nruntime = \"{root}/run\"\nown_host = false\n[listen]\nsyslog_udp = \"{syslog}\"\n\
-                     syslog_tcp = \"{syslog}\"\nagents = \"127.0.0.1:0\"\n[server]\naddress = \"{server}\"\nca = \"{root}/server/ca.pem\"\n"
+                     syslog_tcp = \"{syslog}\"\nagents = \"127.0.0.1:0\"\n[server]\naddress = \"{server}\"\nca = \"{root}/server/pki/ca.pem\"\n"
                 ),
             ),
         ];

@@ -238,7 +238,7 @@ fn scan(network: &Network, at: i64, p: &Params, random: &mut Random, scribe: &mu
 
 fn beacon(network: &Network, at: i64, random: &mut Random, scribe: &mut Scribe) {
     let desk = random.below(network.hosts.len());
-    let port = [4444, 8443, 6667, 443, 1337][random.below(5)];
+    let port = random.pick(&[4444, 8443, 6667, 443, 1337]).copied().unwrap_or(443);
     let p = Params { peer: stranger(random), port, ..Params::new(network, "-", desk, random) };
     let period = random.between(20, 180) as i64 * SECOND_MS;
     for beat in 0..random.between(25, 80) as i64 {

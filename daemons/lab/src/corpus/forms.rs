@@ -133,6 +133,20 @@ impl Form {
 
 use {Action as A, AppFamily as F, Outcome as O};
 
+/// Stands where the table has no row, which a compile-time check excludes.
+pub(super) const NOTHING: Form = form(Kind::KernelNote, "kernel", (F::Kernel, A::Other, O::None), &[]);
+
+const _: () = {
+    let mut at = 0;
+    while at < FORMS.len() {
+        #[expect(clippy::indexing_slicing, reason = "checked when compiled")]
+        let row = &FORMS[at];
+        assert!(row.kind as usize == at, "the rows stand in the order of their kinds");
+        at += 1;
+    }
+    assert!(FORMS.len() == Kind::VpnFailed as usize + 1);
+};
+
 /// Every form. The order is that of [`Kind`].
 pub(super) const FORMS: &[Form] = &[
     form(Kind::SshLoginOk, "sshd", (F::Sshd, A::Login, O::Ok), &[

@@ -132,7 +132,7 @@ impl Emission {
 }
 
 fn form_of(kind: Kind) -> &'static Form {
-    FORMS.iter().find(|form| form.kind == kind).unwrap_or(&FORMS[0])
+    FORMS.get(kind as usize).unwrap_or(FORMS.first().unwrap_or(&forms::NOTHING))
 }
 
 /// Where emissions are gathered.

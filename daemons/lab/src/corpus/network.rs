@@ -119,7 +119,7 @@ impl Network {
         Self {
             hosts,
             users,
-            utc_offset_s: [0, 3600, 7200, -18_000, 19_800][random.below(5)],
+            utc_offset_s: random.pick(&[0, 3600, 7200, -18_000, 19_800]).copied().unwrap_or(0),
             traffic: 0.5 + random.uniform(),
             dhcpd: random.chance(0.4),
             logs_names: random.chance(0.6),
@@ -139,6 +139,6 @@ impl Network {
 
 /// An address of the internet that belongs to nobody here.
 pub(super) fn stranger(random: &mut Random) -> IpAddr {
-    let first = [5, 23, 45, 61, 77, 91, 103, 141, 185, 193, 203, 218][random.below(12)];
+    let first = random.pick(&[5, 23, 45, 61, 77, 91, 103, 141, 185, 193, 203, 218]).copied().unwrap_or(203);
     IpAddr::V4(Ipv4Addr::new(first, random.below(256) as u8, random.below(256) as u8, 1 + random.below(254) as u8))
 }

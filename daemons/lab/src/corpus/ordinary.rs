@@ -266,7 +266,11 @@ fn jobs(network: &Network, host: usize, day: usize, scribe: &mut Scribe) {
         }
     }
     for at in moments(network, day, 8.0, &mut scribe.random) {
-        let kind = [Kind::TimeNote, Kind::KernelNote, Kind::KernelLink][scribe.random.weighted(&[2.0, 2.0, 0.5])];
+        let kind = match scribe.random.weighted(&[2.0, 2.0, 0.5]) {
+            0 => Kind::TimeNote,
+            1 => Kind::KernelNote,
+            _ => Kind::KernelLink,
+        };
         scribe.emit(at, host, kind, &p);
     }
     for at in moments(network, day, 6.0, &mut scribe.random) {
@@ -369,7 +373,7 @@ fn database(network: &Network, host: usize, day: usize, scribe: &mut Scribe) {
 
 fn router(network: &Network, day: usize, weekend: bool, scribe: &mut Scribe) {
     for at in moments(network, day, 160.0 * network.traffic, &mut scribe.random) {
-        let port = [22, 23, 80, 443, 445, 3389, 5060, 8080][scribe.random.below(8)];
+        let port = scribe.random.pick(&[22, 23, 80, 443, 445, 3389, 5060, 8080]).copied().unwrap_or(22);
         let p = Params { ip: stranger(&mut scribe.random), port, ..Params::new(network, "-", 0, &mut scribe.random) };
         for again in 0..scribe.random.between(1, 3) as i64 {
             scribe.emit(at + again * 1_000, 0, Kind::Blocked, &p);

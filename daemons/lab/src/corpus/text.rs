@@ -1,5 +1,6 @@
 //! Filling phrasings, and the stamps that stand in them.
 
+use super::ordinary::one_of;
 use super::{DAY_MS, Params};
 use nms_model::random::Random;
 
@@ -28,15 +29,15 @@ fn value(name: &str, params: &Params, at_ms: i64, random: &mut Random) -> String
         "path" => params.path.clone(),
         "command" => params.command.clone(),
         "unit" => params.unit.clone(),
-        "service" => ["sshd", "login", "cron", "systemd-user"][random.below(4)].to_owned(),
+        "service" => one_of(random, &["sshd", "login", "cron", "systemd-user"]).to_owned(),
         "digit" => random.between(1, 9).to_string(),
         "number" => random.between(1000, 65_000).to_string(),
         "version" => format!("{}.{}-{}ubuntu{}", random.below(9), random.below(30), random.below(9), random.below(9)),
-        "mac" => (0..6).map(|_| format!("{:02x}", random.below(256))).collect::<Vec<_>>().join(":"),
-        "host" => format!("{}-{}", ["laptop", "phone", "tv", "desk"][random.below(4)], random.below(90)),
-        "name" => format!("{}.{}", word(random), ["example.com", "example.net", "example.org"][random.below(3)]),
-        "hex" => (0..4).map(|_| format!("{:016x}", random.next_u64())).collect(),
-        "token" => (0..27).map(|_| char::from(BASE64[random.below(64)])).collect(),
+        "mac" => (0..6).map(|_| hex(random, 2)).collect::<Vec<_>>().join(":"),
+        "host" => format!("{}-{}", one_of(random, &["laptop", "phone", "tv", "desk"]), random.below(90)),
+        "name" => format!("{}.{}", word(random), one_of(random, &["example.com", "example.net", "example.org"])),
+        "hex" => hex(random, 64),
+        "token" => (0..27).map(|_| char::from(random.pick(BASE64).copied().unwrap_or(b'A'))).collect(),
         "clf" => common_log(at_ms),
         "iso" => iso(at_ms),
         _ => name.to_owned(),
@@ -45,11 +46,15 @@ fn value(name: &str, params: &Params, at_ms: i64, random: &mut Random) -> String
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-fn word(random: &mut Random) -> String {
-    (0..random.between(2, 4)).map(|_| ["ka", "lo", "mi", "ren", "sta", "vo", "tel", "ur"][random.below(8)]).collect()
+fn hex(random: &mut Random, digits: usize) -> String {
+    (0..digits).filter_map(|_| char::from_digit(random.below(16) as u32, 16)).collect()
 }
 
-/// Year, month and day of a time (Howard Hinnant's civil_from_days).
+fn word(random: &mut Random) -> String {
+    (0..random.between(2, 4)).map(|_| one_of(random, &["ka", "lo", "mi", "ren", "sta", "vo", "tel", "ur"])).collect()
+}
+
+/// Year, month and day of a time (Howard Hinnant's `civil_from_days`).
 fn civil(at_ms: i64) -> (i64, usize, i64) {
     let z = at_ms.div_euclid(DAY_MS) + 719_468;
     let era = z.div_euclid(146_097);
@@ -62,6 +67,10 @@ fn civil(at_ms: i64) -> (i64, usize, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month as usize, day)
 }
 
+fn month_name(month: usize) -> &'static str {
+    MONTHS.get(month.saturating_sub(1)).copied().unwrap_or_default()
+}
+
 fn clock(at_ms: i64) -> String {
     let seconds = at_ms.rem_euclid(DAY_MS) / 1000;
     format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
@@ -69,12 +78,12 @@ fn clock(at_ms: i64) -> String {
 
 pub(super) fn rfc3164(at_ms: i64) -> String {
     let (_, month, day) = civil(at_ms);
-    format!("{} {day:2} {}", MONTHS[(month - 1).min(11)], clock(at_ms))
+    format!("{} {day:2} {}", month_name(month), clock(at_ms))
 }
 
 fn common_log(at_ms: i64) -> String {
     let (year, month, day) = civil(at_ms);
-    format!("{day:02}/{}/{year}:{} +0000", MONTHS[(month - 1).min(11)], clock(at_ms))
+    format!("{day:02}/{}/{year}:{} +0000", month_name(month), clock(at_ms))
 }
 
 fn iso(at_ms: i64) -> String {

@@ -8,7 +8,7 @@ use nms_model::net::Shape;
 use nms_model::random::Random;
 use nms_model::score::Scorer;
 use nms_model::sequence::Sequence;
-use nms_model::train::{Examples, Progress, Recipe, Trainer};
+use nms_model::train::{Examples, Recipe, Trainer};
 use nms_model::window::Window;
 use nms_proto::limits::MODEL_WINDOW_EVENTS;
 
@@ -88,20 +88,30 @@ fn values(sequence: &Sequence) -> Vec<[u8; nms_model::key::FACTORS]> {
     sequence.contexts.iter().map(|context| *context.values()).collect()
 }
 
-/// Trains the bundle; `each` is told where training stands after every step.
+/// Trains the bundle, from `checkpoint` on where there is one; `each` sees the trainer after every
+/// step, to show where it stands and to keep checkpoints.
 ///
 /// # Errors
-/// In words, where training or scoring fails.
-pub fn train_base(options: &BaseOptions, mut each: impl FnMut(Progress)) -> Result<(Bundle, Kinds), String> {
+/// In words, where training or scoring fails, or `each` does.
+pub fn train_base(
+    options: &BaseOptions,
+    checkpoint: Option<&[u8]>,
+    mut each: impl FnMut(&Trainer<'_>) -> Result<(), String>,
+) -> Result<(Bundle, Kinds), String> {
     let kinds = training_set(options.networks, options.days, options.recipe.seed);
     let keys = kinds.ordinary.iter().flat_map(|window| window.positions.iter().map(|position| position.key));
     let vocabulary = Vocabulary::learn(keys);
     let examples = examples(&kinds, &vocabulary);
     let shape = Shape::small(vocabulary.size(), CATEGORIES.len());
     let text = |cause: &dyn std::fmt::Display| cause.to_string();
-    let mut trainer = Trainer::new(options.recipe.clone(), &shape, &examples).map_err(|cause| text(&cause))?;
+    let trainer = match checkpoint {
+        Some(bytes) => Trainer::resume(bytes, &options.recipe, &shape, &examples),
+        None => Trainer::new(options.recipe.clone(), &shape, &examples),
+    };
+    let mut trainer = trainer.map_err(|cause| text(&cause))?;
     while !trainer.is_done() {
-        each(trainer.step().map_err(|cause| text(&cause))?);
+        trainer.step().map_err(|cause| text(&cause))?;
+        each(&trainer)?;
     }
     let mut manifest = Manifest::new("base", shape, &vocabulary, &CATEGORIES, options.scoring);
     manifest.training = story(options, &kinds, &examples);

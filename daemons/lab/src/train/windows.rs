@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
+use nms_model::bundle::Bundle;
 use nms_model::eval::{Ngram, UnseenKeys, auroc};
 use nms_model::key::{Context, Situation, TypedKey, UtcOffset};
-use nms_model::score::{ScoreError, Scorer};
+use nms_model::score::Scorer;
 use nms_model::window::{KeyedEvent, Window, Windows, actor_id};
 use nms_proto::limits::MODEL_WINDOWS_MAX;
 
@@ -109,6 +110,59 @@ fn label(window: &Window, emissions: &[Emission]) -> Option<Label> {
     (pure && others.len() as f64 >= SHARE_MIN * labels.len() as f64).then_some(first)
 }
 
+impl Kinds {
+    /// At most `most` windows of each kind, taken evenly.
+    #[must_use]
+    pub fn thinned(self, most: usize) -> Self {
+        fn thin<T>(all: Vec<T>, most: usize) -> Vec<T> {
+            let step = all.len().div_ceil(most.max(1)).max(1);
+            all.into_iter().step_by(step).collect()
+        }
+        Self {
+            ordinary: thin(self.ordinary, most),
+            attacks: thin(self.attacks, most),
+            twins: thin(self.twins, most),
+            novelties: thin(self.novelties, most),
+            mixed: self.mixed,
+        }
+    }
+}
+
+impl Kinds {
+    /// The same with only the ordinary windows that are most like an attack window by their keys,
+    /// each attack's nearest one: what is left to tell them apart is order, count and circumstance.
+    #[must_use]
+    pub fn matched(self) -> Self {
+        let profiles: Vec<_> = self.ordinary.iter().map(profile).collect();
+        let mut taken = vec![false; profiles.len()];
+        for (window, _) in &self.attacks {
+            let attack = profile(window);
+            let free = profiles.iter().zip(&taken).enumerate().filter(|(_, (_, taken))| !**taken);
+            let nearest = free.min_by(|(_, (a, _)), (_, (b, _))| apart(a, &attack).total_cmp(&apart(b, &attack)));
+            if let Some(place) = nearest.map(|(at, _)| at).and_then(|at| taken.get_mut(at)) {
+                *place = true;
+            }
+        }
+        let ordinary = self.ordinary.into_iter().zip(taken).filter_map(|(window, taken)| taken.then_some(window));
+        Self { ordinary: ordinary.collect(), ..self }
+    }
+}
+
+/// The share of each key among a window's positions, and its scope's kind.
+fn profile(window: &Window) -> BTreeMap<TypedKey, f32> {
+    let mut shares = BTreeMap::new();
+    for position in &window.positions {
+        *shares.entry(position.key).or_default() += 1.0 / window.positions.len() as f32;
+    }
+    shares
+}
+
+/// Sum of the differences of two profiles, 0 to 2.
+fn apart(a: &BTreeMap<TypedKey, f32>, b: &BTreeMap<TypedKey, f32>) -> f32 {
+    let missing = b.iter().filter(|(key, _)| !a.contains_key(key)).map(|(_, share)| share).sum::<f32>();
+    a.iter().map(|(key, share)| (share - b.get(key).copied().unwrap_or(0.0)).abs()).sum::<f32>() + missing
+}
+
 /// The fixed evaluation set: `networks` small networks of a few days each, from seeds of its own.
 pub fn evaluation_set(networks: u64) -> Kinds {
     let mut kinds = Kinds::default();
@@ -153,12 +207,14 @@ impl fmt::Display for Figures {
     }
 }
 
-/// Measures a scorer on `set`, on windows whose every key occurs in `ordinary` training windows.
+/// Measures a bundle on `set`, on windows whose every key is in its vocabulary, which is that of
+/// ordinary training. The n-gram and the counter of unseen keys learn from `ordinary`.
 ///
 /// # Errors
-/// [`ScoreError`] where a window cannot be scored.
-pub fn evaluate(scorer: &mut Scorer, ordinary: &[Window], set: &Kinds) -> Result<Figures, ScoreError> {
-    let known: HashSet<TypedKey> = ordinary.iter().flat_map(|w| w.positions.iter().map(|p| p.key)).collect();
+/// In words, where a window cannot be scored.
+pub fn evaluate(bundle: &Bundle, ordinary: &[Window], set: &Kinds) -> Result<Figures, String> {
+    let known: HashSet<TypedKey> = bundle.vocabulary.keys().iter().copied().collect();
+    let mut scorer = Scorer::new(bundle).map_err(|cause| cause.to_string())?;
     let seen = |window: &&Window| window.positions.iter().all(|position| known.contains(&position.key));
     let attacks: Vec<&(Window, Attack)> = set.attacks.iter().filter(|(window, _)| seen(&window)).collect();
     let groups: [Vec<&Window>; 4] = [
@@ -172,7 +228,7 @@ pub fn evaluate(scorer: &mut Scorer, ordinary: &[Window], set: &Kinds) -> Result
     let mut scores: BTreeMap<&'static str, [Vec<f32>; 4]> = BTreeMap::new();
     for (at, group) in groups.iter().enumerate() {
         for window in group {
-            let score = scorer.score(window)?;
+            let score = scorer.score(window).map_err(|cause| cause.to_string())?;
             let mut add = |detector: &'static str, value: f32| {
                 if let Some(list) = scores.entry(detector).or_default().get_mut(at) {
                     list.push(value);

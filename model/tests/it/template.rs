@@ -1,0 +1,87 @@
+//! The miner: lines in, groups out; bounded; ids survive a restart.
+
+use std::num::NonZeroUsize;
+
+use nms_model::template::{ANY, Bounds, Miner, SnapshotError, TemplateId};
+use proptest::prelude::*;
+
+fn small(templates: usize) -> Bounds {
+    Bounds { templates_max: NonZeroUsize::new(templates).unwrap(), nodes_max: 64 }
+}
+
+#[test]
+fn alike_lines_share_a_template_and_others_do_not() {
+    let mut miner = Miner::default();
+    let first = miner.learn("Failed password for <user> from <ip> port <port> ssh2");
+    let other = miner.learn("session opened for user <user>");
+    let again = miner.learn("Failed password for <user> from <ip> port <port> ssh1");
+    assert!(first.is_new && other.is_new && !again.is_new);
+    assert_eq!(first.id, again.id);
+    assert_ne!(first.id, other.id);
+    assert_eq!(again.count, 2);
+    assert_eq!(miner.text(first.id).unwrap(), format!("Failed password for <user> from <ip> port <port> {ANY}"));
+    assert_eq!(miner.find("Failed password for <user> from <ip> port <port> none"), Some(first.id));
+    assert_eq!(miner.find("something else entirely"), None);
+    assert_eq!(miner.count(first.id), 2, "looking does not count");
+}
+
+#[test]
+fn the_template_unused_for_longest_is_forgotten_and_its_id_never_given_again() {
+    let mut miner = Miner::new(small(2));
+    let one = miner.learn("alpha a").id;
+    let two = miner.learn("beta b b").id;
+    miner.learn("alpha a");
+    let three = miner.learn("gamma c c c").id;
+    assert_eq!((miner.len(), miner.forgotten()), (2, 1));
+    assert!(miner.text(two).is_none() && miner.text(one).is_some());
+    let four = miner.learn("beta b b");
+    assert!(four.is_new && four.id > three);
+}
+
+#[test]
+fn a_snapshot_keeps_ids_counts_and_what_comes_next() {
+    let mut miner = Miner::default();
+    for line in ["alpha a <n>", "beta b", "alpha b <n>", "", "x1 y2 z3", "x4 y2 z3"] {
+        miner.learn(line);
+    }
+    let mut restored = Miner::restore(&miner.snapshot(), Bounds::default()).unwrap();
+    assert_eq!(restored.snapshot(), miner.snapshot());
+    for line in ["alpha c <n>", "beta b", "x9 y2 z3", "new line here"] {
+        assert_eq!(restored.learn(line), miner.learn(line), "{line}");
+    }
+}
+
+#[test]
+fn damaged_snapshots_are_refused() {
+    let mut miner = Miner::default();
+    miner.learn("alpha a");
+    let bytes = miner.snapshot();
+    assert_eq!(Miner::restore(&bytes[..bytes.len() - 2], Bounds::default()).err(), Some(SnapshotError::Damaged));
+    assert_eq!(Miner::restore(&[], Bounds::default()).err(), Some(SnapshotError::Damaged));
+    let mut other = bytes;
+    other[0] = 9;
+    assert_eq!(Miner::restore(&other, Bounds::default()).err(), Some(SnapshotError::Version(9)));
+}
+
+proptest! {
+    /// Whatever is learnt, the bounds hold, and a line learnt twice in a row keeps its template.
+    #[test]
+    fn bounded_and_stable(lines in prop::collection::vec("[a-d0-3 ]{0,12}", 1..200)) {
+        let mut miner = Miner::new(small(8));
+        for line in &lines {
+            let first = miner.learn(line);
+            let again = miner.learn(line);
+            prop_assert_eq!(first.id, again.id);
+            prop_assert!(!again.is_new && miner.len() <= 8);
+        }
+        let restored = Miner::restore(&miner.snapshot(), small(8)).unwrap();
+        prop_assert_eq!(restored.snapshot(), miner.snapshot());
+    }
+
+    /// No bytes make a restore panic.
+    #[test]
+    fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let restored = Miner::restore(&bytes, small(8));
+        prop_assert!(restored.is_err() || restored.is_ok_and(|miner| miner.text(TemplateId(u32::MAX)).is_none()));
+    }
+}
