@@ -26,7 +26,7 @@ use crate::{
     analyse::Counts,
     command::Commands,
     inbox::Inbox,
-    outbox::{Attached, Hubs, Settled},
+    outbox::{self, Attached, Hubs, Settled},
     store::{Change, Class, Cursor, LogSeq, Logged, NewBatch, Store, StoreError, TenantStore, entry},
 };
 
@@ -236,10 +236,13 @@ impl UnderWay {
             return;
         }
         tenant.gate().committed(hub, batch, seq, bytes);
-        tenant.ring(hub);
         tenant.commands.show(&events);
         entry::name(tenant.store.origin(), seq, &mut events);
         tenant.inbox.push(&tenant.id, Arc::new(Logged { seq, hub, arrived_ms, bytes, events }));
+        // Rung last: whoever hears it may let go of the store, whose writer must not hold its last handle.
+        let bell = tenant.hubs().bell(hub);
+        drop(tenant);
+        outbox::ring(bell.as_ref());
     }
 }
 

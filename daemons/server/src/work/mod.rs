@@ -78,9 +78,7 @@ impl Work {
     /// The store is of no use any more, and what to do.
     pub fn open(tenant: Arc<Tenant>, now: Now) -> Result<Self, StoreError> {
         let store = tenant.store();
-        let mut progress = store.progress()?;
-        // A log that was taken away begins anew, and so does what was known of it.
-        progress.cursor.scored = progress.cursor.scored.min(store.last());
+        let progress = store.progress()?;
         let (marks, guilty) = Marks::begin(&progress, store.last());
         if let Some(seq) = guilty {
             log::error!("a batch ended the process twice and goes to quarantine tenant={} seq={seq}", tenant.id());

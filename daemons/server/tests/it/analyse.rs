@@ -21,6 +21,9 @@ use nmsd_server::{
 
 use crate::world::{HUB, START_MS, failure, finding, line, model, nervous};
 
+/// Milliseconds of a day.
+const DAY: i64 = 86_400_000;
+
 #[derive(Default)]
 struct Kept(HashMap<LogSeq, Arc<Logged>>);
 
@@ -107,7 +110,6 @@ fn a_tenant_that_is_being_learned_hears_nothing_of_the_model_alone() {
 #[test]
 fn an_unusual_window_is_one_mild_alert_however_often_it_comes_and_ends_quietly() {
     let mut bench = grown_up(Model::new(&nervous()).unwrap());
-    const DAY: i64 = 86_400_000;
     let first = bench.tick(DAY + 10_000);
     let first = alerts(&first);
     assert_eq!(first.len(), 1);
@@ -118,7 +120,8 @@ fn an_unusual_window_is_one_mild_alert_however_often_it_comes_and_ends_quietly()
     let mut revisions = Vec::new();
     for round in 1..30_i64 {
         let at = DAY + 10_000 + round * 20_000;
-        let text = if round % 2 == 0 { "Server listening on :: port 22." } else { "Received disconnect from 192.0.2.9" };
+        let text =
+            if round % 2 == 0 { "Server listening on :: port 22." } else { "Received disconnect from 192.0.2.9" };
         bench.take(at, vec![line(HUB, 10 + round as u64, at, text)]);
         revisions.extend(bench.tick(at + 5_000));
     }
@@ -132,9 +135,9 @@ fn an_unusual_window_is_one_mild_alert_however_often_it_comes_and_ends_quietly()
 #[test]
 fn what_an_open_finding_explains_is_no_alert_of_its_own() {
     let mut bench = grown_up(Model::new(&nervous()).unwrap());
-    const DAY: i64 = 86_400_000;
     let before: Vec<_> = bench.tick(DAY + 10_000).into_iter().map(|said| said.alert.id).collect();
-    let mut said = bench.take(DAY + 20_000, vec![failure(HUB, 50, DAY + 20_000), finding(HUB, 51, 1, "a-00000000000000aa")]);
+    let mut said =
+        bench.take(DAY + 20_000, vec![failure(HUB, 50, DAY + 20_000), finding(HUB, 51, 1, "a-00000000000000aa")]);
     for round in 0..200 {
         said.extend(bench.take(DAY + 21_000, vec![failure(HUB, 60 + round, DAY + 21_000 + round as i64)]));
     }
@@ -147,11 +150,11 @@ fn what_an_open_finding_explains_is_no_alert_of_its_own() {
 /// between or not.
 fn history(cuts: &[i64], with_ticks: bool) -> Vec<Said> {
     let mut bench = grown_up(Model::new(&nervous()).unwrap());
-    const DAY: i64 = 86_400_000;
     let mut all = Vec::new();
     for round in 0..40_i64 {
         let at = DAY + 10_000 + round * 900;
-        let mut events = vec![failure(HUB, 100 + round as u64, at), line(HUB, 200 + round as u64, at, "Connection closed")];
+        let mut events =
+            vec![failure(HUB, 100 + round as u64, at), line(HUB, 200 + round as u64, at, "Connection closed")];
         if round % 10 == 9 {
             events.push(finding(HUB, 300 + round as u64, round as u64, "a-00000000000000bb"));
         }

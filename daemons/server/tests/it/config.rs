@@ -38,7 +38,10 @@ fn a_wrong_value_names_its_key_and_what_was_expected() {
     check("public_ip = true\nretention_days = 0", "retention_days = 0: expected a number from 1 to 3650");
     check("public_ip = true\nanalysis_threads = 0", "analysis_threads = 0: expected a number from 1 to 256");
     check("[[tenant]]\nname = \"home\"\ntoken_sha256 = \"12\"", "tenant[0].token_sha256 = 12: expected 64 hexadecimal");
-    check(&format!("[[tenant]]\nname = \"a b\"\ntoken_sha256 = \"{HASH}\""), "tenant[0].name = \"a b\": expected 1 to 64");
+    check(
+        &format!("[[tenant]]\nname = \"a b\"\ntoken_sha256 = \"{HASH}\""),
+        "tenant[0].name = \"a b\": expected 1 to 64",
+    );
     check(&format!("[[tenant]]\nname = \"ip-1\"\ntoken_sha256 = \"{HASH}\""), "does not begin with ip-");
 }
 

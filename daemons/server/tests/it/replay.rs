@@ -73,7 +73,10 @@ fn ordinary_lines_raise_nothing_and_each_can_be_looked_at() {
     let lines: Vec<Value> = printed.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[0]["line"], 1);
-    assert_eq!((&lines[0]["family"], &lines[0]["action"], &lines[0]["outcome"]), (&"sshd".into(), &"login".into(), &"ok".into()));
+    assert_eq!(
+        (&lines[0]["family"], &lines[0]["action"], &lines[0]["outcome"]),
+        (&"sshd".into(), &"login".into(), &"ok".into())
+    );
     assert_eq!(lines[0]["actor"], "192.0.2.4");
     assert_eq!(lines[0]["at"], "2025-03-03T04:00:00.000Z");
     assert_eq!(lines[1]["line"], 2);
@@ -82,7 +85,11 @@ fn ordinary_lines_raise_nothing_and_each_can_be_looked_at() {
 #[test]
 fn failures_far_apart_raise_nothing_however_fast_they_are_read() {
     let hour = |at: u32| {
-        format!("Mar  {} {:02}:00:00 web sshd[1]: Failed password for root from 203.0.113.9 port 1 ssh2\n", at / 24 + 1, at % 24)
+        format!(
+            "Mar  {} {:02}:00:00 web sshd[1]: Failed password for root from 203.0.113.9 port 1 ssh2\n",
+            at / 24 + 1,
+            at % 24
+        )
     };
     let text: String = (0..48).map(|at| hour(at * 4 % 192)).collect();
     let (printed, _) = look(reading("2026-01-05T00:00:00Z"), JSON, &text);

@@ -55,6 +55,7 @@ fn a_server_that_ends_between_ack_and_alert_tells_it_after_the_restart_once() {
     {
         let server = Server::open(folder.path());
         let hub = Hub::connect(&server, "home", HUB);
+        assert_eq!(told(&hub.results()).len(), 1);
         hub.tenant.acknowledged(HUB, Tick(0), 1);
         flush(&hub.tenant);
     }
@@ -100,7 +101,7 @@ fn an_alert_goes_to_the_hub_whose_events_it_holds_and_to_no_other() {
 fn history(number: u64) -> Vec<nms_proto::event::Event> {
     let at = number as i64 * 700;
     let mut events: Vec<_> = (0..20).map(|index| failure(HUB, number * 100 + index, at + index as i64 * 30)).collect();
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         let alert = format!("a-{:016x}", number / 6);
         events.push(finding(HUB, number * 100 + 50, number, &alert));
     }
@@ -120,7 +121,7 @@ fn alerts_after(folder: &Path, ends: &[u64], with_last_words: bool) -> Vec<Strin
             let at = number as i64 * 700;
             hub.send(at, batch(number, &history(number)));
             // Some batches are only analysed with the next ones, or after the end.
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 settle(&hub.tenant, &mut work, &mut model, now(at));
             }
             if ends.contains(&number) {
@@ -219,7 +220,8 @@ fn one_tenants_backlog_makes_only_that_tenant_busy() {
     let (flood, quiet) = (Hub::connect(&server, "flood", HUB), Hub::connect(&server, "quiet", HUB));
     let text = "x".repeat(60_000);
     let busy = (1..1_000).find_map(|number| {
-        let big = batch(number, &[crate::world::line(HUB, number, 0, &text)]);
+        let lines = [1, 2].map(|half| crate::world::line(HUB, 2 * number + half, 0, &text));
+        let big = batch(number, &lines);
         match flood.tenant.take(0, HUB, big) {
             Answer::Taken => None,
             answer => Some(answer),

@@ -47,7 +47,7 @@ fn many_batches_keep_the_numbers_of_the_last() {
             hub.tenant.take(START_MS, HUB, batch(number, &[failure(HUB, number, 0)])),
             nms_proto::session::server::Answer::Taken
         );
-        if number % 60 == 0 {
+        if number.is_multiple_of(60) {
             while hub.tenant.gate().durable(HUB) < BatchSeq(number) {
                 hub.attached.bell.recv_blocking().unwrap();
             }
@@ -106,8 +106,10 @@ fn marks_quarantine_and_snapshots_come_back_as_they_were() {
     let snapshot = Snapshot { cursor, bytes };
     {
         let server = Server::open(folder.path());
+        let hub = Hub::connect(&server, "home", HUB);
+        (1..=9).for_each(|number| hub.send(0, batch(number, &[failure(HUB, number, 0)])));
         let tenant = server.tenant("home");
-        let longer = Snapshot { cursor, bytes: [&snapshot.bytes[..], &[1; 5_000_000]].concat() };
+        let longer = Snapshot { cursor, bytes: [&snapshot.bytes[..], &vec![1; 5_000_000]].concat() };
         let changes = vec![
             Change::Mark(mark),
             Change::Cursor(cursor),

@@ -18,7 +18,7 @@ fn directory(public_ip: bool) -> Directory {
 #[track_caller]
 fn check(public_ip: bool, peer: &str, token: Option<&str>, expected: Result<&str, Stranger>) {
     let tenant = directory(public_ip).tenant(peer.parse().unwrap(), token);
-    assert_eq!(tenant.as_ref().map(|tenant| tenant.as_str()), expected.as_ref().map(|name| *name));
+    assert_eq!(tenant.as_ref().map(nms_proto::id::TenantId::as_str), expected.as_ref().map(|name| *name));
 }
 
 #[test]

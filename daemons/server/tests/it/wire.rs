@@ -110,7 +110,9 @@ impl Peer {
 
     async fn send_batch(&mut self, number: u64, events: &[Event]) {
         let mut builder = BatchBuilder::default();
-        events.iter().for_each(|event| builder.push(event).unwrap());
+        for event in events {
+            builder.push(event).unwrap();
+        }
         let frame = batch_frame(BatchSeq(number), Stamp::utc(START_MS), &[], &builder.finish().1).unwrap();
         self.write.write_all(&frame).await.unwrap();
         self.write.flush().await.unwrap();
@@ -302,7 +304,8 @@ fn a_report_is_asked_of_the_tenants_hub_and_its_rows_are_printed_as_they_come() 
                     command_id: Some(command_id),
                 }))
             };
-            let end = |command_id| Body::Report(Box::new(FileReport { command_id, files: 1, changed: 0, unreadable: 0 }));
+            let end =
+                |command_id| Body::Report(Box::new(FileReport { command_id, files: 1, changed: 0, unreadable: 0 }));
             hub.send_batch(1, &[row(1, &command.command_id, file), row(2, "cmd-other", file)]).await;
             hub.send_batch(2, &[row(3, &command.command_id, end)]).await;
         };
