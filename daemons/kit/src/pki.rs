@@ -94,6 +94,16 @@ pub fn init(files: &Files, names: &[String], now_unix_ms: i64) -> Result<(), Pki
     write_new(&files.certificate, &certificate.pem(), 0o644)
 }
 
+/// A new standing token: 64 hexadecimal digits from the operating system.
+///
+/// # Errors
+/// The operating system gave no randomness.
+pub fn token() -> io::Result<String> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(crate::digest::hex(&bytes))
+}
+
 fn dated(mut params: CertificateParams, now_unix_ms: i64, days: i64) -> CertificateParams {
     const DAY_S: i64 = 86_400;
     let day = |offset: i64| {

@@ -2,12 +2,13 @@
 //!
 //! ```toml
 //! state = "/var/lib/nmsd-server"
+//! runtime = "/run/nmsd-server"
 //! listen = "0.0.0.0:1514"
 //! retention_days = 30
 //! retention_bytes = 5368709120
 //! [tls]
-//! certificate = "/var/lib/nmsd-server/pki/server.pem"
-//! key = "/var/lib/nmsd-server/pki/server-key.pem"
+//! certificate = "/var/lib/nmsd-server/server.pem"
+//! key = "/var/lib/nmsd-server/server-key.pem"
 //! [[tenant]]
 //! name = "home"
 //! token_sha256 = "64 hex digits, from nmsd-server token"
@@ -30,6 +31,9 @@ use serde::Deserialize;
 /// Where the settings lie unless the command line says otherwise.
 pub const PATH: &str = "/etc/nms/server.toml";
 
+/// The socket of the admin verbs, in the runtime folder.
+const CONTROL: &str = "control.sock";
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
@@ -37,7 +41,8 @@ struct Raw {
     state: PathBuf,
     #[serde(default = "listen")]
     listen: String,
-    control: Option<PathBuf>,
+    #[serde(default = "runtime")]
+    runtime: PathBuf,
     #[serde(default)]
     tls: RawTls,
     #[serde(default)]
@@ -69,6 +74,10 @@ struct RawTenant {
 
 fn state() -> PathBuf {
     "/var/lib/nmsd-server".into()
+}
+
+fn runtime() -> PathBuf {
+    "/run/nmsd-server".into()
 }
 
 fn listen() -> String {
@@ -140,6 +149,14 @@ impl Config {
         Self::check(path, raw)
     }
 
+    /// The state folder that the settings in `path` name, whatever else they lack; the usual one without a file.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read as settings.
+    pub fn state_folder(path: &Path) -> Result<PathBuf, ConfigError> {
+        if path.exists() { config::load::<Raw>(path).map(|raw| raw.state) } else { Ok(state()) }
+    }
+
     fn check(path: &Path, raw: Raw) -> Result<Self, ConfigError> {
         let listen = raw.listen.parse().map_err(|_invalid: std::net::AddrParseError| {
             wrong_value(path, "listen", &raw.listen, "an address and a port, such as 0.0.0.0:1514")
@@ -155,7 +172,7 @@ impl Config {
         let files = pki_files(&raw.state);
         Ok(Self {
             listen,
-            control: raw.control.unwrap_or_else(|| raw.state.join("control.sock")),
+            control: raw.runtime.join(CONTROL),
             certificate: raw.tls.certificate.unwrap_or(files.certificate),
             key: raw.tls.key.unwrap_or(files.key),
             public_ip: raw.public_ip,
@@ -168,9 +185,9 @@ impl Config {
     }
 }
 
-/// Where `nmsd-server init` puts authority and certificate under a state folder.
+/// Where `nmsd-server init` puts authority and certificate of a state folder.
 pub fn pki_files(state: &Path) -> pki::Files {
-    pki::Files::within(&state.join("pki"))
+    pki::Files::within(state)
 }
 
 fn within(path: &Path, key: &str, value: u64, range: std::ops::RangeInclusive<u64>) -> Result<(), ConfigError> {

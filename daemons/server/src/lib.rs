@@ -10,8 +10,14 @@ pub mod tenant;
 pub mod store;
 pub mod admit;
 pub mod outbox;
+pub mod analyse;
 pub mod command;
 pub mod inbox;
 pub mod live;
-pub mod analyse;
 pub mod work;
+pub mod clients;
+pub mod admin;
+pub mod replay;
+mod server;
+
+pub use server::{Running, StartError, bundle, start, start_with};

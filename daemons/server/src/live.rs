@@ -23,10 +23,11 @@ use nms_proto::{
 
 use crate::{
     admit::{self, Gate},
+    analyse::Counts,
     command::Commands,
     inbox::Inbox,
-    outbox::{Attached, Hubs, Settled},
-    store::{Change, Class, LogSeq, Logged, NewBatch, Store, StoreError, TenantStore, entry},
+    outbox::{self, Attached, Hubs, Settled},
+    store::{Change, Class, Cursor, LogSeq, Logged, NewBatch, Store, StoreError, TenantStore, entry},
 };
 
 /// One tenant.
@@ -40,6 +41,20 @@ pub struct Tenant {
     hubs: Mutex<Hubs>,
     /// Commands that somebody waits for.
     pub commands: Arc<Commands>,
+    analysis: Mutex<Standing>,
+}
+
+/// How a tenant's analysis stands, as its thread last said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// How far it came.
+    pub cursor: Cursor,
+    /// What it counted.
+    pub counts: Counts,
+    /// Batches in quarantine.
+    pub quarantined: usize,
+    /// Damaged batches that were skipped since the start.
+    pub damaged: u64,
 }
 
 /// A batch on its way to the commit.
@@ -65,6 +80,7 @@ impl Tenant {
             gate: Mutex::new(gate),
             hubs: Mutex::new(hubs),
             commands: Arc::default(),
+            analysis: Mutex::new(Standing { cursor: progress.cursor, ..Standing::default() }),
         })
     }
 
@@ -98,6 +114,16 @@ impl Tenant {
     /// # Errors
     /// The store is of no use any more, and what to do.
     pub fn register(&self, now_ms: i64, hub: Instance) -> Result<(Attached, BatchSeq), StoreError> {
+        self.enter(now_ms, hub)?;
+        let attached = self.hubs().attach(hub);
+        Ok((attached, self.gate().durable(hub)))
+    }
+
+    /// Takes the numbers of a hub into mind.
+    ///
+    /// # Errors
+    /// As [`Tenant::register`].
+    pub fn enter(&self, now_ms: i64, hub: Instance) -> Result<(), StoreError> {
         if !self.gate().knows(hub) {
             let receiver = self.store.receiver(hub)?;
             let live = self.hubs().live();
@@ -108,8 +134,7 @@ impl Tenant {
                 self.keep(vec![Change::Forget(forgotten)]);
             }
         }
-        let attached = self.hubs().attach(hub);
-        Ok((attached, self.gate().durable(hub)))
+        Ok(())
     }
 
     /// Takes a batch of `hub`, or says why not. Its ACK follows its commit.
@@ -177,6 +202,16 @@ impl Tenant {
         }
     }
 
+    /// How its analysis stands.
+    pub fn analysis(&self) -> Standing {
+        *lock(&self.analysis)
+    }
+
+    /// Says how its analysis stands.
+    pub fn set_analysis(&self, standing: Standing) {
+        *lock(&self.analysis) = standing;
+    }
+
     /// What this tenant counted.
     pub fn counts(&self) -> admit::Counts {
         self.gate().counts()
@@ -201,10 +236,13 @@ impl UnderWay {
             return;
         }
         tenant.gate().committed(hub, batch, seq, bytes);
-        tenant.ring(hub);
         tenant.commands.show(&events);
         entry::name(tenant.store.origin(), seq, &mut events);
         tenant.inbox.push(&tenant.id, Arc::new(Logged { seq, hub, arrived_ms, bytes, events }));
+        // Rung last: whoever hears it may let go of the store, whose writer must not hold its last handle.
+        let bell = tenant.hubs().bell(hub);
+        drop(tenant);
+        outbox::ring(bell.as_ref());
     }
 }
 

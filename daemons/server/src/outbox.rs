@@ -84,7 +84,7 @@ impl Hubs {
         let before = known.live.replace(Live { generation, bell, commands: Vec::new() });
         if let Some(before) = before {
             self.replaced += 1;
-            ring(&before.bell);
+            ring(Some(&before.bell));
         }
         Attached { hub, generation, bell: heard }
     }
@@ -176,7 +176,7 @@ impl Hubs {
         let has_room = live.commands.len() < COMMANDS_WAITING_MAX;
         if has_room {
             live.commands.push(command);
-            ring(&live.bell);
+            ring(Some(&live.bell));
         }
         has_room
     }
@@ -188,11 +188,14 @@ impl Hubs {
         live.map(|live| std::mem::take(&mut live.commands)).unwrap_or_default()
     }
 
+    /// What rings at a hub's connection, where there is one.
+    pub fn bell(&self, hub: Instance) -> Option<Sender<()>> {
+        self.known.get(&hub).and_then(|known| known.live.as_ref()).map(|live| live.bell.clone())
+    }
+
     /// Wakes a hub's connection.
     pub fn ring(&self, hub: Instance) {
-        if let Some(live) = self.known.get(&hub).and_then(|known| known.live.as_ref()) {
-            ring(&live.bell);
-        }
+        ring(self.bell(hub).as_ref());
     }
 
     /// Forgets a hub that is not connected.
@@ -213,7 +216,9 @@ impl Hub {
     }
 }
 
-/// A bell that rings already needs no second ring.
-fn ring(bell: &Sender<()>) {
-    bell.try_send(()).ok();
+/// Rings; a bell that rings already needs no second ring.
+pub fn ring(bell: Option<&Sender<()>>) {
+    if let Some(bell) = bell {
+        bell.try_send(()).ok();
+    }
 }

@@ -221,6 +221,13 @@ impl Analysis {
                 lines.push(evidence(&event));
             }
         }
+        // What an actor does at one source is told by that source's own window.
+        let is_across = lines.iter().zip(&hubs).any(|(line, hub)| {
+            lines.first().is_some_and(|first| first.source != line.source) || hubs.first() != Some(hub)
+        });
+        if matches!(window.scope, Scope::Actor(_)) && !is_across {
+            return None;
+        }
         hubs.sort();
         hubs.dedup();
         let source = lines.last()?.source.clone();

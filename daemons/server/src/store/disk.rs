@@ -14,7 +14,7 @@ use std::{
 use nms_detect::Standing;
 use nms_kit::store::{
     Class, Db, Done, Found, Settings, StoreError, ignore,
-    log::{self, Log, LogSettings},
+    log::{Entry as Appending, Log, LogSettings, Usage},
 };
 use nms_proto::{
     id::{AlertId, Instance, TenantId},
@@ -110,6 +110,11 @@ impl Store for DiskStore {
             numbers.insert(id.clone(), number);
             number
         };
+        let Files { state, log, .. } = &*self.files;
+        if log.next(number) <= state::progress(state, &prefix)?.cursor.scored.0 {
+            log::warn!("the log of a tenant is shorter than what was analysed of it, analysis begins anew tenant={id}");
+            state::begin_anew(state, &prefix)?;
+        }
         let handle = Arc::new(Handle { files: Arc::clone(&self.files), number, prefix, appending: Mutex::new(()) });
         handles.insert(id.clone(), Arc::clone(&handle));
         Ok(handle)
@@ -140,7 +145,7 @@ impl Store for DiskStore {
 }
 
 /// The sequence below which a tenant's entries go, so that at most `bytes_max` stay: whole segments, never the newest.
-fn surplus(usage: &[log::Usage], bytes_max: u64) -> u64 {
+fn surplus(usage: &[Usage], bytes_max: u64) -> u64 {
     let mut bytes = 0;
     let over = usage.iter().rev().skip_while(|segment| {
         bytes += segment.bytes;
@@ -185,7 +190,7 @@ impl TenantStore for Handle {
             (self.slot(batch.hub, slot), value)
         });
         let now_ms = batch.arrived_ms;
-        let entry = log::Entry { tenant: self.number, header: entry::header(&batch), value: batch.content };
+        let entry = Appending { tenant: self.number, header: entry::header(&batch), value: batch.content };
         let appending = self.appending.lock().unwrap_or_else(PoisonError::into_inner);
         let seq = LogSeq(self.files.log.next(self.number));
         let told: Done = Box::new(move |result| done(seq, result));

@@ -86,6 +86,16 @@ pub(super) fn enlist(db: &Db, prefix: &Prefix, number: u32) -> Result<(), StoreE
     smol::block_on(db.commit(vec![put(TENANTS, prefix.key(&[]), number.to_be_bytes().to_vec())], Class::Upkeep))
 }
 
+/// What is left of a tenant's log is known no more: analysis begins anew with it.
+pub(super) fn begin_anew(db: &Db, prefix: &Prefix) -> Result<(), StoreError> {
+    let (first, last) = (prefix.number(0), prefix.number(u64::MAX));
+    let mut ops: Vec<Op> = [CURSORS, MARKS].map(|table| Op::Delete { table, key: prefix.key(&[]) }).into();
+    for table in [SNAPSHOTS, QUARANTINE] {
+        ops.push(Op::DeleteRange { table, first: first.clone(), last: last.clone() });
+    }
+    smol::block_on(db.commit(ops, Class::Upkeep))
+}
+
 /// The operations that a change leads to.
 pub(super) fn ops(prefix: &Prefix, change: Change, ops: &mut Vec<Op>) -> Result<(), StoreError> {
     match change {

@@ -7,7 +7,7 @@
 //! that is durable. Nothing is kept anywhere else: an end at any point is taken up again from the log.
 
 pub mod lines;
-pub mod replay;
+pub mod marks;
 pub mod thread;
 
 use std::{collections::HashMap, num::NonZeroUsize, sync::Arc};
@@ -21,10 +21,10 @@ use nms_proto::{
     time::Tick,
 };
 
-use self::{lines::Lines, replay::Replay};
+use self::{lines::Lines, marks::Marks};
 use crate::{
     analyse::{Analysis, Said, model::Model},
-    live::Tenant,
+    live::{self, Tenant},
     store::{Change, Class, Cursor, Entry, LogSeq, Logged, Mark, Snapshot, StoreError},
 };
 
@@ -56,7 +56,7 @@ pub struct Work {
     tenant: Arc<Tenant>,
     analysis: Analysis,
     lines: Lines,
-    replay: Replay,
+    marks: Marks,
     at: Cursor,
     /// Up to here what is found was stored before.
     silent: Cursor,
@@ -78,10 +78,8 @@ impl Work {
     /// The store is of no use any more, and what to do.
     pub fn open(tenant: Arc<Tenant>, now: Now) -> Result<Self, StoreError> {
         let store = tenant.store();
-        let mut progress = store.progress()?;
-        // A log that was taken away begins anew, and so does what was known of it.
-        progress.cursor.scored = progress.cursor.scored.min(store.last());
-        let (replay, guilty) = Replay::begin(&progress, store.last());
+        let progress = store.progress()?;
+        let (marks, guilty) = Marks::begin(&progress, store.last());
         if let Some(seq) = guilty {
             log::error!("a batch ended the process twice and goes to quarantine tenant={} seq={seq}", tenant.id());
             let reason = "its analysis ended the process twice".into();
@@ -94,7 +92,7 @@ impl Work {
         Ok(Self {
             lines: Lines::new(Arc::clone(&tenant)),
             analysis,
-            replay,
+            marks,
             at,
             silent: progress.cursor,
             stored: (progress.cursor, now.tick),
@@ -127,6 +125,7 @@ impl Work {
         }
         self.stats.processing_time_ms += (nms_kit::clock::monotonic_us() - began_us) / 1_000;
         self.store(said, now)?;
+        self.tenant.set_analysis(self.standing());
         Ok(!slice.is_empty())
     }
 
@@ -136,11 +135,11 @@ impl Work {
         let after = self.at.scored;
         let held = self.tenant.inbox().take(self.tenant.id(), after, SLICE_BYTES);
         let mut slice: Vec<Entry> = held.into_iter().map(Entry::Batch).collect();
-        if slice.is_empty() && (self.tenant.gate().logged() > after || self.replay.covers(after.next())) {
+        if slice.is_empty() && (self.tenant.gate().logged() > after || self.marks.covers(after.next())) {
             slice = self.tenant.store().read(after.next(), SLICE_BYTES)?;
         }
         if let (Some(first), Some(last)) = (slice.first().map(Entry::seq), slice.last().map(Entry::seq))
-            && let Some(mark) = self.replay.mark(first, last)
+            && let Some(mark) = self.marks.mark(first, last)
         {
             slice.retain(|entry| entry.seq() <= mark.to);
         }
@@ -152,7 +151,7 @@ impl Work {
         let (Some(first), Some(last)) = (slice.first().map(Entry::seq), slice.last().map(Entry::seq)) else {
             return Ok(());
         };
-        let Some(mark) = self.replay.mark(first, last) else { return Ok(()) };
+        let Some(mark) = self.marks.mark(first, last) else { return Ok(()) };
         self.is_marked = true;
         self.write_mark(mark)
     }
@@ -168,7 +167,7 @@ impl Work {
         for entry in slice {
             let seq = entry.seq();
             match entry {
-                Entry::Batch(batch) if !self.replay.skips(seq) => self.batch(model, batch, said),
+                Entry::Batch(batch) if !self.marks.skips(seq) => self.batch(model, batch, said),
                 Entry::Batch(_) => {}
                 Entry::Damaged(_) => {
                     self.damaged += 1;
@@ -191,7 +190,7 @@ impl Work {
         if batch.seq > self.silent.scored {
             self.stats.events_processed += batch.events.len() as u64;
         }
-        if !self.replay.covers(batch.seq) {
+        if !self.marks.covers(batch.seq) {
             self.tenant.gate().analysed(batch.bytes);
         }
     }
@@ -342,19 +341,14 @@ impl Work {
         self.commit(vec![Change::Cursor(self.at), Change::Snapshot(snapshot)], Vec::new())
     }
 
-    /// How far it came.
-    pub fn cursor(&self) -> Cursor {
-        self.at
-    }
-
-    /// Batches that are never analysed: in quarantine, and damaged ones met since it was opened.
-    pub fn left_out(&self) -> (usize, u64) {
-        (self.replay.quarantined(), self.damaged)
-    }
-
-    /// What it counted.
-    pub fn counts(&self) -> crate::analyse::Counts {
-        self.analysis.counts()
+    /// How it stands.
+    pub fn standing(&self) -> live::Standing {
+        live::Standing {
+            cursor: self.at,
+            counts: self.analysis.counts(),
+            quarantined: self.marks.quarantined(),
+            damaged: self.damaged,
+        }
     }
 }
 

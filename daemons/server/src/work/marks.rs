@@ -14,14 +14,14 @@ pub const TRIES_MAX: u32 = 2;
 
 /// The part of the log that an earlier life may have died of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Replay {
+pub struct Marks {
     to: LogSeq,
     suspects: Option<Mark>,
     quarantined: BTreeSet<LogSeq>,
 }
 
-impl Replay {
-    /// The replay of a log up to `last`, and the batch that must go to quarantine before it.
+impl Marks {
+    /// What an earlier life left of a log up to `last`, and the batch that must go to quarantine before it.
     pub fn begin(progress: &Progress, last: LogSeq) -> (Self, Option<LogSeq>) {
         let mut quarantined = progress.quarantined.clone();
         let guilty = progress.mark.filter(|mark| mark.from == mark.to && mark.tries >= TRIES_MAX);

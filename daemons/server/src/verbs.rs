@@ -1,0 +1,213 @@
+//! The verbs beside running: `init`, `token`, `analyse`, and those that ask the running server.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Read, Write},
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+    time::UNIX_EPOCH,
+};
+
+use clap::{Args, Subcommand};
+use nms_kit::{
+    clock,
+    config::ConfigError,
+    control::{self, ControlError, Request},
+    digest,
+    exit::{Code, Failure},
+    host, pki,
+};
+use nms_proto::{
+    id::{EndpointId, TenantId},
+    limits::LINE_BYTES_MAX,
+};
+use nmsd_server::{
+    StartError,
+    analyse::model::Model,
+    config::{self, Config},
+    replay::{Reading, Replay, Style},
+};
+
+/// What else the program does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Make the server's authority and certificate.
+    Init {
+        /// A host name or address that hubs will connect to; several may be given. The host's name by default.
+        #[arg(long = "name", value_name = "HOST")]
+        names: Vec<String>,
+    },
+    /// Make a standing tenant token, and the settings that take it.
+    Token {
+        /// The tenant's name.
+        #[arg(default_value = "home")]
+        tenant: String,
+    },
+    /// Look at a log file in its own time and print the alerts.
+    Analyse(Analyse),
+    /// Send a command to a tenant's hubs and print what comes of it.
+    Command {
+        /// What to do: `request_fim_report`.
+        action: String,
+        /// The tenant.
+        #[arg(long)]
+        tenant: String,
+        /// The source, as events name it.
+        #[arg(long)]
+        target: String,
+        /// Print JSON, one object a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print how the running server stands, JSON lines.
+    Status,
+}
+
+/// How a file is looked at.
+#[derive(Debug, Args)]
+pub(crate) struct Analyse {
+    /// The file; - for standard input.
+    file: PathBuf,
+    /// The source of every line; the host that a line names by default.
+    #[arg(long)]
+    source: Option<String>,
+    /// Offset from UTC of stamps that name none, in seconds.
+    #[arg(long, value_name = "S", default_value_t = 0, allow_hyphen_values = true)]
+    utc_offset: i32,
+    /// Year of stamps that name none; by default the last line lies in the 12 months before the file's modification.
+    #[arg(long)]
+    year: Option<i16>,
+    /// Print JSON, one object a revision.
+    #[arg(long)]
+    json: bool,
+    /// Also print what each line came to, JSON.
+    #[arg(long)]
+    lines: bool,
+}
+
+/// Carries out a verb.
+pub(crate) fn run(verb: Verb, settings: &Path) -> Result<(), Failure> {
+    match verb {
+        Verb::Init { names } => init(settings, names),
+        Verb::Token { tenant } => token(&tenant),
+        Verb::Analyse(analyse) => look(settings, &analyse),
+        Verb::Command { action, tenant, target, json } => {
+            let request = Request::new("command").with("action", &action).with("tenant", &tenant);
+            ask(settings, &request.with("target", &target).with("json", if json { "true" } else { "false" }))
+        }
+        Verb::Status => ask(settings, &Request::new("status")),
+    }
+}
+
+fn configured(error: ConfigError) -> Failure {
+    Failure::because(Code::Config, "cannot use the settings", error)
+}
+
+fn init(settings: &Path, mut names: Vec<String>) -> Result<(), Failure> {
+    let state = Config::state_folder(settings).map_err(configured)?;
+    if names.is_empty() {
+        names.push(host::name());
+    }
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&state);
+    made.map_err(|error| Failure::because(Code::CantCreate, format!("cannot make {}", state.display()), error))?;
+    let files = config::pki_files(&state);
+    pki::init(&files, &names, clock::unix_ms())
+        .map_err(|error| Failure::because(Code::CantCreate, "cannot make the authority", error))?;
+    say(&format!(
+        "made {} for {}\ncopy {} to each hub and name it there as server.ca",
+        files.certificate.display(),
+        names.join(", "),
+        files.ca.display()
+    ))
+}
+
+fn token(tenant: &str) -> Result<(), Failure> {
+    let tenant: TenantId =
+        tenant.parse().map_err(|error| Failure::because(Code::Usage, "cannot use that name", error))?;
+    let token = pki::token().map_err(|error| Failure::because(Code::Software, "cannot make a token", error))?;
+    let hash = digest::hex(&digest::sha256(token.as_bytes()));
+    say(&format!(
+        "# in the hub's settings, under [server]; it is shown only now\ntoken = \"{token}\"\n\n\
+         # in the server's settings\n[[tenant]]\nname = \"{tenant}\"\ntoken_sha256 = \"{hash}\""
+    ))
+}
+
+fn ask(settings: &Path, request: &Request) -> Result<(), Failure> {
+    let config = Config::load(settings).map_err(configured)?;
+    let mut written = Ok(());
+    let asked = control::ask(&config.control, request, |line| written = say(line));
+    smol::block_on(asked).map_err(|error| {
+        let code = if matches!(error, ControlError::Refused(_)) { Code::Data } else { Code::Unavailable };
+        Failure::new(code, error.to_string())
+    })?;
+    written
+}
+
+fn look(settings: &Path, analyse: &Analyse) -> Result<(), Failure> {
+    let failed =
+        |error: io::Error| Failure::because(Code::Io, format!("cannot read {}", analyse.file.display()), error);
+    let (input, modified_ms): (Box<dyn Read>, i64) = if analyse.file.as_os_str() == "-" {
+        (Box::new(io::stdin().lock()), clock::unix_ms())
+    } else {
+        let file = File::open(&analyse.file).map_err(failed)?;
+        let modified = file.metadata().and_then(|meta| meta.modified()).map_err(failed)?;
+        let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+        (Box::new(file), since.as_millis() as i64)
+    };
+    // The model of the settings, where there are settings; the shipped one otherwise.
+    let folder = if settings.exists() { Config::load(settings).map_err(configured)?.model } else { None };
+    let bundle = nmsd_server::bundle(folder.as_deref()).map_err(StartError::Model);
+    let model = bundle.and_then(|bundle| Model::new(&bundle).map_err(StartError::Weights));
+    let model = model.map_err(|error| Failure::because(Code::Config, "cannot load the model", error))?;
+    let reading = Reading {
+        source: analyse.source.as_deref().map(EndpointId::new),
+        utc_offset_s: analyse.utc_offset,
+        year: analyse.year,
+        modified_ms,
+        admins: Vec::new(),
+    };
+    let replay = Replay::new(reading, model, Style { json: analyse.json, lines: analyse.lines });
+    replay_lines(replay, BufReader::with_capacity(1 << 16, input)).map_err(failed)
+}
+
+/// Hands over the lines of `input`, cut at [`LINE_BYTES_MAX`].
+fn replay_lines(mut replay: Replay, mut input: impl BufRead) -> io::Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut broken = Ok(());
+    let mut print = |line: String| {
+        if broken.is_ok() {
+            broken = writeln!(out, "{line}");
+        }
+    };
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let taken = (&mut input).take(LINE_BYTES_MAX as u64 + 1).read_until(b'\n', &mut line)?;
+        if taken == 0 {
+            break;
+        }
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        } else if taken > LINE_BYTES_MAX {
+            input.skip_until(b'\n')?;
+        }
+        replay.line(&line, &mut print);
+    }
+    let counts = replay.finish(&mut print);
+    log::info!(
+        "looked at lines={} refused={} alerts={} revisions={}",
+        counts.lines,
+        counts.refused,
+        counts.alerts,
+        counts.revisions
+    );
+    // Whoever reads may have seen enough.
+    match broken.and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+fn say(text: &str) -> Result<(), Failure> {
+    writeln!(io::stdout().lock(), "{text}").map_err(|error| Failure::because(Code::Io, "cannot write", error))
+}

@@ -1,0 +1,192 @@
+//! The analysis core: what is said of events, in the time of the log.
+
+use std::{collections::HashMap, sync::Arc};
+
+use nms_proto::{
+    alert::{Alert, Status},
+    event::Event,
+    finding::Category,
+    id::Instance,
+    limits::MODEL_WINDOW_IDLE_MS,
+    severity::Severity,
+};
+use nmsd_server::{
+    analyse::{
+        Analysis, Said, SnapshotError,
+        model::Model,
+        past::{Past, place},
+    },
+    store::{LogSeq, Logged},
+};
+
+use crate::world::{HUB, START_MS, failure, finding, line, model, nervous};
+
+/// Milliseconds of a day.
+const DAY: i64 = 86_400_000;
+
+#[derive(Default)]
+struct Kept(HashMap<LogSeq, Arc<Logged>>);
+
+impl Past for Kept {
+    fn event(&mut self, reference: u64) -> Option<(Instance, Event)> {
+        let (seq, index) = place(reference);
+        self.0.get(&seq)?.events.get(index).map(|event| (HUB, event.clone()))
+    }
+}
+
+struct Bench {
+    analysis: Analysis,
+    model: Model,
+    past: Kept,
+    next: u64,
+}
+
+impl Bench {
+    fn new(model: Model) -> Self {
+        Self { analysis: Analysis::default(), model, past: Kept::default(), next: 0 }
+    }
+
+    fn take(&mut self, after_ms: i64, events: Vec<Event>) -> Vec<Said> {
+        self.next += 1;
+        let seq = LogSeq(self.next);
+        let batch = Arc::new(Logged { seq, hub: HUB, arrived_ms: START_MS + after_ms, bytes: 1, events });
+        self.past.0.insert(seq, Arc::clone(&batch));
+        let mut said = Vec::new();
+        self.analysis.handle(&mut self.model, &mut self.past, &batch, &mut said, |_| ());
+        said
+    }
+
+    fn tick(&mut self, after_ms: i64) -> Vec<Said> {
+        let mut said = Vec::new();
+        self.analysis.tick(&mut self.model, &mut self.past, START_MS + after_ms, &mut said);
+        said
+    }
+}
+
+fn alerts(said: &[Said]) -> Vec<&Alert> {
+    said.iter().map(|said| &said.alert).collect()
+}
+
+#[test]
+fn a_finding_without_its_lines_still_has_the_models_word() {
+    let said = Bench::new(model()).take(0, vec![finding(HUB, 6, 1, "a-0000000000000001")]);
+    let alert = &said[0].alert;
+    assert_eq!((alert.category.clone(), alert.severity), (Category::BruteForce, Severity::High));
+    let verdict = alert.model.as_ref().expect("scored from its own evidence");
+    assert!(verdict.score.is_finite() && (0.0..=1.0).contains(&verdict.p_value));
+    assert_eq!(said[0].hubs, [HUB]);
+}
+
+#[test]
+fn windows_are_scored_when_their_source_falls_quiet_in_the_logs_time() {
+    let mut bench = Bench::new(model());
+    bench.take(0, vec![failure(HUB, 1, 0)]);
+    assert_eq!(bench.analysis.counts().windows, 0);
+    let due = bench.analysis.deadline().unwrap();
+    assert_eq!(due, START_MS + MODEL_WINDOW_IDLE_MS as i64);
+    bench.tick(MODEL_WINDOW_IDLE_MS as i64);
+    assert_eq!(bench.analysis.counts().windows, 2, "of the source, and of the actor");
+    assert_eq!(bench.analysis.deadline(), None);
+}
+
+/// Ordinary life for a day, so that the model may speak alone.
+fn grown_up(model: Model) -> Bench {
+    let mut bench = Bench::new(model);
+    bench.take(0, vec![line(HUB, 1, 0, "Server listening on 0.0.0.0 port 22.")]);
+    bench.tick(10_000);
+    bench.take(86_400_000, vec![line(HUB, 2, 86_400_000, "Server listening on 0.0.0.0 port 22.")]);
+    assert!(!bench.analysis.is_learning());
+    bench
+}
+
+#[test]
+fn a_tenant_that_is_being_learned_hears_nothing_of_the_model_alone() {
+    let mut bench = Bench::new(Model::new(&nervous()).unwrap());
+    bench.take(0, (0..60).map(|at| failure(HUB, at, at as i64)).collect());
+    assert_eq!(bench.tick(10_000), []);
+    assert!(bench.analysis.is_learning());
+}
+
+#[test]
+fn an_unusual_window_is_one_mild_alert_however_often_it_comes_and_ends_quietly() {
+    let mut bench = grown_up(Model::new(&nervous()).unwrap());
+    let first = bench.tick(DAY + 10_000);
+    let first = alerts(&first);
+    assert_eq!(first.len(), 1);
+    assert!(first[0].severity <= Severity::Low, "{:?}", first[0].severity);
+    assert_eq!((first[0].category.clone(), first[0].revision), (Category::Anomaly, 1));
+    assert!(first[0].model.is_some() && !first[0].evidence.is_empty());
+    assert_eq!(&*first[0].evidence[0].line, "sshd: Server listening on 0.0.0.0 port 22.");
+    let mut revisions = Vec::new();
+    for round in 1..30_i64 {
+        let at = DAY + 10_000 + round * 20_000;
+        let text =
+            if round % 2 == 0 { "Server listening on :: port 22." } else { "Received disconnect from 192.0.2.9" };
+        bench.take(at, vec![line(HUB, 10 + round as u64, at, text)]);
+        revisions.extend(bench.tick(at + 5_000));
+    }
+    assert!(revisions.iter().all(|said| said.alert.id == first[0].id), "one id");
+    assert!(revisions.len() <= 2, "few revisions: {}", revisions.len());
+    let last = bench.tick(2 * DAY);
+    assert_eq!(last.len(), 1);
+    assert_eq!((&last[0].alert.status, &last[0].alert.id), (&Status::Resolved, &first[0].id));
+}
+
+#[test]
+fn what_an_open_finding_explains_is_no_alert_of_its_own() {
+    let mut bench = grown_up(Model::new(&nervous()).unwrap());
+    let before: Vec<_> = bench.tick(DAY + 10_000).into_iter().map(|said| said.alert.id).collect();
+    let mut said =
+        bench.take(DAY + 20_000, vec![failure(HUB, 50, DAY + 20_000), finding(HUB, 51, 1, "a-00000000000000aa")]);
+    for round in 0..200 {
+        said.extend(bench.take(DAY + 21_000, vec![failure(HUB, 60 + round, DAY + 21_000 + round as i64)]));
+    }
+    said.extend(bench.tick(DAY + 60_000));
+    let new: Vec<_> = said.iter().filter(|said| !before.contains(&said.alert.id)).collect();
+    assert!(new.iter().all(|said| said.alert.id.as_str() == "a-00000000000000aa"), "{new:?}");
+}
+
+/// Everything that is said of a mixed history, with the state put away and taken up at each of `cuts`, and ticks in
+/// between or not.
+fn history(cuts: &[i64], with_ticks: bool) -> Vec<Said> {
+    let mut bench = grown_up(Model::new(&nervous()).unwrap());
+    let mut all = Vec::new();
+    for round in 0..40_i64 {
+        let at = DAY + 10_000 + round * 900;
+        let mut events =
+            vec![failure(HUB, 100 + round as u64, at), line(HUB, 200 + round as u64, at, "Connection closed")];
+        if round % 10 == 9 {
+            events.push(finding(HUB, 300 + round as u64, round as u64, "a-00000000000000bb"));
+        }
+        all.extend(bench.take(at, events));
+        if with_ticks {
+            all.extend(bench.tick(at + 450));
+            all.extend(bench.tick(at + 800));
+        }
+        if cuts.contains(&round) {
+            bench.analysis = Analysis::restore(&bench.analysis.snapshot()).unwrap();
+        }
+    }
+    all.extend(bench.tick(2 * DAY));
+    all
+}
+
+#[test]
+fn snapshots_and_ticks_in_between_change_nothing_that_is_said() {
+    let expected = history(&[], false);
+    assert!(expected.len() > 4);
+    assert_eq!(history(&[], true), expected);
+    assert_eq!(history(&[0, 7, 20], false), expected);
+    assert_eq!(history(&(0..40).collect::<Vec<_>>(), true), expected);
+}
+
+#[test]
+fn damaged_snapshots_are_refused() {
+    let whole = grown_up(model()).analysis.snapshot();
+    assert!(Analysis::restore(&whole).is_ok());
+    assert_eq!(Analysis::restore(&[]).err(), Some(SnapshotError::Damaged));
+    assert_eq!(Analysis::restore(&[0, 9]).err(), Some(SnapshotError::Version(9)));
+    for length in [3, 7, whole.len() / 2, whole.len() - 1] {
+        assert!(Analysis::restore(&whole[..length]).is_err(), "{length}");
+    }
+}

@@ -1,0 +1,20 @@
+//! Tests of the server: virtual time, real stores in temporary folders.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod world;
+mod admit;
+mod analyse;
+mod config;
+mod inbox;
+mod outbox;
+mod replay;
+mod restart;
+mod store;
+mod tenant;
+mod wire;

@@ -1,0 +1,345 @@
+//! The whole server on a loopback socket: TLS, sessions, results, commands.
+
+use std::path::PathBuf;
+
+use nms_kit::{
+    clock,
+    control::{self, ControlError, Request},
+    digest,
+    net::tcp,
+    pki,
+    task::Tasks,
+    tls,
+};
+use nms_proto::{
+    event::{Body, Change, Event, FileChange, FileReport},
+    frame::Direction,
+    framed::Frames,
+    id::{BatchSeq, Instance},
+    json::Decoder,
+    message::{self, Ack, AckStatus, BatchBuilder, CommandAction, Heartbeat, Message, Register, Results, batch_frame},
+    time::Stamp,
+};
+use nmsd_server::{
+    Running,
+    config::{self, Config, Retention, TokenTenant},
+    start_with,
+};
+use smol::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+
+use crate::world::{HUB, OTHER_HUB, START_MS, bundle, failure, run, tenant_id};
+
+/// Longest wait for anything, in milliseconds; a test that works never waits for it.
+const PATIENCE_MS: u64 = 30_000;
+
+struct Stage {
+    folder: tempfile::TempDir,
+    tasks: Tasks,
+    running: Running,
+    control: PathBuf,
+}
+
+impl Stage {
+    fn set() -> Self {
+        Self::set_in(tempfile::tempdir().unwrap())
+    }
+
+    fn set_in(folder: tempfile::TempDir) -> Self {
+        let state = folder.path().to_path_buf();
+        let files = config::pki_files(&state);
+        if !files.ca.exists() {
+            pki::init(&files, &["127.0.0.1".into()], clock::unix_ms()).unwrap();
+        }
+        let tenant = |name: &str| TokenTenant { id: tenant_id(name), token_sha256: digest::sha256(name.as_bytes()) };
+        let config = Config {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            control: state.join("run/control.sock"),
+            certificate: files.certificate,
+            key: files.key,
+            public_ip: false,
+            tenants: vec![tenant("home"), tenant("work")],
+            retention: Retention { days: 30, bytes: 1 << 30 },
+            analysis_threads: 2,
+            model: None,
+            state,
+        };
+        let control = config.control.clone();
+        let tasks = Tasks::start(2).unwrap();
+        let running = smol::block_on(start_with(config, &tasks, &bundle())).unwrap();
+        Self { folder, tasks, running, control }
+    }
+
+    /// Ends the server in order.
+    fn end(self) -> tempfile::TempDir {
+        assert_eq!(self.tasks.join(PATIENCE_MS), [""; 0]);
+        self.running.close();
+        self.folder
+    }
+
+    async fn peer(&self) -> Peer {
+        let connector = tls::connector(&config::pki_files(self.folder.path()).ca).unwrap();
+        let stream = tcp::dial(&self.running.address.to_string()).await.unwrap();
+        let stream = connector.connect(tls::server_name("127.0.0.1").unwrap(), stream).await.unwrap();
+        let (read, write) = smol::io::split(stream);
+        let read: Box<dyn AsyncRead + Unpin> = Box::new(read);
+        Peer { frames: Frames::new(read, Direction::Downward), write: Box::new(write), decoder: Decoder::default() }
+    }
+
+    /// A hub of a tenant, registered.
+    async fn hub(&self, tenant: &str, instance: Instance, durable: u64) -> Peer {
+        let mut peer = self.peer().await;
+        peer.register(Some(tenant), Some(instance)).await;
+        let ack = peer.ack().await;
+        assert_eq!((ack.status, ack.batch.unwrap_or_default()), (AckStatus::Ok, BatchSeq(durable)));
+        peer
+    }
+}
+
+struct Peer {
+    frames: Frames<Box<dyn AsyncRead + Unpin>>,
+    write: Box<dyn AsyncWrite + Unpin>,
+    decoder: Decoder,
+}
+
+impl Peer {
+    async fn send(&mut self, message: Message) {
+        let frame = message.to_frame(Stamp::utc(START_MS)).unwrap();
+        self.write.write_all(&frame).await.unwrap();
+        self.write.flush().await.unwrap();
+    }
+
+    async fn send_batch(&mut self, number: u64, events: &[Event]) {
+        let mut builder = BatchBuilder::default();
+        for event in events {
+            builder.push(event).unwrap();
+        }
+        let frame = batch_frame(BatchSeq(number), Stamp::utc(START_MS), &[], &builder.finish().1).unwrap();
+        self.write.write_all(&frame).await.unwrap();
+        self.write.flush().await.unwrap();
+    }
+
+    async fn register(&mut self, token: Option<&str>, instance: Option<Instance>) {
+        let register = Register {
+            client_version: "test".into(),
+            hostname: "hub".into(),
+            os: "Linux".into(),
+            protocol: Some(1),
+            token: token.map(Into::into),
+            instance,
+            next: Some(BatchSeq(1)),
+            ..Register::default()
+        };
+        self.send(Message::Register(register)).await;
+    }
+
+    /// The next message; none when the server closed the connection.
+    async fn next(&mut self) -> Option<Message> {
+        let late = async {
+            clock::pause(PATIENCE_MS).await;
+            panic!("nothing came");
+        };
+        let payload = smol::future::or(self.frames.next(), late).await.ok()??;
+        Some(message::read(&mut self.decoder, &payload, Stamp::utc(START_MS)).unwrap())
+    }
+
+    async fn ack(&mut self) -> Ack {
+        match self.next().await {
+            Some(Message::Ack(ack)) => ack,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The next RESULTS, whatever ACK comes before.
+    async fn results(&mut self) -> Results {
+        loop {
+            match self.next().await.expect("the connection lives") {
+                Message::Results(results) => return results,
+                Message::Ack(ack) => assert_eq!(ack.status, AckStatus::Ok),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_guessing_run_becomes_an_alert_that_stays_owed_until_it_is_acknowledged() {
+    let stage = Stage::set();
+    smol::block_on(async {
+        let mut hub = stage.hub("home", HUB, 0).await;
+        hub.send_batch(1, &run(HUB)).await;
+        let ack = hub.ack().await;
+        assert_eq!((ack.status, ack.batch), (AckStatus::Ok, Some(BatchSeq(1))));
+        let results = hub.results().await;
+        assert_eq!((results.seq, results.alerts[0].id.as_str()), (Some(1), "a-0000000000000001"));
+        assert!(results.alerts[0].model.is_some());
+        drop(hub);
+        let mut again = stage.hub("home", HUB, 1).await;
+        assert_eq!(again.results().await.alerts, results.alerts);
+        again.send(Message::Ack(Ack { results: Some(1), ..Ack::ok() })).await;
+        again.send(Message::Heartbeat(Heartbeat { heartbeat: Some(7), ..Heartbeat::default() })).await;
+        assert_eq!(again.ack().await.heartbeat, Some(7), "and nothing else is owed");
+    });
+    stage.end();
+}
+
+#[test]
+fn what_was_acknowledged_is_known_after_a_restart_and_sent_twice_is_stored_once() {
+    let stage = Stage::set();
+    smol::block_on(async {
+        let mut hub = stage.hub("home", HUB, 0).await;
+        hub.send_batch(1, &[failure(HUB, 1, 0)]).await;
+        assert_eq!(hub.ack().await.batch, Some(BatchSeq(1)));
+    });
+    let stage = Stage::set_in(stage.end());
+    smol::block_on(async {
+        let mut hub = stage.hub("home", HUB, 1).await;
+        hub.send_batch(1, &[failure(HUB, 1, 0)]).await;
+        assert_eq!(hub.ack().await.batch, Some(BatchSeq(1)));
+        hub.send_batch(1, &[failure(HUB, 2, 0)]).await;
+        let refusal = hub.ack().await;
+        assert_eq!((refusal.status, &*refusal.message), (AckStatus::Error, "batch number reused by another sender"));
+        assert_eq!(hub.next().await, None);
+    });
+    let tenant = stage.running.tenants.known(&tenant_id("home")).unwrap();
+    assert_eq!((tenant.counts().taken, tenant.counts().duplicates, tenant.counts().reused), (0, 1, 1));
+    drop(tenant);
+    stage.end();
+}
+
+#[test]
+fn a_second_connection_of_an_instance_ends_the_first() {
+    let stage = Stage::set();
+    smol::block_on(async {
+        let mut first = stage.hub("home", HUB, 0).await;
+        let mut second = stage.hub("home", HUB, 0).await;
+        assert_eq!(first.next().await, None);
+        second.send_batch(1, &[failure(HUB, 1, 0)]).await;
+        assert_eq!(second.ack().await.batch, Some(BatchSeq(1)));
+    });
+    let tenant = stage.running.tenants.known(&tenant_id("home")).unwrap();
+    assert_eq!(tenant.hubs().replaced(), 1);
+    drop(tenant);
+    stage.end();
+}
+
+#[test]
+fn tenants_do_not_see_each_other_even_under_one_instance() {
+    let stage = Stage::set();
+    smol::block_on(async {
+        let mut home = stage.hub("home", HUB, 0).await;
+        let mut work = stage.hub("work", HUB, 0).await;
+        home.send_batch(1, &run(HUB)).await;
+        home.results().await;
+        work.send(Message::Heartbeat(Heartbeat { heartbeat: Some(1), ..Heartbeat::default() })).await;
+        assert_eq!(work.ack().await.heartbeat, Some(1), "no RESULTS, no end");
+        work.send_batch(1, &[failure(HUB, 1, 0)]).await;
+        assert_eq!(work.ack().await.batch, Some(BatchSeq(1)), "its own numbers");
+    });
+    stage.end();
+}
+
+#[test]
+fn strangers_and_garbage_are_turned_away_by_name_and_counted() {
+    let stage = Stage::set();
+    smol::block_on(async {
+        for (token, words) in [(Some("wrong"), "unknown token"), (None, "no token")] {
+            let mut peer = stage.peer().await;
+            peer.register(token, Some(OTHER_HUB)).await;
+            let ack = peer.ack().await;
+            assert_eq!(ack.status, AckStatus::Error);
+            assert!(ack.message.contains(words), "{}", ack.message);
+            assert_eq!(peer.next().await, None);
+        }
+        let mut peer = stage.peer().await;
+        peer.write.write_all(&[0, 0, 0, 2, b'{', b'x']).await.unwrap();
+        peer.write.flush().await.unwrap();
+        assert_eq!(peer.ack().await.status, AckStatus::Error);
+        let mut plain = tcp::dial(&stage.running.address.to_string()).await.unwrap();
+        plain.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        smol::io::AsyncReadExt::read_to_end(&mut plain, &mut answer).await.ok();
+        assert!(!answer.starts_with(b"HTTP"));
+        let mut hub = stage.hub("home", HUB, 0).await;
+        hub.send(Message::Heartbeat(Heartbeat { heartbeat: Some(1), ..Heartbeat::default() })).await;
+        assert_eq!(hub.ack().await.heartbeat, Some(1), "others do not notice");
+        let mut lines = Vec::new();
+        control::ask(&stage.control, &Request::new("status"), |line| lines.push(line.to_owned())).await.unwrap();
+        assert!(lines[0].contains("\"strangers\":2"), "{lines:?}");
+        assert!(lines[0].contains("\"handshakes_failed\":1"), "{lines:?}");
+        assert!(lines[1].contains("\"tenant\":\"home\""), "{lines:?}");
+    });
+    stage.end();
+}
+
+fn row(seq: u64, id: &str, body: impl Fn(Box<str>) -> Body) -> Event {
+    Event { body: body(id.into()), ..failure(HUB, seq, 0) }
+}
+
+#[test]
+fn a_report_is_asked_of_the_tenants_hub_and_its_rows_are_printed_as_they_come() {
+    let stage = Stage::set();
+    let request = Request::new("command").with("action", "request_fim_report").with("tenant", "home");
+    let request = request.with("target", "pi").with("json", "true");
+    smol::block_on(async {
+        let mut hub = stage.hub("home", HUB, 0).await;
+        let mut lines = Vec::new();
+        let asked = control::ask(&stage.control, &request, |line| lines.push(line.to_owned()));
+        let answered = async {
+            let Some(Message::Command(command)) = hub.next().await else { panic!("no command") };
+            assert_eq!((&command.action, &*command.target), (&CommandAction::RequestFimReport, "pi"));
+            let file = |command_id| {
+                Body::File(Box::new(FileChange {
+                    path: "/etc/passwd".into(),
+                    change: Change::Report,
+                    old_sha256: None,
+                    new_sha256: Some("ab".into()),
+                    owner: None,
+                    group: None,
+                    mode: None,
+                    size: None,
+                    inode: None,
+                    mtime: None,
+                    sessions: Vec::new(),
+                    package_manager: false,
+                    command_id: Some(command_id),
+                }))
+            };
+            let end =
+                |command_id| Body::Report(Box::new(FileReport { command_id, files: 1, changed: 0, unreadable: 0 }));
+            hub.send_batch(1, &[row(1, &command.command_id, file), row(2, "cmd-other", file)]).await;
+            hub.send_batch(2, &[row(3, &command.command_id, end)]).await;
+        };
+        let (asked, ()) = smol::future::zip(asked, answered).await;
+        asked.unwrap();
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[0].contains("/etc/passwd") && lines[1].contains("\"files\":1"), "{lines:?}");
+    });
+    stage.end();
+}
+
+#[test]
+fn a_command_that_cannot_be_carried_out_says_why() {
+    let stage = Stage::set();
+    let request = Request::new("command").with("action", "request_fim_report").with("target", "pi");
+    smol::block_on(async {
+        let refused = async |request: &Request| match control::ask(&stage.control, request, |_| ()).await {
+            Err(ControlError::Refused(words)) => words,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(refused(&request).await, "command needs tenant");
+        let request = request.with("tenant", "home");
+        assert!(refused(&request).await.contains("no hub of tenant home"));
+        let mut hub = stage.hub("home", HUB, 0).await;
+        let hub_says = async {
+            let Some(Message::Command(command)) = hub.next().await else { panic!("no command") };
+            let refusal = Ack::new(AckStatus::Error, "pi is not connected");
+            hub.send(Message::Ack(Ack { command_id: Some(command.command_id), ..refusal })).await;
+        };
+        let (words, ()) = smol::future::zip(refused(&request), hub_says).await;
+        assert!(words.contains("pi is not connected"), "{words}");
+        let block = Request::new("command").with("action", "block_ip").with("tenant", "home").with("target", "x");
+        assert!(refused(&block).await.contains("only request_fim_report"));
+        assert!(refused(&Request::new("dance")).await.contains("unknown verb"));
+    });
+    stage.end();
+}
