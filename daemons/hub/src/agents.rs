@@ -304,14 +304,9 @@ impl Connection {
                 link.session().answer(now, answer);
             }
             Output::Event(event) => {
-                let batch = Batch {
-                    batch: None,
-                    skipped: Vec::new(),
-                    events: vec![*event],
-                    content_hash: 0,
-                    content: Box::default(),
-                };
-                self.take(batch).await;
+                if let Ok(batch) = Batch::of_one(*event) {
+                    self.take(batch).await;
+                }
             }
             Output::Heartbeat(Heartbeat { events_queued, .. }) => self.describe(None, Some(events_queued)).await,
             Output::Command(command) => {

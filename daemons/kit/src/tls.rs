@@ -8,8 +8,9 @@ use std::{
     sync::Arc,
 };
 
+pub use async_rustls::TlsAcceptor;
 use async_rustls::{
-    TlsAcceptor, TlsConnector,
+    TlsConnector,
     pki_types::{
         CertificateDer, PrivateKeyDer, ServerName,
         pem::{self, PemObject},

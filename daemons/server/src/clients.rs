@@ -12,18 +12,18 @@ use std::{
     },
 };
 
-use async_rustls::TlsAcceptor;
 use nms_kit::{
     clock,
     downlink::{Downlink, Next},
     net::{canonical, tcp},
     task::Tasks,
+    tls::TlsAcceptor,
 };
 use nms_proto::{
     event::Event,
     id::{BatchSeq, Instance},
     limits::{BUSY_RETRY_MS, WINDOW_BATCHES},
-    message::{Ack, AckConfig, AckStatus, Batch, BatchBuilder, Command, Register},
+    message::{Ack, AckConfig, AckStatus, Batch, Command, Register},
     session::{
         End,
         server::{Answer, Output},
@@ -212,7 +212,7 @@ impl Connection {
                 let answer = self.take(batch);
                 link.session().answer(now, answer);
             }
-            Output::Event(event) => self.take_event(&event),
+            Output::Event(event) => self.take_event(*event),
             Output::Heartbeat(_) | Output::Close(_) => {}
             Output::ResultsAcked(seq) => {
                 if let (Some(tenant), Some(attached)) = (&self.tenant, &self.attached) {
@@ -288,15 +288,11 @@ impl Connection {
     }
 
     /// One event of an original sender; where it is not taken it is lost, and counted as busy.
-    fn take_event(&self, event: &Event) {
-        let mut builder = BatchBuilder::default();
-        if let Err(error) = builder.push(event) {
-            log::warn!("an event cannot be kept peer={} error={error}", self.peer);
-            return;
+    fn take_event(&self, event: Event) {
+        match Batch::of_one(event) {
+            Ok(batch) => drop(self.take(batch)),
+            Err(error) => log::warn!("an event cannot be kept peer={} error={error}", self.peer),
         }
-        let (_, content) = builder.finish();
-        let events = vec![event.clone()];
-        self.take(Batch { batch: None, skipped: Vec::new(), events, content_hash: 0, content: content.into() });
     }
 
     /// Passes on whatever there is for this peer.

@@ -31,6 +31,8 @@ use serde::Deserialize;
 /// Where the settings lie unless the command line says otherwise.
 pub const PATH: &str = "/etc/nms/server.toml";
 
+/// What the names of tenants by address begin with; no configured name does.
+pub const ADDRESS_PREFIX: &str = "ip-";
 /// The socket of the admin verbs, in the runtime folder.
 const CONTROL: &str = "control.sock";
 
@@ -207,7 +209,7 @@ fn tenants(path: &Path, raw: Vec<RawTenant>) -> Result<Vec<TokenTenant>, ConfigE
         let id: TenantId = name
             .parse()
             .map_err(|_invalid: nms_proto::id::IdError| named(path, &key, &name, "1 to 64 letters, digits and .-_:"))?;
-        if name.starts_with(crate::tenant::ADDRESS_PREFIX) {
+        if name.starts_with(ADDRESS_PREFIX) {
             return Err(named(path, &key, &name, "a name that does not begin with ip-"));
         }
         let token_sha256 = hex32(&token_sha256).ok_or_else(|| {

@@ -36,6 +36,8 @@ pub struct Tenant {
     id: TenantId,
     store: Arc<dyn TenantStore>,
     inbox: Arc<Inbox>,
+    /// The end of its log when this life of the server began.
+    inherited: LogSeq,
     taking: Mutex<()>,
     gate: Mutex<Gate>,
     hubs: Mutex<Hubs>,
@@ -70,12 +72,14 @@ struct UnderWay {
 impl Tenant {
     fn open(id: TenantId, store: Arc<dyn TenantStore>, inbox: Arc<Inbox>) -> Result<Self, StoreError> {
         let progress = store.progress()?;
-        let gate = Gate::new(store.last(), progress.cursor.ticked_ms);
+        let inherited = store.last();
+        let gate = Gate::new(inherited, progress.cursor.ticked_ms);
         let hubs = Hubs::restore(store.owed()?);
         Ok(Self {
             id,
             store,
             inbox,
+            inherited,
             taking: Mutex::new(()),
             gate: Mutex::new(gate),
             hubs: Mutex::new(hubs),
@@ -92,6 +96,11 @@ impl Tenant {
     /// What is kept of it.
     pub fn store(&self) -> &dyn TenantStore {
         &*self.store
+    }
+
+    /// The last batch of its log that an earlier life of the server wrote.
+    pub fn inherited(&self) -> LogSeq {
+        self.inherited
     }
 
     /// Its gate.

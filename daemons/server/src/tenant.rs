@@ -10,10 +10,7 @@ use std::{fmt, net::IpAddr};
 use nms_kit::{digest, net::canonical};
 use nms_proto::id::TenantId;
 
-use crate::config::{Config, TokenTenant};
-
-/// What the names of tenants by address begin with; no configured name does.
-pub const ADDRESS_PREFIX: &str = "ip-";
+use crate::config::{ADDRESS_PREFIX, Config, TokenTenant};
 
 /// Why a peer is nobody's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -37,6 +37,20 @@ pub struct Batch {
     pub content: Box<[u8]>,
 }
 
+impl Batch {
+    /// One event of an original sender as a batch without a number.
+    ///
+    /// # Errors
+    /// As [`BatchBuilder::push`].
+    pub fn of_one(event: Event) -> Result<Self, JsonError> {
+        let mut builder = BatchBuilder::default();
+        builder.push(&event)?;
+        let (_, content) = builder.finish();
+        let content_hash = xxhash_rust::xxh3::xxh3_64(&content);
+        Ok(Self { batch: None, skipped: Vec::new(), events: vec![event], content_hash, content: content.into() })
+    }
+}
+
 /// Written only for tests and original receivers; the spool sends with [`batch_frame`].
 impl Serialize for Batch {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

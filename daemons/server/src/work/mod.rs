@@ -79,7 +79,7 @@ impl Work {
     pub fn open(tenant: Arc<Tenant>, now: Now) -> Result<Self, StoreError> {
         let store = tenant.store();
         let progress = store.progress()?;
-        let (marks, guilty) = Marks::begin(&progress, store.last());
+        let (marks, guilty) = Marks::begin(&progress, tenant.inherited());
         if let Some(seq) = guilty {
             log::error!("a batch ended the process twice and goes to quarantine tenant={} seq={seq}", tenant.id());
             let reason = "its analysis ended the process twice".into();

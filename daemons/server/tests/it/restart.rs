@@ -35,6 +35,7 @@ fn a_finding_comes_back_as_an_alert_with_the_models_part() {
     assert_eq!((alert.id.as_str(), alert.revision, &alert.status), ("a-0000000000000001", 3, &Status::Open));
     assert_eq!(alert.model.as_ref().unwrap().id.as_ref(), "test");
     assert_eq!(results[0].stats.events_processed, 6);
+    assert_eq!(hub.tenant.gate().backlog_bytes(), 0, "what was analysed does not wait");
     assert_eq!(hub.tenant.store().alert(&alert.id).unwrap().unwrap().alert, *alert);
 }
 
