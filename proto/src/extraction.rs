@@ -124,7 +124,8 @@ pub struct Extraction<'a> {
     pub account_exists: Option<bool>,
     /// What it was done to.
     pub object: Option<Object<'a>>,
-    /// How many times, for "message repeated N times"; 1 otherwise.
+    /// How many times, for "message repeated N times"; 1 otherwise. 0 where the line only goes with an attempt
+    /// that another line usually reports, so that a counter takes it once per connection at most.
     pub times: u32,
 }
 

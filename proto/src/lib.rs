@@ -5,6 +5,22 @@
 //! modules above it, so this file reads as a tour.
 #![forbid(unsafe_code)]
 
-pub mod extraction;
 pub mod limits;
+pub mod time;
+mod word;
+pub mod id;
+pub mod severity;
+pub mod confidence;
+pub mod extraction;
 pub mod scan;
+pub mod finding;
+pub mod event;
+pub mod syslog;
+pub mod alert;
+pub mod frame;
+pub mod json;
+pub mod message;
+pub mod dash;
+pub mod framed;
+pub mod flow;
+pub mod session;

@@ -44,27 +44,125 @@ pub const BACKOFF_MAX_MS: u64 = 300_000;
 /// Time a connection must be active before the reconnect delay starts over, in milliseconds.
 pub const BACKOFF_RESET_MS: u64 = 60_000;
 
+/// Time to reach a peer, TLS included, in milliseconds.
+pub const CONNECT_MS: u64 = 30_000;
+/// Time the last words of a connection have to be written, in milliseconds.
+pub const CLOSE_MS: u64 = 5_000;
+/// Seconds between heartbeats that a peer may ask for.
+pub const HEARTBEAT_S_RANGE: std::ops::RangeInclusive<u64> = 1..=300;
+
+/// Milliseconds to wait after a SERVER_BUSY that names none.
+pub const BUSY_RETRY_MS: u64 = 500;
+/// Milliseconds that a SERVER_BUSY may ask to wait.
+pub const BUSY_RETRY_MS_RANGE: std::ops::RangeInclusive<u64> = 100..=60_000;
+/// What a SERVER_BUSY takes from the rate, and what quiet gives back, in percent of the full rate.
+pub const RATE_STEP_PERCENT: u64 = 10;
+/// Lowest rate, in percent of the full one.
+pub const RATE_MIN_PERCENT: u64 = 10;
+/// Time without a SERVER_BUSY after which the rate rises a step, in milliseconds.
+pub const RATE_RISE_MS: u64 = 5_000;
+/// What the full rate is taken for where less was measured, in bytes a second.
+pub const RATE_FULL_BYTES_S_MIN: u64 = 256 << 10;
+/// Batches a second that a receiver aims at when it asks for longer ones.
+pub const BATCHES_PER_S: u64 = 100;
+
+/// Commands that may wait for an answer on one link.
+pub const COMMANDS_WAITING_MAX: usize = 256;
+/// RESULTS that may wait for one hub; the oldest goes first, counted.
+pub const OUTBOX_RESULTS_MAX: usize = 4_096;
+/// RESULTS that may be sent and not yet acknowledged.
+pub const OUTBOX_WINDOW: usize = 16;
+/// Time after which unacknowledged RESULTS are sent again on a live connection, in milliseconds.
+pub const RESULTS_RESEND_MS: u64 = 30_000;
+/// Causes and reasons counted apart for one source; later ones are counted together as `other`.
+pub const CAUSES_MAX: usize = 32;
+
 /// Sequence numbers that a spool reserves at a time for event ids.
 pub const EVENT_IDS_RESERVED: u64 = 65_536;
 /// Events an agent's spool holds.
 pub const AGENT_SPOOL_EVENTS: u64 = 10_000;
+/// Bytes an agent's spool holds.
+pub const AGENT_SPOOL_BYTES: u64 = 64 << 20;
+/// Bytes of the newest batches that an agent keeps in memory too.
+pub const AGENT_SPOOL_MEMORY_BYTES: usize = 1 << 20;
 /// Events a hub's spool holds.
 pub const HUB_SPOOL_EVENTS: u64 = 1_000_000;
 /// Bytes a hub's spool holds.
 pub const HUB_SPOOL_BYTES: u64 = 512 << 20;
+/// Bytes of delivered batches that a hub keeps: the last log lines, and what correlators look at again after a restart.
+pub const HUB_HISTORY_BYTES: u64 = 32 << 20;
+/// How far back correlators look again after a restart, in milliseconds.
+pub const CORRELATE_AGAIN_MS: i64 = 600_000;
 /// Fill at which sources that can wait are made to wait, and UDP starts to shed, in percent.
 pub const SPOOL_PRESSURE_PERCENT: u64 = 80;
 /// Fill at which UDP sheds notices too, in percent.
 pub const SPOOL_SHED_NOTICE_PERCENT: u64 = 95;
+/// Bytes that a store's writer puts into one commit; a single larger change goes alone.
+pub const STORE_GROUP_BYTES: usize = 1 << 20;
+/// Bytes that may wait for a store's writer before intake is refused.
+pub const STORE_QUEUE_BYTES: usize = 8 << 20;
+/// Bytes kept aside on the disk of a store, given up when the disk is full so that acknowledgements still commit.
+pub const STORE_RESERVE_BYTES: u64 = 4 << 20;
+/// Batches kept in a sender's quarantine; the oldest goes, counted, when one more comes.
+pub const QUARANTINE_BATCHES_MAX: u64 = 256;
+/// Size at which a segment of the server's log is closed, in bytes of its entries.
+pub const LOG_SEGMENT_BYTES: u64 = 1 << 30;
+/// Longest value a store takes, in bytes.
+pub const STORE_VALUE_BYTES_MAX: usize = 8 << 20;
+
+/// Events that a collector hands over at once; a spool takes them whole or makes the collector wait.
+pub const CHUNK_EVENTS_MAX: usize = 1_000;
+/// Bytes read from a tailed file at a time.
+pub const TAIL_READ_BYTES: usize = 256 << 10;
+/// Files tailed at a time; later ones are not read, counted.
+pub const TAIL_FILES_MAX: usize = 256;
+/// Longest entry that `journalctl` may print, in bytes: a line of binary is printed as numbers.
+pub const JOURNAL_JSON_BYTES_MAX: usize = 8 * LINE_BYTES_MAX;
+/// Files in a file integrity baseline; later ones are not watched, counted.
+pub const FIM_FILES_MAX: u64 = 500_000;
+/// Folders watched for change notices at once; the rest is found by the periodic check, counted.
+pub const FIM_WATCHES_MAX: usize = 65_536;
+/// Longest file whose content is hashed, in bytes; of a longer one size and times are compared, counted.
+pub const FIM_HASH_BYTES_MAX: u64 = 256 << 20;
+/// Change notices that may wait to settle; more of them ask for a full check instead, counted.
+pub const FIM_PENDING_MAX: usize = 16_384;
+/// Deepest folder below an included one that is looked into, in levels; deeper ones are counted.
+pub const FIM_DEPTH_MAX: usize = 64;
+/// Users and reports that wait: named with a change, and queued behind one another.
+pub const FIM_SESSIONS_MAX: usize = 16;
 
 /// Evidence entries kept with an alert.
 pub const ALERT_EVIDENCE_MAX: usize = 20;
 /// Reasons kept with an alert.
 pub const ALERT_REASONS_MAX: usize = 16;
+/// Steps kept of an alert's life, the last ones.
+pub const ALERT_HISTORY_MAX: usize = 32;
+/// Actors whose failures the correlators remember; the least suspicious are forgotten first.
+pub const ACTORS_MAX: usize = 16_384;
+/// Blocked flows (device, destination, port) whose rhythm the correlators follow.
+pub const FLOWS_MAX: usize = 8_192;
+/// Incidents open or resolved within the last day; resolved and mild ones are forgotten first.
+pub const INCIDENTS_MAX: usize = 4_096;
+/// Lines remembered to tell a copy that came by another way.
+pub const COPIES_KEPT: usize = 8_192;
+/// Changes of account files that wait for the line that explains them.
+pub const CHANGES_HELD_MAX: usize = 1_024;
+/// Longest log line that is kept as evidence, in bytes.
+pub const EVIDENCE_LINE_BYTES: usize = 256;
 /// Alerts the hub keeps for the dashboard.
 pub const HUB_ALERTS_CACHED: usize = 10_000;
+/// Malformed messages the hub keeps of a source.
+pub const PARSE_ERROR_SAMPLES_MAX: usize = 20;
+/// Bytes kept of a malformed message.
+pub const PARSE_ERROR_SAMPLE_BYTES_MAX: usize = 256;
 /// Log lines the hub keeps for the dashboard.
 pub const HUB_LINES_CACHED: usize = 50_000;
+/// Log lines the dashboard holds.
+pub const DASH_LINES_HELD: usize = 200_000;
+/// Memory of the log lines the dashboard holds, in bytes.
+pub const DASH_LINES_BYTES_HELD: usize = 64 << 20;
+/// Bytes of one text that the dashboard shows; the rest is counted at its end.
+pub const DASH_TEXT_BYTES_MAX: usize = 8 << 10;
 /// Events of one (source, family) that the model sees at once.
 pub const MODEL_WINDOW_EVENTS: usize = 32;
 /// New events after which a window is scored again.
@@ -95,6 +193,18 @@ pub const MODEL_EVENT_CACHE: usize = 16_384;
 pub const MODEL_EVENT_CACHE_LINE_BYTES: usize = 512;
 /// Largest model bundle that is loaded, in bytes.
 pub const MODEL_BUNDLE_BYTES_MAX: usize = 64 << 20;
+/// Hubs of one tenant whose numbers a server keeps in mind; the one unseen for longest gives way.
+pub const HUBS_PER_TENANT_MAX: usize = 256;
+/// Bytes of one tenant's batches that may wait for their commit; more is refused with SERVER_BUSY.
+pub const TENANT_UNCOMMITTED_BYTES: usize = WINDOW_BYTES;
+/// Bytes of one tenant's batches that may wait for analysis; more is refused with SERVER_BUSY.
+pub const TENANT_BACKLOG_BYTES: usize = 16 << 20;
+/// Bytes of batches that one analysis thread holds in memory; what is more is read from the log again.
+pub const ANALYSIS_QUEUE_BYTES: usize = 16 << 20;
+/// Unusual sequences that are followed for one tenant at a time.
+pub const ANOMALIES_MAX: usize = 1_024;
+/// Alerts in one RESULTS.
+pub const RESULTS_ALERTS_MAX: usize = 32;
 /// Tenants a server serves.
 pub const TENANTS_MAX: usize = 4_096;
 /// Sources a hub keeps separate counters for; later ones are counted together as `other`.
@@ -110,3 +220,7 @@ const _: () = assert!(
 );
 const _: () = assert!(BATCH_EVENTS_DEFAULT <= BATCH_EVENTS_MAX && BACKOFF_MIN_MS < BACKOFF_MAX_MS);
 const _: () = assert!(MODEL_WINDOW_STRIDE <= MODEL_WINDOW_EVENTS && SPOOL_PRESSURE_PERCENT < SPOOL_SHED_NOTICE_PERCENT);
+const _: () = assert!(
+    CHUNK_EVENTS_MAX as u64 * 100 <= AGENT_SPOOL_EVENTS * (100 - SPOOL_PRESSURE_PERCENT),
+    "a chunk must fit above the fill at which sources wait"
+);

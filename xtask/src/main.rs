@@ -1,2 +1,60 @@
-//! Project tasks.
-fn main() {}
+//! Project tasks: `cargo xtask TASK`. One file a task; nothing of the product is imported, so that a
+//! task builds in seconds and runs what users run: cargo, and the built binaries.
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to the person who runs it")]
+
+mod run;
+mod demo;
+mod tidy;
+mod tests;
+mod ci;
+mod lab;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Tasks of the NMS project.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", arg_required_else_help = true, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Build everything, start server, hub and agent here, attack them, and show the alerts.
+    Demo(demo::Options),
+    /// Run all tests.
+    Test(tests::Options),
+    /// Everything that must pass before a change lands: format, lints, docs, house rules, tests, demo.
+    Ci,
+    /// Measure: `bench pipeline`.
+    Bench(lab::Rest),
+    /// Evaluate: `eval model`.
+    Eval(lab::Rest),
+    /// Train: `train base`.
+    Train(lab::Rest),
+    /// Check the house rules that no compiler checks.
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().task {
+        Task::Demo(options) => demo::run(&options),
+        Task::Test(options) => tests::run(&options),
+        Task::Ci => ci::run(),
+        Task::Bench(rest) => lab::run("bench", &rest),
+        Task::Eval(rest) => lab::run("eval", &rest),
+        Task::Train(rest) => lab::run("train", &rest),
+        Task::Tidy => tidy::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("xtask: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,2 +1,145 @@
 //! The agent: collects on one host, spools, sends to the hub.
+//!
+//! Nothing else: no correlators, no model, no listening socket. The way of a line is
+//! `nms_collect` -> `core` (numbers, batches, spool) -> `nms_kit::uplink`.
 #![forbid(unsafe_code)]
+
+pub mod config;
+mod core;
+
+use std::{fmt, io, path::PathBuf, sync::Arc};
+
+use nms_collect::plan::{self, Way};
+use nms_kit::{
+    clock, host, intake,
+    net::tcp,
+    spooler::Spooler,
+    store::{
+        self, Db, Found, Settings, StoreError,
+        spool::{Limits, Spool, SpoolError},
+    },
+    task::Tasks,
+    tls::{self, TlsError},
+    uplink::{self, Peer, Uplink},
+};
+use nms_proto::{id::EndpointId, limits::AGENT_SPOOL_MEMORY_BYTES, message::Register};
+
+use config::Config;
+
+/// Page cache of the spool, in bytes.
+const STORE_CACHE_BYTES: usize = 1 << 20;
+
+/// Why an agent does not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// A folder cannot be made.
+    Folder(PathBuf, io::Error),
+    /// A store cannot be opened.
+    Store(StoreError),
+    /// The spool cannot be opened.
+    Spool(SpoolError),
+    /// The hub's authority cannot be used.
+    Tls(TlsError),
+    /// A collector cannot be started.
+    Collect(plan::StartError),
+    /// A thread cannot be started.
+    Thread(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(path, error) => write!(f, "cannot make the folder {}: {error}", path.display()),
+            Self::Store(error) => error.fmt(f),
+            Self::Spool(error) => error.fmt(f),
+            Self::Tls(error) => error.fmt(f),
+            Self::Collect(error) => error.fmt(f),
+            Self::Thread(error) => write!(f, "cannot start a thread: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// An agent that runs. It ends when the stop of its tasks is requested.
+#[derive(Debug)]
+pub struct Running {
+    /// What waits for the hub.
+    pub spool: Spool,
+    /// The collectors.
+    pub collectors: plan::Running,
+}
+
+/// Starts an agent.
+///
+/// # Errors
+/// What could not be had, where, and what to do.
+pub fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError> {
+    std::fs::create_dir_all(&config.state).map_err(|error| StartError::Folder(config.state.clone(), error))?;
+    let spool = open_spool(&config)?;
+    let uplink = start_uplink(&config, tasks, &spool)?;
+    let (sender, chunks) = intake::channel();
+    let checkpoints = spool.checkpoints();
+    let find = move |key: &str| match checkpoints.value(key.as_bytes()) {
+        Ok(Some(Found::Value(value))) => Some(value),
+        Ok(Some(Found::Damaged)) => {
+            log::warn!("a checkpoint is damaged, its source is taken as new key={key}");
+            None
+        }
+        Ok(None) => None,
+        Err(error) => {
+            log::error!("cannot read a checkpoint key={key} error={error}");
+            None
+        }
+    };
+    let source = EndpointId::new(EndpointId::SELF);
+    let way = Way { sender, checkpoints: Arc::new(find), source, state: config.state };
+    let collectors = plan::start(config.plan, tasks, &way).map_err(StartError::Collect)?;
+    // The collectors hold the only ways into the core: when they have ended, it ends.
+    drop(way);
+    let core = core::Core {
+        spooler: Spooler::new(spool.clone()),
+        uplink,
+        chunks,
+        collectors: collectors.clone(),
+        started: clock::tick(),
+        dropped: std::collections::BTreeMap::new(),
+    };
+    tasks.thread("core", move || core.run()).map_err(StartError::Thread)?;
+    Ok(Running { spool, collectors })
+}
+
+fn open_spool(config: &Config) -> Result<Spool, StartError> {
+    let path = config.state.join("spool.redb");
+    let db = Db::open_file(&path, Settings::with_cache(STORE_CACHE_BYTES)).map_err(StartError::Store)?;
+    let limits = Limits {
+        events_max: config.spool.events_max,
+        bytes_max: config.spool.bytes_max,
+        memory_bytes_max: AGENT_SPOOL_MEMORY_BYTES,
+        history_bytes_max: 0,
+    };
+    let fresh = store::draw_instance().map_err(StartError::Store)?;
+    Spool::open(db, limits, fresh).map_err(StartError::Spool)
+}
+
+fn start_uplink(config: &Config, tasks: &Tasks, spool: &Spool) -> Result<Uplink, StartError> {
+    let hub = &config.hub;
+    let tls = match &hub.ca {
+        None => None,
+        Some(ca) => {
+            let connector = tls::connector(ca).map_err(StartError::Tls)?;
+            let name = hub.name.as_deref().unwrap_or(tcp::host_of(&hub.address));
+            Some((connector, tls::server_name(name).map_err(StartError::Tls)?))
+        }
+    };
+    let register = Register {
+        client_version: env!("CARGO_PKG_VERSION").into(),
+        hostname: config.name.clone(),
+        os: host::system().into(),
+        protocol: Some(nms_proto::message::PROTOCOL),
+        utc_offset_s: Some(clock::offset_s(clock::unix_ms())),
+        ..Register::default()
+    };
+    let seed = u64::from_le_bytes(*spool.instance().first_chunk::<8>().unwrap_or(&[0; 8]));
+    Ok(uplink::start(tasks, Peer { address: hub.address.clone(), tls }, spool.clone(), register, seed))
+}

@@ -1,2 +1,22 @@
-//! The one place that touches the operating system for every daemon.
+//! The one place that touches the operating system for every daemon: clock, tasks, settings,
+//! logging, TLS, sockets, stores. Modules stand in dependency order.
 #![forbid(unsafe_code)]
+
+pub mod exit;
+pub mod clock;
+pub mod digest;
+pub mod logger;
+pub mod host;
+pub mod config;
+pub mod task;
+pub mod service;
+pub mod tls;
+pub mod pki;
+pub mod store;
+pub mod net;
+pub mod control;
+pub mod intake;
+pub mod spooler;
+pub mod drive;
+pub mod uplink;
+pub mod downlink;

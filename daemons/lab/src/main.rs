@@ -7,9 +7,10 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
 
 use clap::{Parser, Subcommand};
+use nms_kit::clock;
+use nms_lab::bench::{self, Figure};
 use nms_lab::train::{BaseOptions, evaluate, evaluation_set, train_base, training_set};
 use nms_model::bundle::Bundle;
 use nms_model::train::Recipe;
@@ -29,6 +30,31 @@ enum Arguments {
     /// Measure something.
     #[command(subcommand)]
     Eval(Eval),
+    /// Measure the daemons from outside.
+    #[command(subcommand)]
+    Bench(Bench),
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Generator, hub and server on this machine: TCP syslog in, alerts out, everything durable.
+    Pipeline {
+        /// Lines a second; as fast as they are taken without it.
+        #[arg(long)]
+        rate: Option<u64>,
+        /// For how long.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// The corpus.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Where the release binaries are.
+        #[arg(long, default_value = "target/release")]
+        binaries: PathBuf,
+        /// One JSON object a figure.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -77,6 +103,9 @@ fn main() -> ExitCode {
             base(&out, checkpoint.as_deref(), &BaseOptions { networks, recipe, ..BaseOptions::default() })
         }
         Arguments::Eval(Eval::Model { bundle, networks }) => model(bundle.as_deref(), networks),
+        Arguments::Bench(Bench::Pipeline { rate, seconds, seed, binaries, json }) => {
+            bench::pipeline(&bench::Options { binaries, rate, seconds, seed }).map(|figures| show(&figures, json))
+        }
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -87,9 +116,8 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the lab's shell; progress needs the time that has passed")]
 fn base(out: &Path, checkpoint: Option<&Path>, options: &BaseOptions) -> Result<(), String> {
-    let begun = Instant::now();
+    let begun_ms = clock::monotonic_ms();
     let saved = checkpoint.filter(|path| path.exists()).map(|path| (path, std::fs::read(path)));
     let saved = saved.map(|(path, read)| read.map_err(|cause| format!("{}: {cause}", path.display()))).transpose()?;
     let mut first_step = None;
@@ -97,7 +125,7 @@ fn base(out: &Path, checkpoint: Option<&Path>, options: &BaseOptions) -> Result<
         let progress = trainer.progress();
         let first_step = *first_step.get_or_insert(progress.step - 1);
         if progress.step % 20 == 0 || progress.step == progress.steps {
-            print!("\r{}   ", progress.line(begun.elapsed().as_millis() as u64, first_step));
+            print!("\r{}   ", progress.line(clock::monotonic_ms() - begun_ms, first_step));
             std::io::stdout().flush().map_err(|cause| cause.to_string())?;
         }
         match checkpoint.filter(|_| progress.step % CHECKPOINT_STEPS == 0) {
@@ -105,7 +133,7 @@ fn base(out: &Path, checkpoint: Option<&Path>, options: &BaseOptions) -> Result<
             None => Ok(()),
         }
     })?;
-    println!("\ntrained in {} s", begun.elapsed().as_secs());
+    println!("\ntrained in {} s", (clock::monotonic_ms() - begun_ms) / 1_000);
     let figures = evaluate(&bundle, &kinds.ordinary, &evaluation_set(12))?;
     println!("{figures}");
     std::fs::create_dir_all(out).map_err(|cause| format!("{}: {cause}", out.display()))?;
@@ -128,4 +156,14 @@ fn model(bundle: Option<&Path>, networks: u64) -> Result<(), String> {
     let figures = evaluate(&bundle, &training.ordinary, &evaluation_set(networks))?;
     println!("bundle {} {}\n{figures}", bundle.manifest.name, bundle.version());
     Ok(())
+}
+
+fn show(figures: &[Figure], json: bool) {
+    for figure in figures {
+        if json {
+            println!("{}", serde_json::to_string(figure).unwrap_or_default());
+        } else {
+            println!("{:<10} {:<48} {:>14.2} {}", figure.leg, figure.what, figure.value, figure.unit);
+        }
+    }
 }

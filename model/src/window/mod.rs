@@ -127,6 +127,12 @@ impl Windows {
         ready
     }
 
+    /// The window of a scope as it stands, ready or not; none where it has no events.
+    pub fn window(&self, scope: Scope) -> Option<Window> {
+        let open = self.open.peek(&scope).filter(|open| !open.positions.is_empty())?;
+        Some(Window { scope, positions: open.positions.iter().copied().collect(), fresh: open.fresh })
+    }
+
     /// When [`Windows::tick`] is to be called next, in the caller's milliseconds.
     pub fn deadline(&self) -> Option<u64> {
         self.deadlines.peek().map(|Reverse((due, _))| *due)

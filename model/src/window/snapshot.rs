@@ -1,7 +1,7 @@
 //! Windows as bytes: version, then each window from the longest unused to the last used.
 //!
 //! Keys go by name, so that a later program with more families still reads them; a key it does not
-//! know drops its position. A restored window that was waiting is due at once.
+//! know drops its position. A restored window is due when it was, and at the latest after the usual wait.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Open, Position, Windows};
 use crate::key::{Context, FACTORS, Scope, TypedKey};
 use nms_proto::extraction::{Action, Outcome};
-use nms_proto::limits::MODEL_WINDOW_EVENTS;
+use nms_proto::limits::{MODEL_WINDOW_EVENTS, MODEL_WINDOW_IDLE_MS};
 
 const VERSION: u16 = 1;
 
@@ -27,7 +27,8 @@ struct SavedWindow {
     id: u64,
     /// Index into `keys` of the family's `other` key; none for an actor's window.
     family: Option<u32>,
-    waiting: bool,
+    /// When it is due, in the caller's milliseconds.
+    due_ms: Option<u64>,
     fresh: u32,
     positions: Vec<SavedPosition>,
 }
@@ -87,9 +88,7 @@ impl Windows {
         for window in saved.windows {
             let Some(scope) = scope_of(&window, &keys) else { continue };
             let open = load(&window, &keys, now_ms);
-            if open.queued {
-                windows.deadlines.push(Reverse((now_ms, scope)));
-            }
+            windows.deadlines.extend(open.due_ms.map(|due| Reverse((due, scope))));
             windows.open.put(scope, open);
         }
         Ok(windows)
@@ -117,7 +116,7 @@ fn save(scope: Scope, open: &Open, keys: &mut Vec<TypedKey>) -> SavedWindow {
         refs: (p.first, p.last),
     };
     let positions = open.positions.iter().map(|p| position(p, keys)).collect();
-    SavedWindow { id, family, waiting: open.due_ms.is_some(), fresh: open.fresh as u32, positions }
+    SavedWindow { id, family, due_ms: open.due_ms, fresh: open.fresh as u32, positions }
 }
 
 fn scope_of(window: &SavedWindow, keys: &[Option<TypedKey>]) -> Option<Scope> {
@@ -142,7 +141,7 @@ fn load(window: &SavedWindow, keys: &[Option<TypedKey>], now_ms: u64) -> Open {
     Open {
         positions: window.positions.iter().take(MODEL_WINDOW_EVENTS).filter_map(position).collect(),
         fresh: window.fresh as usize,
-        due_ms: window.waiting.then_some(now_ms),
-        queued: window.waiting,
+        due_ms: window.due_ms.map(|due| due.min(now_ms.saturating_add(MODEL_WINDOW_IDLE_MS))),
+        queued: window.due_ms.is_some(),
     }
 }

@@ -1,0 +1,145 @@
+//! The agent's settings: what stands in `agent.toml`, checked once, so that nothing behind asks again.
+//!
+//! ```toml
+//! files = ["/var/log/auth.log", "/srv/app/*.log"]   # left out: the journal, or the usual files
+//! journal = ["ssh.service"]                         # true, false, or units
+//! [hub]
+//! address = "hub.lan:1515"                          # or the path of the hub's agent.sock
+//! ca = "/etc/nms/hub-ca.pem"                        # or plain = true, in a network that the hub names
+//! [fim]
+//! include = ["/etc"]
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use nms_collect::plan::{self, Fim, Journal, Plan};
+use nms_kit::config::{self, ConfigError, wrong_value};
+use nms_proto::limits::{AGENT_SPOOL_BYTES, AGENT_SPOOL_EVENTS, CHUNK_EVENTS_MAX};
+use serde::Deserialize;
+
+/// Where the hub is.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hub {
+    /// `host:port`, or the path of the hub's Unix socket for the agent of its own host.
+    pub address: String,
+    /// The hub's authority.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+    /// The name in the hub's certificate, where it is not the host of `address`.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Whether to speak plain TCP, inside a network that the hub's settings name.
+    #[serde(default)]
+    pub plain: bool,
+}
+
+/// How much the spool holds.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Spool {
+    /// Events.
+    pub events_max: u64,
+    /// Bytes.
+    pub bytes_max: u64,
+}
+
+impl Default for Spool {
+    fn default() -> Self {
+        Self { events_max: AGENT_SPOOL_EVENTS, bytes_max: AGENT_SPOOL_BYTES }
+    }
+}
+
+/// The settings as they stand in the file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    #[serde(default)]
+    name: Option<Box<str>>,
+    #[serde(default)]
+    state: Option<PathBuf>,
+    hub: Hub,
+    #[serde(default)]
+    spool: Spool,
+    #[serde(default)]
+    files: Option<Vec<String>>,
+    #[serde(default)]
+    journal: Option<Journal>,
+    #[serde(default)]
+    from_start: bool,
+    #[serde(default)]
+    fim: Fim,
+}
+
+/// The agent's settings, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The name it registers by; the host's by default.
+    pub name: Box<str>,
+    /// Folder of the spool and the file integrity baseline.
+    pub state: PathBuf,
+    /// The hub.
+    pub hub: Hub,
+    /// How much the spool holds.
+    pub spool: Spool,
+    /// What is collected.
+    pub plan: Plan,
+}
+
+impl Config {
+    /// Reads and checks `path` on a host with or without a journal.
+    ///
+    /// # Errors
+    /// Names the file, the key, and what was expected.
+    pub fn load(path: &Path, journal_present: bool) -> Result<Self, ConfigError> {
+        let raw: Raw = config::load(path)?;
+        check_hub(path, &raw.hub)?;
+        check_spool(path, raw.spool)?;
+        let settings =
+            plan::Settings { files: raw.files, journal: raw.journal, from_start: raw.from_start, fim: raw.fim };
+        let plan = plan::check(&settings, journal_present)
+            .map_err(|error| ConfigError::Shape(path.into(), format!("{}: {error}", error.key())))?;
+        Ok(Self {
+            name: raw.name.unwrap_or_else(|| nms_kit::host::name().into()),
+            state: raw.state.unwrap_or_else(|| "/var/lib/nmsd-agent".into()),
+            hub: raw.hub,
+            spool: raw.spool,
+            plan,
+        })
+    }
+}
+
+fn check_hub(path: &Path, hub: &Hub) -> Result<(), ConfigError> {
+    if hub.address.starts_with('/') {
+        return match hub.ca {
+            Some(_) => Err(wrong_value(path, "hub.ca", "set", "nothing beside the path of a Unix socket")),
+            None => Ok(()),
+        };
+    }
+    let port = hub.address.rsplit_once(':').and_then(|(_host, port)| port.parse::<u16>().ok());
+    if port.is_none() {
+        return Err(wrong_value(
+            path,
+            "hub.address",
+            &hub.address,
+            "host:port, such as hub.lan:1515, or a socket's path",
+        ));
+    }
+    match (&hub.ca, hub.plain) {
+        (Some(_), false) | (None, true) => Ok(()),
+        (Some(_), true) => Err(wrong_value(path, "hub.plain", true, "false where hub.ca is set")),
+        (None, false) => Err(wrong_value(path, "hub.ca", "not set", "the hub's authority, or hub.plain = true")),
+    }
+}
+
+fn check_spool(path: &Path, spool: Spool) -> Result<(), ConfigError> {
+    // Below, what collectors hand over at once might never fit above the fill at which they wait.
+    let events_min = 10 * CHUNK_EVENTS_MAX as u64;
+    if spool.events_max < events_min {
+        return Err(wrong_value(path, "spool.events_max", spool.events_max, &format!("at least {events_min}")));
+    }
+    if spool.bytes_max < AGENT_SPOOL_BYTES {
+        return Err(wrong_value(path, "spool.bytes_max", spool.bytes_max, &format!("at least {AGENT_SPOOL_BYTES}")));
+    }
+    Ok(())
+}

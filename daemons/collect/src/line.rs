@@ -1,0 +1,97 @@
+//! A line of a file becomes a draft of an event.
+//!
+//! The same reader as for syslog from the network takes it apart, because what a syslog daemon
+//! writes to a file is RFC 3164 without PRI, and an application's own format is plain text. The
+//! time of a line is its own stamp where that is believable: not before the line before it and not
+//! in the future. Refused as by `proto::syslog`, with a reason, kept raw: what is empty or binary.
+
+use nms_proto::{
+    event::{Body, Draft, Syslog},
+    limits::{LINE_BYTES_MAX, NAME_BYTES_MAX},
+    syslog::{self, Message, Received},
+    time::Stamp,
+};
+
+use crate::portion::Refused;
+
+/// When a line was read, and what its own stamp is held against.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// The wall clock when it was read.
+    pub now: Stamp,
+    /// The `at` of the line before it, in milliseconds since 1970 UTC.
+    pub previous_ms: Option<i64>,
+}
+
+/// The draft of one line, without its line end.
+///
+/// # Errors
+/// The line is no message; it comes back with the reason, its first bytes kept.
+pub fn read(bytes: &[u8], seen: Seen) -> Result<Draft, Refused> {
+    let received = Received { unix_ms: seen.now.unix_ms, utc_offset_s: i32::from(seen.now.offset_min) * 60 };
+    let message = syslog::parse(bytes, &received).map_err(|reject| Refused::new(reject.name(), bytes))?;
+    let mut draft = draft_of(&message, bytes, seen.now);
+    draft.at = Some(believed(draft.device_at, seen));
+    Ok(draft)
+}
+
+/// The draft of a syslog message that came as `bytes`; `at` is left to whoever knows it, and `now`
+/// gives the offset of a stamp that names none.
+pub fn draft_of(message: &Message<'_>, bytes: &[u8], now: Stamp) -> Draft {
+    let device_at = message.device_at.map(|stamp| Stamp {
+        unix_ms: stamp.unix_ms,
+        offset_min: stamp.offset_s.map_or(now.offset_min, |offset_s| (offset_s / 60) as i16),
+    });
+    let raw = message.lossy.then(|| bytes.get(..bytes.len().min(LINE_BYTES_MAX)).unwrap_or_default().into());
+    let body = Syslog {
+        facility: message.facility,
+        severity: message.severity,
+        app: message.app.map(name),
+        pid: message.pid.map(name),
+        msgid: message.msgid.map(name),
+        structured_data: message.structured_data.map(|data| data.as_str().into()),
+        message: message.message.as_ref().into(),
+    };
+    Draft { at: None, device_at, host: message.host.map(name), raw, body: Body::Syslog(body) }
+}
+
+/// The text cut to [`NAME_BYTES_MAX`], at a character.
+pub(crate) fn name(text: &str) -> Box<str> {
+    text.get(..text.floor_char_boundary(NAME_BYTES_MAX)).unwrap_or_default().into()
+}
+
+/// The line's own stamp where it lies between the line before and now; else now.
+fn believed(stamp: Option<Stamp>, seen: Seen) -> Stamp {
+    let earliest_ms = seen.previous_ms.unwrap_or(i64::MIN);
+    stamp.filter(|stamp| (earliest_ms..=seen.now.unix_ms).contains(&stamp.unix_ms)).unwrap_or(seen.now)
+}
+
+/// One line cut out of a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut<'a> {
+    /// The line without its line feed; cut at [`LINE_BYTES_MAX`].
+    pub text: &'a [u8],
+    /// Whether more belonged to it.
+    pub truncated: bool,
+    /// Bytes of the buffer that were used up with it, the line feed and what was skipped included.
+    pub taken: usize,
+    /// Whether the rest of the line is still to be skipped.
+    pub skipping: bool,
+}
+
+/// The first line of `buffer`; none where its end is not there yet and it may still fit.
+pub fn cut(buffer: &[u8]) -> Option<Cut<'_>> {
+    let end = memchr::memchr(b'\n', buffer);
+    let line = buffer.get(..end.unwrap_or(buffer.len())).unwrap_or_default();
+    if end.is_none() && line.len() <= LINE_BYTES_MAX {
+        return None;
+    }
+    let truncated = line.len() > LINE_BYTES_MAX;
+    let text = line.get(..line.len().min(LINE_BYTES_MAX)).unwrap_or_default();
+    Some(Cut { text, truncated, taken: end.map_or(line.len(), |end| end + 1), skipping: end.is_none() })
+}
+
+/// How many bytes of `buffer` belong to a line that is being skipped, and whether it ends there.
+pub fn skip(buffer: &[u8]) -> (usize, bool) {
+    memchr::memchr(b'\n', buffer).map_or((buffer.len(), false), |end| (end + 1, true))
+}

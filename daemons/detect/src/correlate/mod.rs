@@ -1,0 +1,193 @@
+//! The correlators: what many lines mean that no single one does.
+//!
+//! They run once, in the hub, on every event in the order in which it is spooled. Each is a small state
+//! machine of its own file, with bounded state and with time as an argument: detection's time comes from
+//! the event, and the hub's clock only says what cannot have happened yet and what has been quiet.
+//! The same events give the same findings, whatever their order of arrival among sources and however
+//! late they come; see `incident` for how a finding's revisions are told.
+
+mod clocks;
+mod copies;
+mod recent;
+mod paths;
+mod guessing;
+mod success;
+mod blocked_outbound;
+mod file_context;
+
+use nms_proto::{
+    event::{Body, Event},
+    extraction::{Action, Actor, AppFamily, Extraction, Outcome},
+    finding::Finding,
+    id::Instance,
+    time::Stamp,
+};
+
+use self::{
+    blocked_outbound::BlockedOutbound, clocks::Clocks, copies::Copies, file_context::FileContext, guessing::Guessing,
+    success::Success,
+};
+use crate::{extract, incident::When, incidents::Incidents, subject::Subject};
+
+/// What the correlators must be told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The spool whose events these are; alert ids are derived from it.
+    pub instance: Instance,
+    /// Users whose session explains a change of settings, beside root. Groups (`admins` names sudo, wheel and adm
+    /// by default) are turned into their members by whoever can read them.
+    pub admins: Vec<Box<str>>,
+}
+
+/// What the correlators counted. Totals since they were made, but for what is said to be now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Events seen.
+    pub events: u64,
+    /// Events that meant something to a correlator.
+    pub judged: u64,
+    /// Findings said.
+    pub findings: u64,
+    /// Lines not counted because another source had sent the same one.
+    pub copies: u64,
+    /// Times that a source fell back by more than five minutes and started afresh.
+    pub fell_back: u64,
+    /// Events dated more than five minutes ahead of the hub's clock.
+    pub ahead: u64,
+    /// Actors, flows and devices remembered now.
+    pub actors: u64,
+    /// Actors, flows and devices forgotten to make room.
+    pub actors_forgotten: u64,
+    /// Incidents known now.
+    pub incidents: u64,
+    /// Incidents forgotten to make room.
+    pub incidents_forgotten: u64,
+}
+
+/// All correlators of one hub, and the incidents they raised.
+#[derive(Debug)]
+pub struct Correlator {
+    incidents: Incidents,
+    clocks: Clocks,
+    copies: Copies,
+    guessing: Guessing,
+    success: Success,
+    blocked_outbound: BlockedOutbound,
+    file_context: FileContext,
+    events: u64,
+    judged: u64,
+    findings: u64,
+}
+
+impl Correlator {
+    /// Correlators that have seen nothing.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            incidents: Incidents::new(settings.instance),
+            clocks: Clocks::new(),
+            copies: Copies::new(),
+            guessing: Guessing::new(),
+            success: Success::default(),
+            blocked_outbound: BlockedOutbound::new(),
+            file_context: FileContext::new(settings.admins),
+            events: 0,
+            judged: 0,
+            findings: 0,
+        }
+    }
+
+    /// Takes `event`, seen when the hub's clock said `now`, and adds what was found to `out`.
+    ///
+    /// To rebuild the state after a restart, feed the same events again with the clock they were seen
+    /// at and drop what comes out: ids and revisions go on as if nothing had happened.
+    pub fn observe(&mut self, now: Stamp, event: &Event, out: &mut Vec<Finding>) {
+        self.observe_as(now, event, &extract(event), out);
+    }
+
+    /// As [`Correlator::observe`], for an event whose extraction is already known.
+    pub fn observe_as(&mut self, now: Stamp, event: &Event, found: &Extraction<'_>, out: &mut Vec<Finding>) {
+        self.events += 1;
+        let before = out.len();
+        self.file_context.tick(&mut self.incidents, now.unix_ms, out);
+        if is_of_interest(found) {
+            self.judged += 1;
+            let at = self.clocks.time_of(event, now);
+            if !self.copies.is_copy(event, at) {
+                self.correlate(event, found, When { at, now: now.unix_ms }, out);
+            }
+        }
+        self.findings += (out.len() - before) as u64;
+    }
+
+    fn correlate(&mut self, event: &Event, found: &Extraction<'_>, when: When, out: &mut Vec<Finding>) {
+        let incidents = &mut self.incidents;
+        let line = (event, found);
+        match (found.action, found.outcome) {
+            (Action::Login, Outcome::Failed) => self.guessing.failed(incidents, line, when, out),
+            (Action::Login, _) => {
+                let followed = self.success.logged_in(incidents, line, when, out);
+                if let Some(actor) = found.actor.filter(|_actor| !followed) {
+                    self.guessing.succeeded(&Subject::of_actor(actor, &event.source), found.account);
+                }
+            }
+            (Action::Command, _) => {
+                self.success.escalated(incidents, line, when, out);
+                if let Some(Actor::Name(user)) = found.actor {
+                    self.file_context.administrator(&event.source, user, when.at);
+                }
+            }
+            (Action::Block, _) => self.blocked_outbound.blocked(incidents, line, when, out),
+            (Action::Account, _) => self.file_context.account_tool(&event.source, when.at),
+            (Action::File, _) if matches!(event.body, Body::File(_)) => {
+                self.file_context.changed(incidents, event, when, out);
+            }
+            _ => {}
+        }
+    }
+
+    /// Does what is due by the hub's clock: revisions that waited, incidents that went quiet.
+    pub fn tick(&mut self, now: Stamp) -> Vec<Finding> {
+        let mut out = Vec::new();
+        self.file_context.tick(&mut self.incidents, now.unix_ms, &mut out);
+        self.incidents.tick(now.unix_ms, &mut out);
+        self.findings += out.len() as u64;
+        out
+    }
+
+    /// The hub's clock at which [`Correlator::tick`] has something to do.
+    pub fn deadline(&self) -> Option<Stamp> {
+        let due = [self.file_context.deadline(), self.incidents.deadline()];
+        due.into_iter().flatten().min().map(Stamp::utc)
+    }
+
+    /// What was counted, and how much is remembered.
+    pub fn counters(&self) -> Counters {
+        let (actors, actors_forgotten) = self.guessing.sizes();
+        let (flows, flows_forgotten) = self.blocked_outbound.sizes();
+        let (incidents, incidents_forgotten) = self.incidents.sizes();
+        Counters {
+            events: self.events,
+            judged: self.judged,
+            findings: self.findings,
+            copies: self.copies.found,
+            fell_back: self.clocks.fell_back,
+            ahead: self.clocks.ahead,
+            actors: (actors + flows) as u64,
+            actors_forgotten: actors_forgotten + flows_forgotten,
+            incidents: incidents as u64,
+            incidents_forgotten,
+        }
+    }
+}
+
+/// Whether any correlator looks at such an event; most lines end here.
+fn is_of_interest(found: &Extraction<'_>) -> bool {
+    match (found.action, found.outcome) {
+        (Action::Login, Outcome::Failed | Outcome::Ok)
+        | (Action::Block, Outcome::Failed)
+        | (Action::Account, Outcome::Ok) => true,
+        (Action::Command, Outcome::Ok) => found.family == AppFamily::Sudo,
+        (Action::File, _) => found.family == AppFamily::FileIntegrity,
+        _ => false,
+    }
+}

@@ -1,0 +1,100 @@
+//! Apache httpd, and the common log format that most web servers write.
+//!
+//! `10.0.0.5 - alice [05/Jan/2026:14:30:00 +0000] "GET /x HTTP/1.1" 200 512 ...`, perhaps with a virtual
+//! host in front: the address is the server's word and stands first. In the error log it stands in the
+//! first `[client A:P]`; what the client sent comes after it.
+
+use nms_proto::extraction::{Action, Actor, AppFamily, Extraction, Object, Outcome};
+
+use super::build::{Build as _, of};
+use crate::text::{address, endpoint, quoted, word};
+
+const FAMILY: AppFamily = AppFamily::Apache;
+
+/// Whether a text is a line of Apache's error log.
+pub(super) fn recognises(text: &str) -> bool {
+    text.contains("] [client ") || text.contains("] [remote ")
+}
+
+/// A line of Apache's access or error log.
+pub(super) fn apache(text: &str) -> Extraction<'_> {
+    if let Some(found) = access(FAMILY, text) {
+        return found;
+    }
+    error(text).unwrap_or(Extraction::unknown(FAMILY))
+}
+
+/// A request in the common or combined log format; none where the line has another shape.
+pub(super) fn access(family: AppFamily, text: &str) -> Option<Extraction<'_>> {
+    let (first, rest) = word(text);
+    let (from, rest) = if let Some(from) = address(first) {
+        (from, rest)
+    } else {
+        let (second, rest) = word(rest);
+        (address(second)?, rest)
+    };
+    let (who, rest) = rest.split_once(" [")?;
+    let (_when, rest) = rest.split_once("] ")?;
+    let request = rest.strip_prefix('"').or_else(|| rest.split_once(" \"").map(|(_host, request)| request))?;
+    let (line, status) = split_status(request)?;
+    let user = who.split_once(' ').map_or("-", |(_ident, user)| user);
+    let known = user != "-" && user != "\"\"";
+    let path = word(line).1;
+    let path = path.rsplit_once(' ').map_or(path, |(path, _version)| path);
+    let outcome = if status < 400 { Outcome::Ok } else { Outcome::Failed };
+    // A browser asks without a name first; only a name that was sent is an attempt.
+    let action = if status == 401 && known { Action::Login } else { Action::Request };
+    let outcome = if status == 401 && !known { Outcome::None } else { outcome };
+    let found = of(family, action, outcome).by(Actor::Address(from)).object(Object::Path(path));
+    Some(if known { found.account(user) } else { found })
+}
+
+/// `REQUEST" 200 ...`: the request and its status. Servers escape quotes inside it.
+fn split_status(text: &str) -> Option<(&str, u16)> {
+    text.match_indices("\" ").find_map(|(at, _end)| {
+        let request = text.get(..at)?;
+        let backslashes = request.bytes().rev().take_while(|&byte| byte == b'\\').count();
+        let status = text.get(at + 2..at + 5)?.parse().ok().filter(|status| (100..600).contains(status))?;
+        (backslashes % 2 == 0).then_some((request, status))
+    })
+}
+
+/// `[time] [auth_basic:error] [pid 1] [client 10.0.0.50:40022] AH01617: user alice: authentication failure for "/": ...`.
+fn error(text: &str) -> Option<Extraction<'_>> {
+    let (_head, tail) = text.split_once("[client ").or_else(|| text.split_once("[remote "))?;
+    let (client, said) = tail.split_once("] ")?;
+    let actor = endpoint(client).map(|(address, _port)| Actor::Address(address));
+    let said = said.split_once(": ").filter(|(code, _rest)| is_code(code)).map_or(said, |(_code, rest)| rest);
+    let login = of(FAMILY, Action::Login, Outcome::Failed).maybe_by(actor);
+    if let Some(tail) = said.strip_prefix("user ") {
+        let (account, unknown) = account(tail)?;
+        let found = login.account(account);
+        return Some(if unknown { found.exists(false) } else { found });
+    }
+    let failed =
+        ["failed", "denied", "not found", "does not exist", "invalid", "mismatch", "attack", "wrong ", "unknown "];
+    let found = of(FAMILY, Action::Request, Outcome::Failed).maybe_by(actor);
+    if said.starts_with("ModSecurity") {
+        return Some(of(FAMILY, Action::Ids, Outcome::Failed).maybe_by(actor));
+    }
+    let failed = failed.iter().any(|word| said.contains(word));
+    let found = if failed { found } else { Extraction { outcome: Outcome::None, ..found } };
+    Some(quoted(said, '"').map_or(found, |path| found.object(Object::Path(path))))
+}
+
+/// Apache's message number, `AH01617`.
+fn is_code(text: &str) -> bool {
+    text.len() == 7 && text.starts_with("AH")
+}
+
+/// The name in `NAME: authentication failure for "/"...` or `NAME not found: /`, and whether it is unknown.
+fn account(tail: &str) -> Option<(&str, bool)> {
+    if let Some((account, _path)) = tail.rsplit_once(": authentication failure for \"") {
+        return Some((account.trim_end_matches(':'), false));
+    }
+    if let Some((account, _path)) = tail.rsplit_once(" not found: ") {
+        return Some((account.trim_ascii(), true));
+    }
+    let (account, _rest) = tail.split_once(": ").or_else(|| tail.split_once(' '))?;
+    Some((account, false))
+}

@@ -1,0 +1,149 @@
+//! Applications that are not listed: a failure word, and an address or a user in a named field.
+//!
+//! One pass over the words. An address counts where a name stands before it (`from 10.0.0.50`, `rip=...`,
+//! `[client ...]`), or in brackets behind a host name; the last one wins, because applications write the
+//! peer after what the peer sent. A bare address says nothing about who did what, unless it is the only
+//! one in a line about a refused login.
+
+use std::net::IpAddr;
+
+use nms_proto::extraction::{Action, Actor, AppFamily, Extraction, Outcome};
+
+use super::{
+    build::{Build as _, of},
+    words::{Meaning, meaning},
+};
+use crate::text::endpoint;
+
+/// A line of an application that no other extractor knows.
+pub(super) fn generic(text: &str) -> Extraction<'_> {
+    let mut seen = Seen::default();
+    let mut before = ("", b' ');
+    let mut tokens = Tokens { text, separator: b' ' };
+    while let Some((token, separator)) = tokens.next_token() {
+        seen.token(token, before, separator);
+        before = (token, separator);
+    }
+    seen.judge()
+}
+
+/// The tokens of a text, each with the last separator byte before it.
+struct Tokens<'a> {
+    text: &'a str,
+    separator: u8,
+}
+
+impl<'a> Tokens<'a> {
+    fn next_token(&mut self) -> Option<(&'a str, u8)> {
+        let bytes = self.text.as_bytes();
+        let skip = bytes.iter().position(|&byte| !is_separator(byte))?;
+        let separator = skip.checked_sub(1).and_then(|at| bytes.get(at).copied()).unwrap_or(self.separator);
+        let rest = self.text.get(skip..)?;
+        let length = rest.bytes().position(is_separator).unwrap_or(rest.len());
+        let (token, rest) = rest.split_at_checked(length)?;
+        self.text = rest;
+        self.separator = separator;
+        Some((token, separator))
+    }
+}
+
+/// The bytes between tokens, a bit each.
+const SEPARATORS: u128 = {
+    let mut list: &[u8] = b" \t,;|\"'()<>{}=[]";
+    let mut mask = 0;
+    while let [byte, rest @ ..] = list {
+        mask |= 1_u128 << *byte;
+        list = rest;
+    }
+    mask
+};
+
+fn is_separator(byte: u8) -> bool {
+    byte < 128 && (SEPARATORS >> byte) & 1 == 1
+}
+
+/// What the words of a line said.
+#[derive(Default)]
+struct Seen<'a> {
+    failed: bool,
+    succeeded: bool,
+    about_login: bool,
+    untried: bool,
+    blocked: bool,
+    named: Option<IpAddr>,
+    bracketed: Option<IpAddr>,
+    bare: Option<IpAddr>,
+    addresses: u32,
+    account: Option<&'a str>,
+    /// The last word was a failure: a zero behind it takes it back.
+    just_failed: bool,
+}
+
+impl<'a> Seen<'a> {
+    fn token(&mut self, token: &'a str, before: (&str, u8), separator: u8) {
+        let first = token.as_bytes().first().copied().unwrap_or_default();
+        if first.is_ascii_digit() || first == b':' || (first.is_ascii_hexdigit() && token.contains(':')) {
+            self.number(token, before.0, separator);
+        }
+        if !first.is_ascii_alphabetic() {
+            return;
+        }
+        let names = matches!(separator, b'=' | b':' | b'"' | b'\'' | b'<');
+        if names && self.account.is_none() && meaning(before.0) == Some(Meaning::User) {
+            self.account = Some(token);
+        }
+        self.just_failed = false;
+        match meaning(token) {
+            // "0 failed", "no failures": nothing happened.
+            Some(Meaning::Failure) if !matches!(before.0, "0" | "no" | "No") => {
+                self.just_failed = !self.failed;
+                self.failed = true;
+            }
+            Some(Meaning::Success) => self.succeeded = true,
+            // dovecot: "Disconnected (no auth attempts in 10 secs)".
+            Some(Meaning::Login) if before.0 == "no" => self.untried = true,
+            Some(Meaning::Login | Meaning::User) => self.about_login = true,
+            Some(Meaning::Block) => self.blocked = true,
+            Some(Meaning::Failure | Meaning::Peer) | None => {}
+        }
+    }
+
+    /// A token that may be an address, or the zero of `failed=0`.
+    fn number(&mut self, token: &str, before: &str, separator: u8) {
+        if token == "0" && self.just_failed {
+            self.failed = false;
+        }
+        let Some((address, _port)) = endpoint(token.trim_end_matches(['.', ':', '-'])) else { return };
+        self.addresses += 1;
+        if meaning(before) == Some(Meaning::Peer) || before == "for" {
+            self.named = Some(address);
+        } else if separator == b'[' {
+            self.bracketed = Some(address);
+        } else {
+            self.bare = Some(address);
+        }
+    }
+
+    fn judge(self) -> Extraction<'a> {
+        if self.untried {
+            return Extraction::unknown(AppFamily::Generic);
+        }
+        let action = match (self.about_login, self.blocked) {
+            (_, true) => Action::Block,
+            (true, false) => Action::Login,
+            (false, false) => Action::Other,
+        };
+        let outcome = match (self.failed || self.blocked, self.succeeded) {
+            (true, _) => Outcome::Failed,
+            (false, true) => Outcome::Ok,
+            (false, false) => Outcome::None,
+        };
+        let lone = self.bare.filter(|_address| self.addresses == 1 && self.about_login && outcome == Outcome::Failed);
+        let actor = self.named.or(self.bracketed).or(lone);
+        if outcome == Outcome::None || (actor.is_none() && self.account.is_none()) {
+            return Extraction::unknown(AppFamily::Generic);
+        }
+        let found = of(AppFamily::Generic, action, outcome).maybe_by(actor.map(Actor::Address));
+        self.account.map_or(found, |account| found.account(account))
+    }
+}

@@ -1,0 +1,41 @@
+//! sudo: commands run with another's rights, and refusals.
+//!
+//! `alice : TTY=pts/0 ; PWD=/home/alice ; USER=root ; COMMAND=/usr/bin/apt update`. A refusal stands as
+//! a further field before `TTY=`. The command is the caller's own text and stands last.
+
+use nms_proto::extraction::{Action, AppFamily, Extraction, Object, Outcome};
+
+use super::build::{Build as _, of};
+use crate::text::{after, between, name};
+
+const FAMILY: AppFamily = AppFamily::Sudo;
+
+/// A line of sudo.
+pub(super) fn sudo(text: &str) -> Extraction<'_> {
+    let Some((caller, rest)) = text.split_once(" : ") else { return Extraction::unknown(FAMILY) };
+    let (why, fields) = match rest.find("TTY=") {
+        Some(at) => rest.split_at(at),
+        None => (rest, ""),
+    };
+    let why = why.trim_end_matches([' ', ';']);
+    let found = if why.is_empty() { of(FAMILY, Action::Command, Outcome::Ok) } else { refusal(why) };
+    let found = found.maybe_by(name(caller.trim_ascii()));
+    let found = match between(fields, "USER=", " ; ") {
+        Some(user) => found.account(user),
+        None => found,
+    };
+    match after(fields, "COMMAND=") {
+        Some(command) => found.object(Object::Program(command)),
+        None => found,
+    }
+}
+
+/// `3 incorrect password attempts`, `user NOT in sudoers`, `command not allowed`, `a password is required` ...
+fn refusal<'a>(why: &str) -> Extraction<'a> {
+    let attempts = why.split_once(" incorrect password attempt").and_then(|(count, _rest)| count.parse::<u32>().ok());
+    match attempts {
+        Some(attempts) => Extraction { times: attempts, ..of(FAMILY, Action::Login, Outcome::Failed) },
+        None if why.starts_with("unable to ") => Extraction::unknown(FAMILY),
+        None => of(FAMILY, Action::Command, Outcome::Failed),
+    }
+}

@@ -1,0 +1,87 @@
+//! Whom an incident is about, and the key that holds its revisions together.
+
+use std::{fmt, net::IpAddr};
+
+use nms_proto::{extraction::Actor, id::EndpointId};
+
+/// An actor or victim: an address is one wherever it is seen, a name only within its source.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Subject {
+    Address(IpAddr),
+    Name(EndpointId, Box<str>),
+}
+
+impl Subject {
+    /// The actor of a line that `source` sent.
+    pub(crate) fn of_actor(actor: Actor<'_>, source: &EndpointId) -> Self {
+        match actor {
+            Actor::Address(address) => Self::Address(address),
+            Actor::Name(name) => Self::Name(source.clone(), name.into()),
+        }
+    }
+
+    /// The name for people: without the source.
+    pub(crate) fn plain(&self) -> Box<str> {
+        match self {
+            Self::Address(address) => address.to_string().into(),
+            Self::Name(_source, name) => name.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name(source, name) => write!(f, "{source}/{name}"),
+        }
+    }
+}
+
+/// Categories that belong to one story share a family: guessing and the login that it led to are one incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Story {
+    Access,
+    Control,
+    File,
+}
+
+/// An incident's key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) story: Story,
+    pub(crate) subject: Subject,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let story = match self.story {
+            Story::Access => "access",
+            Story::Control => "control",
+            Story::File => "file",
+        };
+        write!(f, "{story}/{}", self.subject)
+    }
+}
+
+/// Whether an address is one of a private or local network (RFC 1918, RFC 4193, RFC 6598, link-local).
+pub(crate) fn is_inside(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            v4.is_private() || v4.is_link_local() || v4.is_loopback() || (a == 100 && (64..128).contains(&b))
+        }
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_loopback(),
+    }
+}
+
+/// Whether an address is one host on the Internet; the documentation networks count as such.
+pub(crate) fn is_outside(address: IpAddr) -> bool {
+    if is_inside(address) || address.is_multicast() || address.is_unspecified() {
+        return false;
+    }
+    match address {
+        IpAddr::V4(v4) => !v4.is_broadcast() && !matches!(v4.octets(), [0 | 240.., ..]),
+        IpAddr::V6(_) => true,
+    }
+}

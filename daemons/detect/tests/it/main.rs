@@ -1,0 +1,16 @@
+//! Detection, from text to alerts, in virtual time.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod host;
+mod extract;
+mod guessing;
+mod outbound;
+mod files;
+mod time;
+mod fuse;

@@ -1,0 +1,120 @@
+//! What is promised about delivery, with real kills: nothing acknowledged is lost, nothing is stored twice.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::{
+    senders::{failure, sshd, tcp, udp},
+    stage::Stage,
+};
+
+/// Events that the server has stored for the one tenant.
+fn stored(stage: &Stage) -> u64 {
+    let text = stage.verb("nmsd-server", &["status", "--json"]);
+    let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    rows.iter().filter_map(|row| row["events"].as_u64()).sum()
+}
+
+#[test]
+fn a_lost_uplink_loses_nothing_and_stores_nothing_twice() {
+    let Some((mut stage, hub)) = Stage::chain() else { return };
+    udp(&hub, ["<13>before"]);
+    stage.until("the first line is delivered", |stage| stage.account("hub", "127.0.0.1")["delivered"] == 1);
+    stage.kill("server");
+    tcp(&hub, (0..500).map(|number| format!("<13>gate app: while away {number}")));
+    udp(&hub, (0..10).map(|port| sshd(&failure("203.0.113.50", 40_000 + port))));
+    stage.until("the hub says that the server is down", |stage| stage.link("hub")["server"] == "down");
+    stage.until("the hub alerts by itself", |stage| {
+        stage.alerts("hub").iter().any(|alert| alert["category"] == "brute_force" && alert["status"] == "provisional")
+    });
+    // The hub is killed too: what it has is on its disk.
+    stage.until("all is spooled", |stage| stage.account("hub", "127.0.0.1")["waiting"] == 510);
+    stage.kill("hub");
+    stage.start("nmsd-hub", "hub");
+    stage.start_server();
+    stage.until("everything is delivered", |stage| stage.link("hub")["queue"] == 0);
+    stage.until("the alert is judged", |stage| stage.judged("hub", "brute_force").len() == 1);
+    let findings = 2;
+    let events = stored(&stage);
+    assert!((511..=511 + findings).contains(&events), "511 lines and at most {findings} findings, stored {events}");
+}
+
+#[test]
+fn a_server_killed_between_ack_and_alert_still_answers_once() {
+    let Some((mut stage, hub)) = Stage::chain() else { return };
+    for round in 0..5_u32 {
+        let actor = format!("203.0.113.{}", 10 + round);
+        udp(&hub, (0..8).map(|port| sshd(&failure(&actor, 40_000 + port))));
+        // Killed as soon as the lines are acknowledged; whatever was not analysed then is analysed afterwards.
+        stage.until("the lines are acknowledged", |stage| {
+            stage.account("hub", "127.0.0.1")["delivered"] == (u64::from(round) + 1) * 8
+        });
+        stage.kill("server");
+        stage.start_server();
+        stage.until("the alert is there, once", |stage| {
+            let alerts = stage.judged("hub", "brute_force");
+            alerts.iter().filter(|alert| alert["actor"] == actor.as_str()).count() == 1
+        });
+    }
+    assert_eq!(stage.alerts("hub").iter().filter(|alert| alert["category"] == "brute_force").count(), 5);
+}
+
+#[test]
+fn two_hours_of_backlog_in_two_seconds_are_no_burst() {
+    let Some((mut stage, hub)) = Stage::chain() else { return };
+    // One failure of one address every three minutes, as any exposed host sees; the file is read at once.
+    let line = |minute: u32, actor: &str| {
+        format!(
+            "2026-01-05T{:02}:{:02}:00+00:00 gate sshd[811]: {}\n",
+            8 + minute / 60,
+            minute % 60,
+            failure(actor, 40_000 + minute)
+        )
+    };
+    let ordinary: String = (0..120).step_by(3).map(|minute| line(minute, "203.0.113.50")).collect();
+    let log = stage.path("auth.log");
+    fs::write(&log, &ordinary).unwrap();
+    stage.agent("agent", &hub, &[&log]);
+    stage.start("nmsd-agent", "agent");
+    let source = |row: &Value| row["source"].as_str().is_some_and(|source| source.starts_with("127.0.0.1/"));
+    let delivered = |stage: &Stage| {
+        let link = stage.link("hub");
+        link["sources"].as_array().and_then(|rows| rows.iter().find(|row| source(row))?["delivered"].as_u64())
+    };
+    stage.until("the backlog is delivered", |stage| delivered(stage) == Some(40));
+    assert!(stage.alerts("hub").is_empty(), "{:?}", stage.alerts("hub"));
+    // A real run in the same backlog is one alert, with the run's own times.
+    let failed = |second: u32| {
+        format!("2026-01-05T11:00:{second:02}+00:00 gate sshd[811]: {}", failure("203.0.113.60", 50_000 + second))
+    };
+    let run: Vec<String> = (0..10).map(failed).collect();
+    fs::write(&log, ordinary + &run.join("\n") + "\n").unwrap();
+    stage.until("the run is one alert", |stage| stage.judged("hub", "brute_force").len() == 1);
+    let alert = stage.judged("hub", "brute_force").remove(0);
+    assert_eq!(alert["actor"], "203.0.113.60");
+    assert!(alert["first_seen"].as_str().is_some_and(|at| at.starts_with("2026-01-05T11:00:00")), "{alert}");
+}
+
+#[test]
+fn overload_is_refused_by_name_and_nothing_is_lost() {
+    let Some(mut stage) = Stage::new("public_ip = true") else { return };
+    stage.start_server();
+    let hub = stage.hub("hub", "");
+    stage.start("nmsd-hub", "hub");
+    stage.until("the hub is linked", |stage| stage.link("hub")["server"] == "ok");
+    let mut seen_busy = false;
+    let lines = 150_000;
+    tcp(
+        &hub,
+        (0..lines).map(|number| format!("<13>gate app[{number}]: request {number} took {} ms", number * 7 % 1_000)),
+    );
+    stage.until("everything is delivered", |stage| {
+        let link = stage.link("hub");
+        seen_busy |= link["busy_percent"].as_u64().is_some();
+        // Heartbeats are answered before batches: the link never goes down under load.
+        assert_ne!(link["server"], "down", "{link}");
+        link["sources"].as_array().is_some_and(|rows| rows.iter().any(|row| row["delivered"] == lines))
+    });
+    assert!(seen_busy, "SERVER_BUSY was never seen");
+}

@@ -1,0 +1,132 @@
+//! The way of a line: what users see when something happens.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use serde_json::Value;
+
+use crate::{
+    senders::{failure, logger, rsyslog, sshd, tcp, udp},
+    stage::Stage,
+};
+
+fn is_installed(program: &str) -> bool {
+    let found = Command::new("sh")
+        .args(["-c", &format!("command -v {program}")])
+        .output()
+        .is_ok_and(|out| out.status.success());
+    let required = std::env::var("NMS_REQUIRE").is_ok_and(|what| what == "all");
+    assert!(found || !required, "{program} is not installed");
+    if !found {
+        eprintln!("skipped: {program} is not installed");
+    }
+    found
+}
+
+fn actors(alerts: &[Value]) -> Vec<&str> {
+    let mut actors: Vec<_> = alerts.iter().filter_map(|alert| alert["actor"].as_str()).collect();
+    actors.sort_unstable();
+    actors
+}
+
+#[test]
+fn guessing_over_udp_tcp_and_a_file_comes_back_judged() {
+    let Some((mut stage, hub)) = Stage::chain() else { return };
+    let log = stage.path("auth.log");
+    fs::write(&log, "").unwrap();
+    stage.agent("agent", &hub, &[&log]);
+    stage.start("nmsd-agent", "agent");
+    stage.until("the agent is there", |stage| stage.once("hub", "endpoints").iter().any(|row| row["kind"] == "agent"));
+    udp(&hub, (0..10).map(|port| sshd(&failure("203.0.113.50", 40_000 + port))));
+    tcp(&hub, (0..10).map(|port| sshd(&failure("198.51.100.23", 40_000 + port))));
+    let lines: Vec<String> = (0..10).map(|port| sshd(&failure("192.0.2.99", 40_000 + port))).collect();
+    fs::write(&log, lines.join("\n") + "\n").unwrap();
+    stage.until("three judged alerts", |stage| stage.judged("hub", "brute_force").len() == 3);
+    let alerts = stage.judged("hub", "brute_force");
+    assert_eq!(actors(&alerts), ["192.0.2.99", "198.51.100.23", "203.0.113.50"]);
+    for alert in &alerts {
+        assert_eq!(alert["severity"], "HIGH", "{alert}");
+        assert!(alert["reasons"][0].as_str().is_some_and(|reason| reason.contains("failed logins")), "{alert}");
+        assert!(alert["evidence"].as_array().is_some_and(|lines| lines.len() >= 5), "{alert}");
+    }
+}
+
+#[test]
+fn ten_thousand_failures_are_one_alert() {
+    let Some((mut stage, hub)) = Stage::chain() else { return };
+    tcp(&hub, (0..10_000).map(|port| sshd(&failure("203.0.113.50", port))));
+    stage.until("everything is delivered", |stage| stage.account("hub", "127.0.0.1")["delivered"] == 10_000);
+    stage.until("one judged alert", |stage| stage.judged("hub", "brute_force").len() == 1);
+    assert_eq!(stage.alerts("hub").iter().filter(|alert| alert["category"] == "brute_force").count(), 1);
+}
+
+#[test]
+fn logger_and_rsyslog_in_all_their_forms() {
+    if !is_installed("logger") || !is_installed("rsyslogd") {
+        return;
+    }
+    let Some((mut stage, hub)) = Stage::chain() else { return };
+    let forms: [(&[&str], &str); 4] = [
+        (&["--udp", "--rfc3164"], "203.0.113.1"),
+        (&["--udp", "--rfc5424"], "203.0.113.2"),
+        (&["--tcp", "--rfc3164"], "203.0.113.3"),
+        (&["--tcp", "--rfc5424"], "203.0.113.4"),
+    ];
+    for (form, actor) in forms {
+        for port in 0..8 {
+            logger(&hub, form, &failure(actor, 40_000 + port));
+        }
+    }
+    let (file, folder) = (stage.path("relay.log"), stage.path("rsyslog"));
+    fs::create_dir(&folder).unwrap();
+    let relayed: Vec<String> =
+        (0..8).flat_map(|port| [failure("203.0.113.5", 41_000 + port), format!("odd {port}")]).collect();
+    fs::write(&file, relayed.join("\n") + "\n").unwrap();
+    stage.start_other("rsyslogd", &mut rsyslog(&folder, &hub, &file));
+    stage.until("an alert for each form", |stage| stage.judged("hub", "brute_force").len() == 5);
+    let alerts = stage.judged("hub", "brute_force");
+    assert_eq!(actors(&alerts), ["203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4", "203.0.113.5"]);
+    stage.until("the lines over UDP", |stage| stage.account("hub", "127.0.0.1")["delivered"].as_u64() >= Some(48));
+    assert_eq!(stage.account("hub", "127.0.0.1")["rejected"], serde_json::json!({}));
+}
+
+#[test]
+fn a_real_hosts_log_is_read_whole() {
+    let Some(data) = std::env::var_os("NMS_DATA").map(PathBuf::from) else {
+        eprintln!("skipped: NMS_DATA names no folder with public data");
+        return;
+    };
+    let text = fs::read(data.join("security/auth_real_host/auth.log")).expect("NMS_DATA holds the real host's log");
+    let Some((mut stage, hub)) = Stage::chain() else { return };
+    let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+    let sent = lines.len() as u64;
+    tcp(&hub, lines);
+    stage.until("everything is delivered", |stage| stage.account("hub", "127.0.0.1")["delivered"] == sent);
+    assert_eq!(stage.account("hub", "127.0.0.1")["rejected"], serde_json::json!({}));
+    assert_eq!(stage.account("hub", "127.0.0.1")["dropped"], serde_json::json!({}));
+}
+
+#[test]
+fn malformed_input_is_counted_kept_and_not_forwarded() {
+    let Some((mut stage, hub)) = Stage::chain() else { return };
+    let deep = format!("<13>{}", "[".repeat(60_000));
+    let mut messages: Vec<Vec<u8>> = vec![
+        b"".to_vec(),
+        b"<13>nul\0inside".to_vec(),
+        b"<999>too big".to_vec(),
+        b"<>empty".to_vec(),
+        b"<34>9 2026-01-05T14:30:00Z host app - - - bad version".to_vec(),
+        vec![0x01; 300],
+        deep.into_bytes(),
+    ];
+    messages.extend((0..10).map(|port| sshd(&failure("203.0.113.50", 40_000 + port)).into_bytes()));
+    udp(&hub, messages);
+    stage.until("the alert comes all the same", |stage| stage.judged("hub", "brute_force").len() == 1);
+    let account = stage.account("hub", "127.0.0.1");
+    let rejected = account["rejected"].as_object().unwrap();
+    assert!(rejected.values().filter_map(Value::as_u64).sum::<u64>() == 6, "{account}");
+    for reason in ["empty", "nul", "pri_out_of_range", "pri_empty", "rfc5424_version", "control_bytes"] {
+        assert_eq!(rejected.get(reason).and_then(Value::as_u64), Some(1), "{reason} in {account}");
+    }
+    stage.until("the rest is delivered", |stage| stage.account("hub", "127.0.0.1")["delivered"] == 11);
+    assert!(stage.is_alive("hub") && stage.is_alive("server"));
+}

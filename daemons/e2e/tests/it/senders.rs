@@ -1,0 +1,67 @@
+//! Those who send: UDP, TCP, `logger`, rsyslog.
+
+use std::{
+    io::Write as _,
+    net::{TcpStream, UdpSocket},
+    path::Path,
+    process::Command,
+};
+
+use crate::stage::Hub;
+
+/// A failed login as OpenSSH logs it.
+pub(crate) fn failure(actor: &str, port: u32) -> String {
+    format!("Failed password for root from {actor} port {port} ssh2")
+}
+
+/// An RFC 3164 message of sshd; the stamp is old on purpose, nobody believes it.
+pub(crate) fn sshd(text: &str) -> String {
+    format!("<38>Jan  5 14:30:00 gate sshd[811]: {text}")
+}
+
+pub(crate) fn udp(hub: &Hub, messages: impl IntoIterator<Item = impl AsRef<[u8]>>) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for message in messages {
+        socket.send_to(message.as_ref(), ("127.0.0.1", hub.udp)).unwrap();
+    }
+}
+
+pub(crate) fn tcp(hub: &Hub, lines: impl IntoIterator<Item = impl AsRef<[u8]>>) {
+    let mut stream = TcpStream::connect(("127.0.0.1", hub.tcp)).unwrap();
+    let mut block = Vec::new();
+    for line in lines {
+        block.extend_from_slice(line.as_ref());
+        block.push(b'\n');
+    }
+    stream.write_all(&block).unwrap();
+}
+
+/// util-linux's logger, in one of its forms.
+pub(crate) fn logger(hub: &Hub, form: &[&str], text: &str) {
+    let port = if form.contains(&"--tcp") { hub.tcp } else { hub.udp };
+    let status = Command::new("logger")
+        .args(["--server", "127.0.0.1", "--port", &port.to_string(), "--tag", "sshd", "--priority", "auth.info"])
+        .args(form)
+        .arg(text)
+        .status()
+        .expect("logger of util-linux is installed");
+    assert!(status.success());
+}
+
+/// rsyslog that reads `file` and forwards over UDP and TCP, with settings of its own; run it in the foreground.
+pub(crate) fn rsyslog(folder: &Path, hub: &Hub, file: &Path) -> Command {
+    let settings = folder.join("rsyslog.conf");
+    let text = format!(
+        "global(workDirectory=\"{folder}\")\nmodule(load=\"imfile\" PollingInterval=\"1\")\n\
+         input(type=\"imfile\" File=\"{file}\" Tag=\"sshd\" Facility=\"auth\" Severity=\"info\" freshStartTail=\"off\")\n\
+         if $msg contains 'odd' then {{ *.* @127.0.0.1:{udp}\n stop }}\n*.* @@127.0.0.1:{tcp}\n",
+        folder = folder.display(),
+        file = file.display(),
+        udp = hub.udp,
+        tcp = hub.tcp
+    );
+    std::fs::write(&settings, text).unwrap();
+    let mut command = Command::new("rsyslogd");
+    command.arg("-n").arg("-f").arg(settings).arg("-i").arg(folder.join("rsyslog.pid"));
+    command
+}

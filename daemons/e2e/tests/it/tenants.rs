@@ -1,0 +1,47 @@
+//! Two tenants on one server: neither sees anything of the other.
+
+use crate::{
+    senders::{failure, sshd, udp},
+    stage::Stage,
+};
+
+#[test]
+fn two_tenants_see_nothing_of_each_other() {
+    let Some(mut stage) = Stage::new("") else { return };
+    let tokens: Vec<(String, String)> = ["red", "blue"]
+        .iter()
+        .map(|name| {
+            let text = stage.verb("nmsd-server", &["token", name, "--json"]);
+            let token: serde_json::Value = serde_json::from_str(&text).unwrap();
+            (token["token"].as_str().unwrap().to_owned(), token["token_sha256"].as_str().unwrap().to_owned())
+        })
+        .collect();
+    let settings = std::fs::read_to_string(stage.path("server.toml")).unwrap();
+    let tenant = |(name, (_, sha256)): (&str, &(String, String))| {
+        format!("[[tenant]]\nname = \"{name}\"\ntoken_sha256 = \"{sha256}\"\n")
+    };
+    let tenants: Vec<String> = ["red", "blue"].into_iter().zip(&tokens).map(tenant).collect();
+    stage.write("server.toml", &format!("{settings}{}", tenants.concat()));
+    stage.start_server();
+    let red = stage.hub("red", &format!("token = \"{}\"", tokens[0].0));
+    let blue = stage.hub("blue", &format!("token = \"{}\"", tokens[1].0));
+    stage.hub("nobody", "token = \"guessed\"");
+    for hub in ["red", "blue", "nobody"] {
+        stage.start("nmsd-hub", hub);
+    }
+    for hub in ["red", "blue"] {
+        stage.until("the hub is linked", |stage| stage.link(hub)["server"] == "ok");
+    }
+    udp(&red, (0..10).map(|port| sshd(&failure("203.0.113.50", 40_000 + port))));
+    udp(&blue, (0..10).map(|port| sshd(&failure("198.51.100.23", 40_000 + port))));
+    for (hub, actor) in [("red", "203.0.113.50"), ("blue", "198.51.100.23")] {
+        stage.until("its own alert", |stage| stage.judged(hub, "brute_force").len() == 1);
+        let alerts = stage.alerts(hub);
+        assert!(
+            alerts.iter().all(|alert| alert["actor"] != if hub == "red" { "198.51.100.23" } else { "203.0.113.50" })
+        );
+        assert!(alerts.iter().any(|alert| alert["actor"] == actor));
+    }
+    let link = stage.link("nobody");
+    assert_ne!(link["server"], "ok", "a wrong token is no tenant: {link}");
+}

@@ -1,0 +1,457 @@
+//! Agents: port 1515, and `agent.sock` for the agent of the hub's own host.
+//!
+//! An agent's batch becomes one chunk whose checkpoint is what is known of the agent's instance, so
+//! that "taken" and "stored" are one commit; the ACK follows that commit. When the core is behind or
+//! the spool is under pressure, batches are refused with SERVER_BUSY and heartbeats answered on.
+//! Without TLS an agent is taken only from the networks that the settings name; its source is its
+//! address and host name until it is enrolled, whatever its events say.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use ipnet::IpNet;
+use nms_kit::{
+    clock,
+    downlink::{Downlink, Next},
+    intake::{Checkpoint, Chunk, Events, Sender, Tally},
+    net::{canonical, tcp, unix},
+    store::map::Map,
+    task::Tasks,
+};
+use nms_proto::{
+    id::{BatchSeq, EndpointId, Instance},
+    message::{Ack, AckConfig, AckStatus, Batch, Command, Heartbeat, Register},
+    session::{
+        End,
+        receiver::{Judgement, Receiver},
+        server::{Answer, Output},
+    },
+};
+use smol::{
+    channel,
+    future::or,
+    io::{AsyncRead, AsyncWrite},
+};
+
+/// What an agent is told to wait when the hub is behind, in milliseconds.
+const BUSY_MS: u64 = 500;
+/// Commands that may wait for one agent.
+const COMMANDS_MAX: usize = 16;
+/// Longest wait for a peer's first byte, in milliseconds.
+const FIRST_BYTE_MS: u64 = 10_000;
+/// Longest wait for the batches of an older connection to be durable, in milliseconds.
+const SETTLE_MS_MAX: u64 = 5_000;
+/// Time between two looks at them, in milliseconds.
+const SETTLE_LOOK_MS: u64 = 5;
+/// First byte of a TLS handshake.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// What agents tell the core beside their events.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// How an agent is.
+    Described { source: EndpointId, address: Option<Box<str>>, version: Option<Box<str>>, queued: Option<u64> },
+    /// An agent answered a command of the server.
+    CommandAnswered(Ack),
+}
+
+/// What all connections of agents share.
+pub(crate) struct Agents {
+    tasks: Tasks,
+    intake: Sender,
+    core: channel::Sender<Report>,
+    checkpoints: Map,
+    plain_networks: Vec<IpNet>,
+    registry: Arc<Registry>,
+}
+
+/// Which agents are connected; what the core needs of them. It holds no way into the core, so that the core can end.
+#[derive(Default)]
+pub(crate) struct Registry {
+    /// Set by the core while sources that can wait have to.
+    pub(crate) pressure: AtomicBool,
+    known: Mutex<Known>,
+}
+
+impl Registry {
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a command to the agent that `source` names; false if it is not connected.
+    pub(crate) fn command(&self, source: &EndpointId, command: Command) -> bool {
+        self.known().sources.get(source).is_some_and(|queue| queue.try_send(command).is_ok())
+    }
+}
+
+#[derive(Default)]
+struct Known {
+    receivers: HashMap<Instance, Arc<Mutex<Receiver>>>,
+    /// The live connection of each instance, and of each source.
+    live: HashMap<Instance, (u64, channel::Sender<()>)>,
+    sources: HashMap<EndpointId, channel::Sender<Command>>,
+    connections: u64,
+    replaced: u64,
+}
+
+impl Agents {
+    pub(crate) fn new(
+        tasks: &Tasks,
+        intake: Sender,
+        core: channel::Sender<Report>,
+        checkpoints: Map,
+        plain_networks: Vec<IpNet>,
+    ) -> Self {
+        Self { tasks: tasks.clone(), intake, core, checkpoints, plain_networks, registry: Arc::default() }
+    }
+
+    /// Which agents are connected.
+    pub(crate) fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry)
+    }
+
+    /// What is known of an instance's batches.
+    fn receiver(&self, instance: Instance) -> Result<Arc<Mutex<Receiver>>, String> {
+        let mut known = self.registry.known();
+        if let Some(receiver) = known.receivers.get(&instance) {
+            return Ok(Arc::clone(receiver));
+        }
+        let stored = self.checkpoints.value(key(instance).as_bytes()).map_err(|error| error.to_string())?;
+        let receiver = match stored {
+            None => Receiver::default(),
+            Some(found) => {
+                let bytes = found.sound().ok_or("the stored state of this agent is damaged")?;
+                Receiver::from_bytes(&bytes).map_err(|error| error.to_string())?
+            }
+        };
+        let receiver = Arc::new(Mutex::new(receiver));
+        known.receivers.insert(instance, Arc::clone(&receiver));
+        Ok(receiver)
+    }
+}
+
+fn key(instance: Instance) -> String {
+    format!("peer/{instance}")
+}
+
+/// Accepts agents over TCP until the stop.
+pub(crate) async fn listen(agents: Arc<Agents>, mut listener: tcp::Listener) {
+    let stop = agents.tasks.stop().clone();
+    while let Some((stream, peer, place)) = stop.or(listener.accept()).await {
+        let address = canonical(peer.ip());
+        let agents = Arc::clone(&agents);
+        agents.tasks.clone().spawn(format!("agent {peer}"), async move {
+            let mut first = [0; 1];
+            let late = async {
+                clock::pause(FIRST_BYTE_MS).await;
+                Ok(0)
+            };
+            let seen = or(stream.peek(&mut first), late).await;
+            if !matches!(seen, Ok(1)) {
+                return;
+            }
+            if let Err(reason) = agents.may_be_plain(first, address) {
+                log::warn!("an agent was refused peer={peer} reason={reason:?}");
+                return;
+            }
+            Connection::new(agents, Some(address), &peer.to_string()).serve(stream).await;
+            drop(place);
+        });
+    }
+}
+
+/// Accepts the agent of this host until the stop; only root and `uid` may connect.
+pub(crate) async fn listen_local(agents: Arc<Agents>, listener: unix::Listener, uid: u32) {
+    let stop = agents.tasks.stop().clone();
+    while let Some(accepted) = stop.or(listener.accept()).await {
+        let Ok((stream, peer)) = accepted else {
+            clock::pause(100).await;
+            continue;
+        };
+        if peer != 0 && peer != uid {
+            log::warn!("a local agent was refused, its user may not be one uid={peer}");
+            continue;
+        }
+        let agents = Arc::clone(&agents);
+        agents.tasks.clone().spawn("agent self", async move {
+            Connection::new(agents, None, "agent.sock").serve(stream).await;
+        });
+    }
+}
+
+impl Agents {
+    fn may_be_plain(&self, first: [u8; 1], address: IpAddr) -> Result<(), &'static str> {
+        if first == [TLS_HANDSHAKE] {
+            return Err("TLS for agents comes with enrolment, which this version does not have");
+        }
+        if !self.plain_networks.iter().any(|network| network.contains(&address)) {
+            return Err("agents without TLS are taken only from plain_networks of the settings");
+        }
+        Ok(())
+    }
+}
+
+/// One agent's connection.
+struct Connection {
+    agents: Arc<Agents>,
+    address: Option<IpAddr>,
+    peer: String,
+    source: EndpointId,
+    instance: Option<Instance>,
+    number: u64,
+    receiver: Arc<Mutex<Receiver>>,
+    /// Batches that are not durable yet, oldest first.
+    pending: VecDeque<(BatchSeq, channel::Receiver<()>)>,
+    replaced: (channel::Sender<()>, channel::Receiver<()>),
+    commands: (channel::Sender<Command>, channel::Receiver<Command>),
+}
+
+enum Event {
+    Durable(bool),
+    Command(Command),
+    Replaced,
+    Stop,
+}
+
+impl Connection {
+    fn new(agents: Arc<Agents>, address: Option<IpAddr>, peer: &str) -> Self {
+        let number = {
+            let mut known = agents.registry.known();
+            known.connections += 1;
+            known.connections
+        };
+        Self {
+            agents,
+            address,
+            peer: peer.into(),
+            source: EndpointId::new(EndpointId::SELF),
+            instance: None,
+            number,
+            receiver: Arc::default(),
+            pending: VecDeque::new(),
+            replaced: channel::bounded(1),
+            commands: channel::bounded(COMMANDS_MAX),
+        }
+    }
+
+    async fn serve(mut self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+        let mut link = Downlink::over(&self.agents.tasks, stream);
+        let stop = self.agents.tasks.stop().clone();
+        loop {
+            let event = {
+                let durable = async {
+                    match self.pending.front() {
+                        Some((_, done)) => Event::Durable(done.recv().await.is_ok()),
+                        None => std::future::pending().await,
+                    }
+                };
+                let command = async { self.commands.1.recv().await.map_or(Event::Stop, Event::Command) };
+                let replaced = async {
+                    self.replaced.1.recv().await.ok();
+                    Event::Replaced
+                };
+                let stopped = async {
+                    stop.requested().await;
+                    Event::Stop
+                };
+                link.next(or(or(durable, command), or(replaced, stopped))).await
+            };
+            let now = clock::tick();
+            match event {
+                Next::Output(output) => match *output {
+                    Output::Close(end) => {
+                        log::info!("agent gone source={} peer={} reason={end}", self.source, self.peer);
+                        break;
+                    }
+                    output => self.carry_out(&mut link, output).await,
+                },
+                Next::Over(problem) => {
+                    log::info!("agent gone source={} peer={} reason={problem:?}", self.source, self.peer);
+                    break;
+                }
+                Next::Other(Event::Durable(true)) => self.durable(&mut link),
+                Next::Other(Event::Durable(false) | Event::Stop) => link.session().end(now, End::Stopping),
+                Next::Other(Event::Replaced) => link.session().end(now, End::Replaced),
+                Next::Other(Event::Command(command)) => {
+                    link.session().command(command);
+                }
+            }
+        }
+        self.leave();
+        link.finish().await;
+    }
+
+    async fn carry_out(&mut self, link: &mut Downlink, output: Output) {
+        let now = clock::tick();
+        match output {
+            Output::Register(register) => match self.register(&register).await {
+                Ok(durable) => {
+                    log::info!("agent registered source={} peer={}", self.source, self.peer);
+                    link.session().accept(now, durable, AckConfig::default());
+                    self.describe(Some(register.client_version), None).await;
+                }
+                Err(problem) => link.session().reject(now, &problem, None),
+            },
+            Output::Enroll(_) => link.session().reject(now, "this hub does not enrol agents yet", None),
+            Output::Batch(batch) => {
+                let answer = self.take(batch).await;
+                link.session().answer(now, answer);
+            }
+            Output::Event(event) => {
+                let batch = Batch {
+                    batch: None,
+                    skipped: Vec::new(),
+                    events: vec![*event],
+                    content_hash: 0,
+                    content: Box::default(),
+                };
+                self.take(batch).await;
+            }
+            Output::Heartbeat(Heartbeat { events_queued, .. }) => self.describe(None, Some(events_queued)).await,
+            Output::Command(command) => {
+                let refusal = format!("agents may not ask for {}", command.action);
+                let answer = Ack { command_id: Some(command.command_id), ..Ack::new(AckStatus::Error, refusal) };
+                link.session().answer_command(answer);
+            }
+            Output::CommandAnswered(ack) => {
+                self.agents.core.send(Report::CommandAnswered(ack)).await.ok();
+            }
+            Output::ResultsAcked(_) | Output::ResultsTooLong(_) | Output::Close(_) => {}
+        }
+    }
+
+    /// Who this is; what is durable of its instance.
+    async fn register(&mut self, register: &Register) -> Result<BatchSeq, String> {
+        if let Some(address) = self.address {
+            self.source = EndpointId::new(&format!("{address}/{}", register.hostname));
+        }
+        if let Some(instance) = register.instance {
+            self.receiver = self.agents.receiver(instance)?;
+            self.instance = Some(instance);
+        }
+        self.take_over();
+        self.settled().await
+    }
+
+    /// Ends an older connection of the same instance.
+    fn take_over(&self) {
+        let mut known = self.agents.registry.known();
+        known.sources.insert(self.source.clone(), self.commands.0.clone());
+        if let Some(instance) = self.instance
+            && let Some((_, older)) = known.live.insert(instance, (self.number, self.replaced.0.clone()))
+        {
+            known.replaced += 1;
+            let (source, times) = (&self.source, known.replaced);
+            log::warn!("an agent connected twice, the older connection ends source={source} times={times}");
+            older.try_send(()).ok();
+        }
+    }
+
+    /// Waits until what an older connection of this instance handed over is durable, so that no batch is between two
+    /// connections.
+    async fn settled(&self) -> Result<BatchSeq, String> {
+        for _ in 0..SETTLE_MS_MAX / SETTLE_LOOK_MS {
+            {
+                let receiver = self.lock();
+                if receiver.admitted() == receiver.durable() {
+                    return Ok(receiver.durable());
+                }
+            }
+            clock::pause(SETTLE_LOOK_MS).await;
+        }
+        Err("batches of an earlier connection are still being written, try again".into())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Receiver> {
+        self.receiver.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn take(&mut self, batch: Batch) -> Answer {
+        let busy = |message: &str| Answer::Busy { retry_after_ms: BUSY_MS, message: message.into() };
+        if self.agents.registry.pressure.load(Ordering::Relaxed) {
+            return busy("the hub's spool is under pressure");
+        }
+        let checkpoint = {
+            let mut receiver = self.lock();
+            match receiver.judge(&batch) {
+                Judgement::Next => {}
+                Judgement::Pending => return Answer::Taken,
+                Judgement::Duplicate => return Answer::Duplicate,
+                Judgement::Reused => return Answer::Reused,
+                Judgement::Gap => return busy("a batch before this one is missing"),
+            }
+            receiver.admit(&batch);
+            self.instance
+                .zip(batch.batch)
+                .map(|(instance, seq)| Checkpoint { key: key(instance).into(), value: receiver.to_bytes(seq).into() })
+        };
+        let (done, durable) = channel::bounded(1);
+        if let Some(seq) = batch.batch {
+            self.pending.push_back((seq, durable));
+        }
+        let chunk = self.chunk(batch, checkpoint, done);
+        if self.agents.intake.send(chunk).await.is_err() {
+            self.lock().withdraw();
+            return busy("the hub is stopping");
+        }
+        Answer::Taken
+    }
+
+    fn chunk(&self, batch: Batch, checkpoint: Option<Checkpoint>, done: channel::Sender<()>) -> Chunk {
+        let named = |mut event: nms_proto::event::Event| {
+            event.source = self.source.clone();
+            event
+        };
+        let is_numbered = batch.events.iter().all(|event| event.id.instance != Instance::UNNAMED);
+        let events = if is_numbered {
+            Events::Numbered(batch.events.into_iter().map(named).collect())
+        } else {
+            Events::Drafts(batch.events.into_iter().map(|event| (self.source.clone(), event.into_draft())).collect())
+        };
+        Chunk { events, checkpoints: checkpoint.into_iter().collect(), done: Some(done), tally: Tally::default() }
+    }
+
+    fn durable(&mut self, link: &mut Downlink) {
+        if let Some((seq, _)) = self.pending.pop_front() {
+            let durable = {
+                let mut receiver = self.lock();
+                receiver.commit(seq);
+                receiver.durable()
+            };
+            link.session().committed(durable);
+        }
+    }
+
+    async fn describe(&self, version: Option<Box<str>>, queued: Option<u64>) {
+        let address = self.address.map(|address| address.to_string().into());
+        let report = Report::Described { source: self.source.clone(), address, version, queued };
+        self.agents.core.send(report).await.ok();
+    }
+
+    fn leave(&mut self) {
+        let (receiver, pending) = (Arc::clone(&self.receiver), std::mem::take(&mut self.pending));
+        self.agents.tasks.spawn("agent's last batches", async move {
+            for (seq, done) in pending {
+                let is_durable = done.recv().await.is_ok();
+                let mut receiver = receiver.lock().unwrap_or_else(PoisonError::into_inner);
+                if !is_durable {
+                    return receiver.withdraw();
+                }
+                receiver.commit(seq);
+            }
+        });
+        let mut known = self.agents.registry.known();
+        if let Some(instance) = self.instance
+            && known.live.get(&instance).is_some_and(|(number, _)| *number == self.number)
+        {
+            known.live.remove(&instance);
+            known.sources.remove(&self.source);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Who sends: last seen, rate over the last 60 s, malformed messages, heartbeats.
+
+use std::collections::HashMap;
+
+use nms_proto::{
+    dash::{Endpoint, EndpointKind, EndpointStatus},
+    id::EndpointId,
+    limits::{HEARTBEAT_MS, SOURCES_MAX},
+    time::{Stamp, Tick},
+};
+
+/// Rates are kept in this many slots ...
+const SLOTS: usize = 12;
+/// ... of this many milliseconds: one minute in all.
+const SLOT_MS: u64 = 5_000;
+
+#[derive(Debug)]
+struct Known {
+    kind: EndpointKind,
+    address: Option<Box<str>>,
+    version: Option<Box<str>>,
+    queued: Option<u64>,
+    last_seen: Stamp,
+    last_tick: Tick,
+    parse_errors: u64,
+    slots: [u32; SLOTS],
+    slot: u64,
+}
+
+impl Known {
+    fn count(&mut self, now: Tick, events: u64) {
+        self.turn(now);
+        if let Some(slot) = self.slots.get_mut(self.slot as usize % SLOTS) {
+            *slot = slot.saturating_add(events.try_into().unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Empties the slots of the time since the last call.
+    fn turn(&mut self, now: Tick) {
+        let slot = now.0 / SLOT_MS;
+        for passed in (self.slot + 1..=slot).take(SLOTS) {
+            if let Some(place) = self.slots.get_mut(passed as usize % SLOTS) {
+                *place = 0;
+            }
+        }
+        self.slot = slot.max(self.slot);
+    }
+
+    /// Late after two missed heartbeats, down after three. A device that sends syslog promises no heartbeat: it is up
+    /// once it was heard.
+    fn status(&self, now: Tick) -> EndpointStatus {
+        match now.since(self.last_tick) / HEARTBEAT_MS {
+            0..2 => EndpointStatus::Up,
+            _ if self.kind != EndpointKind::Agent => EndpointStatus::Up,
+            2 => EndpointStatus::Late,
+            _ => EndpointStatus::Down,
+        }
+    }
+}
+
+/// What is heard of an endpoint.
+#[derive(Debug)]
+pub(crate) struct Heard<'a> {
+    pub(crate) source: &'a EndpointId,
+    pub(crate) kind: &'a EndpointKind,
+    pub(crate) events: u64,
+    pub(crate) parse_errors: u64,
+}
+
+/// All endpoints, at most [`SOURCES_MAX`]; later ones are not listed, and counted.
+#[derive(Debug, Default)]
+pub(crate) struct Endpoints {
+    known: HashMap<EndpointId, Known>,
+    unlisted: u64,
+}
+
+impl Endpoints {
+    /// Something came from an endpoint.
+    pub(crate) fn heard(&mut self, now: Tick, stamp: Stamp, heard: &Heard<'_>) {
+        let Some(known) = self.entry(heard.source, heard.kind, now) else { return };
+        known.last_seen = stamp;
+        known.last_tick = now;
+        known.parse_errors += heard.parse_errors;
+        known.count(now, heard.events);
+    }
+
+    /// An agent said how it is.
+    pub(crate) fn described(&mut self, source: &EndpointId, about: &About) {
+        if let Some(known) = self.known.get_mut(source) {
+            known.address = about.address.clone().or(known.address.take());
+            known.version = about.version.clone().or(known.version.take());
+            known.queued = about.queued.or(known.queued);
+        }
+    }
+
+    fn entry(&mut self, source: &EndpointId, kind: &EndpointKind, now: Tick) -> Option<&mut Known> {
+        if !self.known.contains_key(source) {
+            if self.known.len() >= SOURCES_MAX {
+                self.unlisted += 1;
+                return None;
+            }
+            let known = Known {
+                kind: kind.clone(),
+                address: None,
+                version: None,
+                queued: None,
+                last_seen: Stamp::default(),
+                last_tick: now,
+                parse_errors: 0,
+                slots: [0; SLOTS],
+                slot: now.0 / SLOT_MS,
+            };
+            self.known.insert(source.clone(), known);
+        }
+        self.known.get_mut(source)
+    }
+
+    /// How many are up.
+    pub(crate) fn connected(&self, now: Tick) -> u64 {
+        self.known.values().filter(|known| known.status(now) == EndpointStatus::Up).count() as u64
+    }
+
+    /// All of them, by name.
+    pub(crate) fn list(&mut self, now: Tick) -> Vec<Endpoint> {
+        let mut list: Vec<Endpoint> = self
+            .known
+            .iter_mut()
+            .map(|(name, known)| {
+                known.turn(now);
+                let events: u64 = known.slots.iter().copied().map(u64::from).sum();
+                Endpoint {
+                    name: name.clone(),
+                    address: known.address.clone(),
+                    kind: known.kind.clone(),
+                    status: known.status(now),
+                    last_seen: Some(known.last_seen),
+                    events_per_s: events as f32 / (SLOTS as u64 * SLOT_MS / 1_000) as f32,
+                    queued: known.queued,
+                    parse_errors: known.parse_errors,
+                    version: known.version.clone(),
+                }
+            })
+            .collect();
+        list.sort_by(|a, b| a.name.cmp(&b.name));
+        list
+    }
+}
+
+/// What an agent says of itself.
+#[derive(Debug, Default)]
+pub(crate) struct About {
+    pub(crate) address: Option<Box<str>>,
+    pub(crate) version: Option<Box<str>>,
+    pub(crate) queued: Option<u64>,
+}

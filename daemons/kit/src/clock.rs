@@ -1,0 +1,78 @@
+//! The clock, read here and nowhere else.
+//!
+//! The monotonic clock drives every deadline, delay and rate; the wall clock only stamps events. A
+//! jump of the wall clock therefore moves stamps and nothing else.
+
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use nms_proto::time::{Stamp, Tick};
+
+fn start() -> Instant {
+    static START: OnceLock<Instant> = OnceLock::new();
+    #[expect(clippy::disallowed_methods, reason = "the clock's home")]
+    *START.get_or_init(Instant::now)
+}
+
+/// Milliseconds since the program first asked.
+pub fn monotonic_ms() -> u64 {
+    start().elapsed().as_millis() as u64
+}
+
+/// The monotonic clock.
+pub fn tick() -> Tick {
+    Tick(monotonic_ms())
+}
+
+/// Microseconds since the program first asked, for measurements.
+pub fn monotonic_us() -> u64 {
+    start().elapsed().as_micros() as u64
+}
+
+/// Milliseconds since the Unix epoch.
+pub fn unix_ms() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "the clock's home")]
+    let now = SystemTime::now();
+    match now.duration_since(UNIX_EPOCH) {
+        Ok(since) => since.as_millis() as i64,
+        Err(before) => -(before.duration().as_millis() as i64),
+    }
+}
+
+/// Seconds east of UTC here at that moment, summer time included.
+pub fn offset_s(unix_ms: i64) -> i32 {
+    let Ok(at) = jiff::Timestamp::from_millisecond(unix_ms) else { return 0 };
+    zone().to_offset(at).seconds()
+}
+
+fn zone() -> &'static jiff::tz::TimeZone {
+    static ZONE: OnceLock<jiff::tz::TimeZone> = OnceLock::new();
+    ZONE.get_or_init(jiff::tz::TimeZone::system)
+}
+
+/// The wall clock, with the offset of this place.
+pub fn stamp() -> Stamp {
+    let unix_ms = unix_ms();
+    Stamp { unix_ms, offset_min: (offset_s(unix_ms) / 60) as i16 }
+}
+
+/// Waits until the monotonic clock reaches `at`.
+pub async fn until(at: Tick) {
+    let wait = at.since(tick());
+    if wait > 0 {
+        smol::Timer::after(Duration::from_millis(wait)).await;
+    }
+}
+
+/// Waits `ms` milliseconds.
+pub async fn pause(ms: u64) {
+    smol::Timer::after(Duration::from_millis(ms)).await;
+}
+
+/// Blocks this thread for `ms` milliseconds; for threads that serve no tasks.
+pub fn block(ms: u64) {
+    #[expect(clippy::disallowed_methods, reason = "the clock's home")]
+    std::thread::sleep(Duration::from_millis(ms));
+}

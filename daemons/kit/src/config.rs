@@ -1,0 +1,68 @@
+//! Settings: a TOML file, read into a type that refuses unknown keys, errors that name file, line and key.
+
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::de::DeserializeOwned;
+
+/// Longest settings file, in bytes.
+pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
+
+/// Why settings cannot be used.
+#[derive(Debug)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    Read(PathBuf, io::Error),
+    /// The file is longer than [`CONFIG_BYTES_MAX`].
+    TooLong(PathBuf),
+    /// The file is no TOML, or a key is unknown, missing or of the wrong type.
+    Shape(PathBuf, String),
+    /// A value is of the right type and cannot be used.
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The key, such as `server.address`.
+        key: String,
+        /// The value as it stands.
+        value: String,
+        /// What was expected.
+        expected: String,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(path, error) => write!(f, "cannot read settings {}: {error}", path.display()),
+            Self::TooLong(path) => {
+                write!(f, "settings {} are longer than {CONFIG_BYTES_MAX} bytes", path.display())
+            }
+            Self::Shape(path, problem) => write!(f, "settings {}: {}", path.display(), problem.trim_end()),
+            Self::Value { path, key, value, expected } => {
+                write!(f, "settings {}: {key} = {value}: expected {expected}", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Reads `path` into `T`.
+///
+/// # Errors
+/// Names the file, and the line and key that is wrong.
+pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
+    let length = fs::metadata(path).map_err(|error| ConfigError::Read(path.into(), error))?.len();
+    if length > CONFIG_BYTES_MAX {
+        return Err(ConfigError::TooLong(path.into()));
+    }
+    let text = fs::read_to_string(path).map_err(|error| ConfigError::Read(path.into(), error))?;
+    toml::from_str(&text).map_err(|error| ConfigError::Shape(path.into(), error.to_string()))
+}
+
+/// The error for a value of the right type that cannot be used.
+pub fn wrong_value(path: &Path, key: &str, value: impl fmt::Display, expected: &str) -> ConfigError {
+    ConfigError::Value { path: path.into(), key: key.into(), value: value.to_string(), expected: expected.into() }
+}

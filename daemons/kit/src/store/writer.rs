@@ -1,0 +1,314 @@
+//! The one thread that writes a database.
+//!
+//! It takes groups from the queue and commits each durably (`Durability::Immediate`). Quick repair
+//! is on: a file opens in milliseconds after a crash, and the two-phase commit that comes with it
+//! means that a commit whose first sync failed is never believed afterwards.
+//!
+//! A group that failed is kept and tried again, after the file was opened anew (the database library
+//! refuses all writes after one failed), until it is durable: so the state that the tables' owners
+//! hold in memory never runs ahead of a disk that lost a change. While that lasts intake is refused
+//! with the cause. On a full disk the reserve is given up first; intake opens again when the reserve
+//! could be made again. A file that contradicts itself ends the writer: nothing more is taken.
+
+use super::backing::{self, Backing};
+use super::error::{Fault, StoreError};
+use super::op::apply;
+use super::queue::{Due, Queue, Waiting};
+use crate::clock::monotonic_us;
+use redb::{Database, Durability};
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+/// Time from the beginning of a commit to the beginning of the next, in microseconds.
+const PACE_US: u64 = 2_000;
+/// Time between two attempts at a full or failing disk, in milliseconds.
+const RETRY_MS: u64 = 1_000;
+
+/// How a store stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Health {
+    /// It takes and commits.
+    #[default]
+    Sound,
+    /// The disk is full: intake is refused, what was taken is kept and tried again.
+    Full,
+    /// The disk answers with errors: as `Full`.
+    Failing(String),
+    /// The file contradicts itself: nothing more is taken.
+    Damaged(String),
+    /// It was closed.
+    Stopped,
+}
+
+/// Called with each new state, on the writer's thread.
+pub type OnHealth = Arc<dyn Fn(&Health) + Send + Sync>;
+
+/// How a database is run.
+#[derive(Clone)]
+pub struct Settings {
+    /// Page cache, in bytes; it bounds the memory of readers and writer together.
+    pub cache_bytes: usize,
+    /// Least time from one commit's beginning to the next's, in microseconds.
+    pub pace_us: u64,
+    /// Time between two attempts at a full or failing disk, in milliseconds.
+    pub retry_ms: u64,
+    /// Who hears of each change of [`Health`].
+    pub on_health: Option<OnHealth>,
+}
+
+impl Settings {
+    /// The usual pace and patience, with a page cache of `cache_bytes`.
+    pub const fn with_cache(cache_bytes: usize) -> Self {
+        Self { cache_bytes, pace_us: PACE_US, retry_ms: RETRY_MS, on_health: None }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("cache_bytes", &self.cache_bytes).finish_non_exhaustive()
+    }
+}
+
+/// What the handles and the writer's thread share.
+pub(super) struct Shared {
+    pub(super) name: Arc<str>,
+    backing: Box<dyn Backing>,
+    settings: Settings,
+    desk: Mutex<Desk>,
+    bell: Condvar,
+    /// `None` only while the writer opens the file again.
+    database: RwLock<Option<Database>>,
+}
+
+/// What is guarded by the one lock that submitters and the writer meet at.
+#[derive(Default)]
+pub(super) struct Desk {
+    pub(super) queue: Queue,
+    pub(super) health: Health,
+    pub(super) stop: bool,
+    pub(super) started: bool,
+}
+
+impl Shared {
+    /// Opens the database. Where the disk has no room for the reserve, it begins as `Full`.
+    pub(super) fn open(backing: Box<dyn Backing>, settings: Settings) -> Result<Self, StoreError> {
+        let name: Arc<str> = backing.name().into();
+        let database = backing::open(backing.as_ref(), settings.cache_bytes)
+            .map_err(|cause| StoreError::Open { store: name.clone(), cause })?;
+        let health =
+            backing.hold_reserve().map_or_else(|error| Health::of(&Fault::from_io(&error)), |()| Health::Sound);
+        let desk = Mutex::new(Desk { health, ..Desk::default() });
+        Ok(Self { name, backing, settings, desk, bell: Condvar::new(), database: RwLock::new(Some(database)) })
+    }
+
+    /// The lock on queue and health; a panic elsewhere does not close it.
+    pub(super) fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes the writer.
+    pub(super) fn ring(&self) {
+        self.bell.notify_all();
+    }
+
+    /// The database, for a short read.
+    pub(super) fn database(&self) -> RwLockReadGuard<'_, Option<Database>> {
+        self.database.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The writer's life: group after group, until it is stopped and nothing waits.
+    pub(super) fn run(&self) {
+        let _closing = Closing(self);
+        while let Some(group) = self.next_group() {
+            self.commit_and_tell(group);
+        }
+    }
+
+    /// Closes the file; whoever still waits hears that the store was stopped.
+    pub(super) fn finish(&self) {
+        self.set_health(&Health::Stopped);
+        let rest = self.desk().queue.clear();
+        drop(rest);
+        drop(self.database.write().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// The next group; `None` once the store is stopped and nothing waits.
+    fn next_group(&self) -> Option<Vec<Waiting>> {
+        let mut desk = self.desk();
+        loop {
+            let now_us = monotonic_us();
+            let due = desk.queue.due(now_us, self.settings.pace_us);
+            desk = match due {
+                Due::Idle if desk.stop => return None,
+                Due::In(_) if desk.stop => return Some(desk.queue.take(now_us)),
+                Due::Now => return Some(desk.queue.take(now_us)),
+                Due::In(us) => self.wait(desk, us),
+                Due::Idle if desk.health == Health::Sound => {
+                    self.bell.wait(desk).unwrap_or_else(PoisonError::into_inner)
+                }
+                Due::Idle => {
+                    let desk = self.wait(desk, self.settings.retry_ms * 1_000);
+                    drop(desk);
+                    self.regain_reserve();
+                    self.desk()
+                }
+            };
+        }
+    }
+
+    fn wait<'desk>(&self, desk: MutexGuard<'desk, Desk>, us: u64) -> MutexGuard<'desk, Desk> {
+        self.bell.wait_timeout(desk, Duration::from_micros(us)).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Waits before another attempt at the disk, however often the bell rings; false when stopped.
+    fn wait_to_retry(&self) -> bool {
+        let until_us = monotonic_us().saturating_add(self.settings.retry_ms * 1_000);
+        let mut desk = self.desk();
+        loop {
+            let left_us = until_us.saturating_sub(monotonic_us());
+            if desk.stop || left_us == 0 {
+                return !desk.stop;
+            }
+            desk = self.wait(desk, left_us);
+        }
+    }
+
+    /// Commits `group` and tells its waiters.
+    fn commit_and_tell(&self, group: Vec<Waiting>) {
+        let result = self.commit_until_durable(&group);
+        for waiting in group {
+            waiting.finish(result.clone());
+        }
+        if result.is_ok() {
+            self.regain_reserve();
+        } else {
+            let rest = self.desk().queue.clear();
+            for waiting in rest {
+                waiting.finish(result.clone());
+            }
+        }
+    }
+
+    /// Does not let go of `group` before it is durable, the store was stopped or the file turned out
+    /// damaged. The first new attempt follows at once, with the reserve's room; later ones wait.
+    fn commit_until_durable(&self, group: &[Waiting]) -> Result<(), StoreError> {
+        let mut failures = 0_u32;
+        loop {
+            match self.ensure_open().and_then(|()| self.commit(group)) {
+                Ok(()) => return Ok(()),
+                Err(Fault::Damaged(message)) => {
+                    self.set_health(&Health::Damaged(message.clone()));
+                    return Err(StoreError::Damaged { store: self.name.clone(), message });
+                }
+                Err(fault) => self.give_way(&fault),
+            }
+            if failures > 0 && !self.wait_to_retry() {
+                return Err(StoreError::Stopped { store: self.name.clone() });
+            }
+            failures = failures.saturating_add(1);
+        }
+    }
+
+    fn commit(&self, group: &[Waiting]) -> Result<(), Fault> {
+        if group.iter().all(|waiting| waiting.ops.is_empty()) {
+            return Ok(());
+        }
+        let guard = self.database();
+        let database = guard.as_ref().ok_or_else(|| Fault::Io("the file is not open".to_owned()))?;
+        let mut txn = database.begin_write().map_err(Fault::from_redb)?;
+        txn.set_durability(Durability::Immediate).map_err(Fault::from_redb)?;
+        txn.set_quick_repair(true);
+        apply(&txn, group.iter().flat_map(|waiting| &waiting.ops))?;
+        txn.commit().map_err(Fault::from_redb)
+    }
+
+    /// Compacts the file, on the caller's thread.
+    pub(super) fn compact(&self) -> Result<bool, Fault> {
+        let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        let database = slot.as_mut().ok_or_else(|| Fault::Io("the file is not open".to_owned()))?;
+        database.compact().map_err(Fault::from_redb)
+    }
+
+    /// Closes the file after a fault, and on a full disk gives up the reserve.
+    fn give_way(&self, fault: &Fault) {
+        self.set_health(&Health::of(fault));
+        drop(self.database.write().unwrap_or_else(PoisonError::into_inner).take());
+        if matches!(fault, Fault::Full) {
+            self.backing.release_reserve().unwrap_or_else(|error| {
+                log::warn!("cannot give up the reserve of a full disk; store={} error={error}", self.name);
+            });
+        }
+    }
+
+    fn ensure_open(&self) -> Result<(), Fault> {
+        let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        if slot.is_none() {
+            let opened = backing::open(self.backing.as_ref(), self.settings.cache_bytes);
+            *slot = Some(opened.map_err(|cause| Fault::from_open(&self.name, cause))?);
+        }
+        Ok(())
+    }
+
+    /// Opens intake again once the reserve could be made.
+    fn regain_reserve(&self) {
+        let health = self.desk().health.clone();
+        if matches!(health, Health::Full | Health::Failing(_)) {
+            match self.backing.hold_reserve() {
+                Ok(()) => self.set_health(&Health::Sound),
+                Err(error) => self.set_health(&Health::of(&Fault::from_io(&error))),
+            }
+        }
+    }
+
+    fn set_health(&self, health: &Health) {
+        let before = std::mem::replace(&mut self.desk().health, health.clone());
+        if before == *health {
+            return;
+        }
+        match health {
+            Health::Sound => log::info!("the store takes data again; store={}", self.name),
+            Health::Full => log::error!("the disk is full, intake is refused; store={}", self.name),
+            Health::Failing(message) => {
+                log::error!("the disk fails, intake is refused; store={} error={message}", self.name);
+            }
+            Health::Damaged(message) => log::error!("the store is damaged; store={} error={message}", self.name),
+            Health::Stopped => log::debug!("the store is closed; store={}", self.name),
+        }
+        if let Some(tell) = &self.settings.on_health {
+            tell(health);
+        }
+    }
+}
+
+/// Closes the store at the end of the writer, also where a panic in a debug build ends it: nobody
+/// is left waiting.
+struct Closing<'writer>(&'writer Shared);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
+
+impl Health {
+    fn of(fault: &Fault) -> Self {
+        match fault {
+            Fault::Full => Self::Full,
+            Fault::Io(message) => Self::Failing(message.clone()),
+            Fault::Damaged(message) => Self::Damaged(message.clone()),
+        }
+    }
+
+    /// What intake is told; `None` where it is taken.
+    pub(super) fn refusal(&self, store: &Arc<str>) -> Option<StoreError> {
+        let store = store.clone();
+        match self {
+            Self::Sound => None,
+            Self::Full => Some(StoreError::Full { store }),
+            Self::Failing(message) => Some(StoreError::Failing { store, message: message.clone() }),
+            Self::Damaged(message) => Some(StoreError::Damaged { store, message: message.clone() }),
+            Self::Stopped => Some(StoreError::Stopped { store }),
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! The sending end: spool -> session -> acknowledgement -> spool, for agent and hub alike.
+//!
+//! One task owns the session. It asks the spool for batches as the window opens, lets them go when
+//! the peer has them, and tells its daemon what it needs to know through [`News`].
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_rustls::{TlsConnector, pki_types::ServerName};
+use nms_proto::{
+    frame::Direction,
+    id::{BatchSeq, Instance},
+    message::{Ack, AckConfig, Command, Heartbeat, Register, Results, Skipped},
+    session::client::{ClientSession, LinkView, Output, Read, SpooledBatch},
+};
+use smol::{
+    channel::{self, Receiver, Sender},
+    future::or,
+    net::unix::UnixStream,
+};
+
+use crate::{
+    clock,
+    drive::{Inbound, Wire, Woken},
+    net::tcp,
+    store::{
+        self,
+        spool::{self, Spool},
+    },
+    task::{Stop, Tasks},
+};
+
+/// News that may wait for the daemon.
+const NEWS_MAX: usize = 256;
+/// Longest time between two looks at how the link stands, in milliseconds.
+const LOOK_MS: u64 = 1_000;
+
+/// Where the peer is, and how it is trusted.
+#[derive(Clone)]
+pub struct Peer {
+    /// `host:port`, or the path of a Unix socket.
+    pub address: String,
+    /// TLS and the name that the peer's certificate must carry; none for plain TCP inside a named network.
+    pub tls: Option<(TlsConnector, ServerName<'static>)>,
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer").field("address", &self.address).field("tls", &self.tls.is_some()).finish()
+    }
+}
+
+/// What the daemon learns.
+#[derive(Debug)]
+pub enum News {
+    /// How the link stands, when it changed and once a second.
+    Link(LinkView),
+    /// Everything up to this batch was delivered.
+    Delivered(BatchSeq),
+    /// This batch went to the quarantine.
+    Quarantined(BatchSeq),
+    /// The spool has a new instance, and its batches new numbers.
+    Renumbered,
+    /// Alerts; once they are durable, [`Ask::ResultsDurable`].
+    Results(Results),
+    /// The peer asks for something; answer with [`Ask::Answer`].
+    Command(Command),
+    /// The peer answered a command.
+    CommandAnswered(Ack),
+    /// What the peer asks to keep to.
+    Config(AckConfig),
+}
+
+/// What the daemon asks for.
+#[derive(Debug)]
+pub enum Ask {
+    /// RESULTS up to this number are durable.
+    ResultsDurable(u64),
+    /// The answer to a command.
+    Answer(Ack),
+    /// Send a command to the peer.
+    Command(Command),
+}
+
+/// The daemon's handle of its uplink.
+#[derive(Debug)]
+pub struct Uplink {
+    /// What the daemon learns, in order.
+    pub news: Receiver<News>,
+    /// What the daemon asks for.
+    pub asks: Sender<Ask>,
+    vitals: Arc<Mutex<Heartbeat>>,
+    idle: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Uplink {
+    /// What the next heartbeats say.
+    pub fn set_vitals(&self, vitals: Heartbeat) {
+        *self.vitals.lock().unwrap_or_else(PoisonError::into_inner) = vitals;
+    }
+
+    /// Whether a lone event would go at once.
+    pub fn is_idle(&self) -> bool {
+        self.idle.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+/// Starts the uplink of `spool` to `peer`. `seed` spreads reconnects.
+pub fn start(tasks: &Tasks, peer: Peer, spool: Spool, register: Register, seed: u64) -> Uplink {
+    let (news_in, news) = channel::bounded(NEWS_MAX);
+    // Bounded by what is asked for: one answer for each RESULTS and COMMAND, which the session bounds.
+    let (asks, asks_out) = channel::unbounded();
+    let vitals = Arc::default();
+    let idle = Arc::default();
+    let register = Register { instance: Some(Instance(spool.instance())), ..register };
+    let held = spool.stats();
+    let session = ClientSession::new(clock::tick(), seed, register, BatchSeq(held.first)..BatchSeq(held.next));
+    let run = Run {
+        tasks: tasks.clone(),
+        stop: tasks.stop().clone(),
+        peer,
+        spool,
+        session,
+        link: None,
+        attempt: None,
+        news: news_in,
+        asks: asks_out,
+        vitals: Arc::clone(&vitals),
+        idle: Arc::clone(&idle),
+        shown: None,
+        config: None,
+    };
+    tasks.spawn("uplink", run.run());
+    Uplink { news, asks, vitals, idle }
+}
+
+type Attempt = smol::Task<Result<Wire, String>>;
+
+struct Run {
+    tasks: Tasks,
+    stop: Stop,
+    peer: Peer,
+    spool: Spool,
+    session: ClientSession,
+    link: Option<Wire>,
+    attempt: Option<Attempt>,
+    news: Sender<News>,
+    asks: Receiver<Ask>,
+    vitals: Arc<Mutex<Heartbeat>>,
+    idle: Arc<std::sync::atomic::AtomicBool>,
+    shown: Option<LinkView>,
+    config: Option<AckConfig>,
+}
+
+enum Event {
+    Spooled,
+    Ask(Ask),
+    Dialled(Result<Wire, String>),
+    Due,
+    Stop,
+}
+
+impl Run {
+    async fn run(mut self) {
+        loop {
+            while let Some(output) = self.session.poll_output() {
+                if !self.carry_out(output).await {
+                    return;
+                }
+            }
+            self.transmit();
+            if !self.show().await {
+                return;
+            }
+            if !self.wait().await {
+                break;
+            }
+        }
+        if let Some(wire) = self.link.take() {
+            wire.finish().await;
+        }
+    }
+
+    fn transmit(&mut self) {
+        let Some(wire) = &mut self.link else { return };
+        if wire.has_room() {
+            self.session.set_vitals(self.vitals.lock().unwrap_or_else(PoisonError::into_inner).clone());
+            if let Some(frame) = self.session.poll_transmit(clock::tick(), clock::stamp()) {
+                wire.write(frame);
+            }
+        }
+    }
+
+    /// Tells the daemon how the link stands where that is news; false when the daemon has ended.
+    async fn show(&mut self) -> bool {
+        self.idle.store(self.session.is_idle(), std::sync::atomic::Ordering::Relaxed);
+        let config = self.session.config();
+        if self.config != Some(config) {
+            self.config = Some(config);
+            if self.news.send(News::Config(config)).await.is_err() {
+                return false;
+            }
+        }
+        let view = self.session.link(clock::tick());
+        let same = self.shown.as_ref().is_some_and(|shown| {
+            let seconds = |view: &LinkView| view.retry_in_ms.map(|ms| ms / 1_000);
+            (shown.stage, shown.since, shown.rtt_ms, shown.busy_percent, seconds(shown))
+                == (view.stage, view.since, view.rtt_ms, view.busy_percent, seconds(&view))
+        });
+        if same {
+            return true;
+        }
+        self.shown = Some(view.clone());
+        self.news.send(News::Link(view)).await.is_ok()
+    }
+
+    /// Waits for something to happen, and passes it to the session; false when it is time to end.
+    async fn wait(&mut self) -> bool {
+        let event = {
+            let deadline = self.session.deadline().unwrap_or(clock::tick().plus(LOOK_MS));
+            let look = deadline.min(clock::tick().plus(LOOK_MS));
+            let bell = self.spool.bell();
+            let asks = &self.asks;
+            let stop = &self.stop;
+            let attempt = &mut self.attempt;
+            let spooled = async {
+                match bell.recv().await {
+                    Ok(()) => Event::Spooled,
+                    Err(_closed) => Event::Stop,
+                }
+            };
+            let ask = async { asks.recv().await.map_or(Event::Stop, Event::Ask) };
+            let dialled = async {
+                match attempt {
+                    Some(attempt) => Event::Dialled(attempt.await),
+                    None => std::future::pending().await,
+                }
+            };
+            let stopped = async {
+                stop.requested().await;
+                Event::Stop
+            };
+            let due = async {
+                clock::until(look).await;
+                Event::Due
+            };
+            let events = or(or(stopped, dialled), or(ask, or(spooled, due)));
+            match &mut self.link {
+                Some(wire) => match wire.next(events).await {
+                    Woken::Inbound(inbound) => {
+                        self.hear(inbound);
+                        return true;
+                    }
+                    Woken::Room => return true,
+                    Woken::Other(event) => event,
+                },
+                None => events.await,
+            }
+        };
+        let now = clock::tick();
+        match event {
+            Event::Stop => return false,
+            Event::Due => self.session.handle_timeout(now),
+            Event::Spooled => self.session.spooled(BatchSeq(self.spool.stats().next)),
+            Event::Ask(Ask::ResultsDurable(seq)) => self.session.results_durable(seq),
+            Event::Ask(Ask::Answer(ack)) => self.session.answer(ack),
+            Event::Ask(Ask::Command(command)) => {
+                if let Err(full) = self.session.command(command) {
+                    log::warn!("a command was not sent problem={full:?}");
+                }
+            }
+            Event::Dialled(result) => {
+                self.attempt = None;
+                match result {
+                    Ok(wire) => {
+                        self.link = Some(wire);
+                        self.session.connected(now);
+                    }
+                    Err(problem) => self.lost(&problem),
+                }
+            }
+        }
+        true
+    }
+
+    fn hear(&mut self, inbound: Inbound) {
+        let now = clock::tick();
+        match inbound {
+            Inbound::Message(message) => self.session.received(now, *message),
+            Inbound::Malformed(problem) => self.session.malformed(now, &problem),
+            Inbound::Ended(problem) => {
+                self.link = None;
+                self.lost(&problem);
+            }
+        }
+    }
+
+    fn lost(&mut self, problem: &str) {
+        log::warn!("no link to {address} problem={problem:?}", address = self.peer.address);
+        self.session.closed(clock::tick(), problem);
+    }
+
+    /// Does what the session asks; false when the daemon has ended.
+    async fn carry_out(&mut self, output: Output) -> bool {
+        match output {
+            Output::Connect => self.attempt = Some(self.tasks.owned(dial(self.tasks.clone(), self.peer.clone()))),
+            Output::Close(end) => {
+                log::warn!("link closed peer={} reason={end}", self.peer.address);
+                self.attempt = None;
+                if let Some(wire) = self.link.take() {
+                    self.tasks.owned(wire.finish()).detach();
+                }
+            }
+            Output::Read(read) => {
+                let batches = self.read(read);
+                self.session.loaded(read, batches);
+            }
+            Output::Acked(batch) => return self.acked(batch).await,
+            Output::Quarantine { batch, problem } => {
+                log::error!("a batch was refused and put into quarantine batch={batch} problem={problem:?}");
+                logged(self.spool.quarantine(batch.0, &problem));
+                self.session.quarantined(batch);
+                return self.news.send(News::Quarantined(batch)).await.is_ok();
+            }
+            Output::NewInstance { problem } => return self.renumber(&problem).await,
+            Output::Results(results) => return self.news.send(News::Results(results)).await.is_ok(),
+            Output::Command(command) => return self.news.send(News::Command(command)).await.is_ok(),
+            Output::CommandAnswered(ack) => return self.news.send(News::CommandAnswered(ack)).await.is_ok(),
+        }
+        true
+    }
+
+    fn read(&self, read: Read) -> Vec<SpooledBatch> {
+        let batches = self.spool.read(read.from.0, read.bytes_max).unwrap_or_else(|error| {
+            log::error!("cannot read the spool error={error}");
+            Vec::new()
+        });
+        batches.into_iter().take(read.batches_max).map(|batch| spooled(&batch)).collect()
+    }
+
+    async fn acked(&mut self, batch: BatchSeq) -> bool {
+        logged(self.spool.ack(batch.0).map(drop));
+        self.news.send(News::Delivered(batch)).await.is_ok()
+    }
+
+    async fn renumber(&mut self, problem: &str) -> bool {
+        log::warn!("batch numbers were used twice, a new instance was drawn problem={problem:?}");
+        let Ok(fresh) = store::draw_instance() else { return false };
+        if let Err(error) = self.spool.renumber(fresh).await {
+            log::error!("cannot renumber the spool error={error}");
+            return false;
+        }
+        let next = BatchSeq(self.spool.stats().next);
+        self.session.renumbered(clock::tick(), Instance(fresh), next);
+        self.news.send(News::Renumbered).await.is_ok()
+    }
+}
+
+fn logged(result: Result<(), spool::SpoolError>) {
+    if let Err(error) = result {
+        log::error!("cannot change the spool error={error}");
+    }
+}
+
+fn spooled(batch: &spool::Batch) -> SpooledBatch {
+    let skipped = batch.skipped.iter().map(|run| Skipped {
+        from: BatchSeq(run.from),
+        to: BatchSeq(run.to),
+        events: run.events,
+        cause: run.cause.word().into(),
+    });
+    SpooledBatch { seq: BatchSeq(batch.number), skipped: skipped.collect(), content: batch.body.to_vec() }
+}
+
+async fn dial(tasks: Tasks, peer: Peer) -> Result<Wire, String> {
+    if peer.address.starts_with('/') {
+        let stream = UnixStream::connect(&peer.address).await.map_err(|error| error.to_string())?;
+        return Ok(Wire::over(&tasks, stream, Direction::Downward));
+    }
+    let stream = tcp::dial(&peer.address).await.map_err(|error| error.to_string())?;
+    match peer.tls {
+        None => Ok(Wire::over(&tasks, stream, Direction::Downward)),
+        Some((connector, name)) => {
+            let stream = connector.connect(name, stream).await.map_err(|error| error.to_string())?;
+            Ok(Wire::over(&tasks, stream, Direction::Downward))
+        }
+    }
+}

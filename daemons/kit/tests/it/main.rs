@@ -1,0 +1,17 @@
+//! Tests of the kit: one module a subject, data in, text out.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod config;
+mod digest;
+mod net;
+mod sim;
+mod store_disk;
+mod store_log;
+mod store_spool;
+mod tls;

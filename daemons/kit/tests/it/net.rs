@@ -1,0 +1,65 @@
+//! Sockets on loopback.
+
+use std::net::UdpSocket;
+
+use nms_kit::net::{tcp, udp, unix};
+use smol::io::AsyncReadExt as _;
+
+#[test]
+fn datagrams_arrive_with_their_sender() {
+    let intake = udp::Intake::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let to = intake.address().unwrap();
+    let mut intake = intake.drain();
+    let longest = vec![b'x'; 65_000];
+    for datagram in [b"one".as_slice(), b"", &longest] {
+        sender.send_to(datagram, to).unwrap();
+    }
+    let mut got = Vec::new();
+    while got.len() < 3 {
+        let lost = intake.receive(|peer, bytes| got.push((peer, bytes.to_vec()))).unwrap();
+        assert_eq!(lost, 0);
+    }
+    assert_eq!(got[0], (sender.local_addr().unwrap(), b"one".to_vec()));
+    assert_eq!((got[1].1.len(), got[2].1.len()), (0, 65_000));
+}
+
+#[test]
+fn one_address_gets_no_more_than_its_limit_of_connections() {
+    smol::block_on(async {
+        let mut listener = tcp::Listener::bind("127.0.0.1:0".parse().unwrap(), 2).await.unwrap();
+        let address = listener.address().unwrap().to_string();
+        let first = tcp::dial(&address).await.unwrap();
+        let _second = tcp::dial(&address).await.unwrap();
+        let mut third = tcp::dial(&address).await.unwrap();
+        let (_stream_1, _, place) = listener.accept().await;
+        let (_stream_2, _, _kept) = listener.accept().await;
+        drop((first, place));
+        let _fourth = tcp::dial(&address).await.unwrap();
+        let (kept, _, _again) = listener.accept().await;
+        // The third was taken while the place of the first was already free, so none was refused so far.
+        assert_eq!(listener.refused(), 0);
+        let waiting = smol::future::poll_once(listener.accept()).await;
+        assert!(waiting.is_none(), "the fourth finds both places taken");
+        assert_eq!(listener.refused(), 1);
+        drop(kept);
+        let ended = third.read(&mut [0; 1]).await;
+        assert!(matches!(ended, Ok(0) | Err(_)));
+    });
+}
+
+#[test]
+fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
+    smol::block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dash.sock");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let live = unix::Listener::bind(&path, 0o660).unwrap();
+        assert!(unix::Listener::bind(&path, 0o660).is_err());
+        let _client = smol::net::unix::UnixStream::connect(&path).await.unwrap();
+        let (_stream, uid) = live.accept().await.unwrap();
+        assert_eq!(uid, rustix::process::getuid().as_raw());
+        drop(live);
+        assert!(!path.exists());
+    });
+}

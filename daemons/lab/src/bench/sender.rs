@@ -1,0 +1,109 @@
+//! Sends the corpus over TCP from many addresses of loopback, at a rate or as fast as it is taken.
+
+use std::{
+    io::Write as _,
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+};
+
+use nms_kit::clock;
+use socket2::{Domain, Socket, Type};
+
+use super::corpus::{Corpus, failure};
+
+/// Sources, one connection each.
+const SOURCES: u8 = 200;
+/// Lines in one write at full speed.
+const LINES_AT_ONCE: usize = 256;
+/// Time between two writes of a paced sender, in microseconds.
+const PACE_US: u64 = 5_000;
+/// Time between two probes, in microseconds.
+const PROBE_US: u64 = 200_000;
+/// Failed logins of a probe: the fifth raises an alert.
+const PROBE_FAILURES: usize = 5;
+
+/// A guessing run sent to be timed: its attacker, and when its last line went.
+#[derive(Clone, Debug)]
+pub(super) struct Probe {
+    pub(super) actor: String,
+    pub(super) sent_us: u64,
+}
+
+/// What was sent.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    pub(super) lines: u64,
+    pub(super) seconds: f64,
+    pub(super) probes: Vec<Probe>,
+}
+
+/// Connections to the hub.
+#[derive(Debug)]
+pub(super) struct Sender {
+    streams: Vec<TcpStream>,
+    probe: TcpStream,
+}
+
+impl Sender {
+    pub(super) fn connect(to: SocketAddr) -> std::io::Result<Self> {
+        let streams = (1..=SOURCES).map(|last| from(Ipv4Addr::new(127, 0, 1, last), to)).collect::<Result<_, _>>()?;
+        Ok(Self { streams, probe: from(Ipv4Addr::new(127, 0, 2, 1), to)? })
+    }
+
+    /// Sends for `seconds`, at `rate` lines a second or, without one, as fast as the hub takes them.
+    pub(super) fn send(&mut self, corpus: &Corpus, rate: Option<u64>, seconds: u64) -> std::io::Result<Sent> {
+        let begun = clock::monotonic_us();
+        let end = begun + seconds * 1_000_000;
+        let mut sent = Sent::default();
+        let (mut at, mut stream, mut probed) = (0, 0, begun);
+        let mut block = Vec::new();
+        loop {
+            let now = clock::monotonic_us();
+            if now >= end {
+                sent.seconds = (now - begun) as f64 / 1e6;
+                return Ok(sent);
+            }
+            let due =
+                rate.map_or(LINES_AT_ONCE as u64, |rate| ((now - begun) * rate / 1_000_000).saturating_sub(sent.lines));
+            block.clear();
+            for _ in 0..due.min(LINES_AT_ONCE as u64) {
+                block.extend_from_slice(corpus.lines.get(at).map_or(b"".as_slice(), Vec::as_slice));
+                block.push(b'\n');
+                at = (at + 1) % corpus.lines.len();
+                sent.lines += 1;
+            }
+            if let Some(stream) = self.streams.get_mut(stream) {
+                stream.write_all(&block)?;
+            }
+            stream = (stream + 1) % self.streams.len();
+            if now >= probed {
+                probed = now + PROBE_US;
+                self.probe(&mut sent)?;
+            }
+            if rate.is_some() && due <= LINES_AT_ONCE as u64 {
+                clock::block(PACE_US / 1_000);
+            }
+        }
+    }
+
+    /// A guessing run by somebody new, all lines in one write.
+    fn probe(&mut self, sent: &mut Sent) -> std::io::Result<()> {
+        let number = sent.probes.len();
+        let actor = format!("198.18.{}.{}", number / 250, number % 250);
+        let mut block = Vec::new();
+        for port in 0..PROBE_FAILURES {
+            block.extend_from_slice(failure("root", &actor, 40_000 + port).as_bytes());
+            block.push(b'\n');
+        }
+        sent.lines += PROBE_FAILURES as u64;
+        sent.probes.push(Probe { actor, sent_us: clock::monotonic_us() });
+        self.probe.write_all(&block)
+    }
+}
+
+fn from(address: Ipv4Addr, to: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from((address, 0)).into())?;
+    socket.connect(&to.into())?;
+    socket.set_tcp_nodelay(true)?;
+    Ok(socket.into())
+}

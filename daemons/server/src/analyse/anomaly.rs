@@ -1,0 +1,188 @@
+//! Sequences that only the model finds unusual: one alert a scope, whose revisions are few.
+//!
+//! The first unusual window of a scope raises an alert of INFO or LOW; later ones count into it. A
+//! revision follows when it becomes worse, at 10, 100 and 1,000 windows, and once when 60 minutes
+//! passed without one. Times are those of the tenant's analysis clock, so a replay says the same.
+
+use std::{fmt, num::NonZeroUsize};
+
+use lru::LruCache;
+use nms_model::key::{Scope, TypedKey};
+use nms_proto::{
+    alert::{Alert, Status},
+    extraction::{Action, Outcome},
+    id::Instance,
+    limits::ANOMALIES_MAX,
+};
+use serde::{Deserialize, Serialize};
+
+use super::Said;
+
+/// Time without an unusual window after which an anomaly is over, in milliseconds.
+const QUIET_MS: i64 = 60 * 60_000;
+/// Least time between two revisions that only say that there is more, in milliseconds.
+const REVISION_MS: i64 = 10_000;
+/// Windows at which a revision says that there is more.
+const MILESTONES: [u64; 3] = [10, 100, 1_000];
+
+/// One anomaly, as it is kept and stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Anomaly {
+    alert: Alert,
+    hubs: Vec<Instance>,
+    /// Unusual windows so far, and when the last revision was said.
+    windows: u64,
+    said_windows: u64,
+    /// On the analysis clock: the last revision, the last window.
+    said_ms: i64,
+    touched_ms: i64,
+}
+
+/// The anomalies of one tenant that are not over.
+pub(super) struct Anomalies {
+    open: LruCache<Scope, Anomaly>,
+    /// No anomaly is over before.
+    over_ms: i64,
+}
+
+impl fmt::Debug for Anomalies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Anomalies").field("open", &self.open.len()).finish_non_exhaustive()
+    }
+}
+
+impl Default for Anomalies {
+    fn default() -> Self {
+        let max = NonZeroUsize::new(ANOMALIES_MAX).unwrap_or(NonZeroUsize::MIN);
+        Self { open: LruCache::new(max), over_ms: i64::MAX }
+    }
+}
+
+impl Anomalies {
+    /// An unusual window of `scope`, whose alert would be `alert`; gives the revision that is to be said, if one is.
+    pub(super) fn raise(&mut self, now_ms: i64, scope: Scope, alert: Alert, hubs: Vec<Instance>) -> Option<Said> {
+        let Some(known) = self.open.get_mut(&scope) else {
+            // What an open incident explains from the beginning is told there.
+            if alert.merged_into.is_some() {
+                return None;
+            }
+            self.over_ms = self.over_ms.min(now_ms + QUIET_MS);
+            let windows = 1;
+            let anomaly = Anomaly { alert, hubs, windows, said_windows: 1, said_ms: now_ms, touched_ms: now_ms };
+            let said = anomaly.said();
+            // The one unused for longest gives way without a last word: its count stays as it was said.
+            self.open.push(scope, anomaly);
+            return Some(said);
+        };
+        known.windows += 1;
+        known.touched_ms = now_ms;
+        let worse = alert.severity > known.alert.severity || alert.merged_into != known.alert.merged_into;
+        let has_more = MILESTONES.iter().any(|&count| known.said_windows < count && known.windows >= count);
+        known.grow(alert, hubs);
+        let is_due = has_more && now_ms - known.said_ms >= REVISION_MS;
+        if !worse && !is_due {
+            return None;
+        }
+        (known.said_ms, known.said_windows) = (now_ms, known.windows);
+        known.alert.revision += 1;
+        Some(known.said())
+    }
+
+    /// The last words of those that are over at `now_ms`.
+    pub(super) fn tick(&mut self, now_ms: i64, out: &mut Vec<Said>) {
+        if now_ms < self.over_ms {
+            return;
+        }
+        let over = self.open.iter().filter(|(_, anomaly)| anomaly.touched_ms + QUIET_MS <= now_ms);
+        let mut over: Vec<Scope> = over.map(|(scope, _)| *scope).collect();
+        over.sort();
+        for scope in over {
+            let Some(mut anomaly) = self.open.pop(&scope) else { continue };
+            anomaly.alert.revision += 1;
+            anomaly.alert.status = Status::Resolved;
+            out.push(anomaly.said());
+        }
+        let next = self.open.iter().map(|(_, anomaly)| anomaly.touched_ms + QUIET_MS).min();
+        self.over_ms = next.unwrap_or(i64::MAX);
+    }
+
+    /// When [`Anomalies::tick`] may have something to say.
+    pub(super) fn deadline(&self) -> Option<i64> {
+        (!self.open.is_empty()).then_some(self.over_ms)
+    }
+
+    pub(super) fn save(&self) -> Vec<Saved> {
+        let one = |(scope, anomaly): (&Scope, &Anomaly)| {
+            let (id, family) = match scope {
+                Scope::Source(id, family) => {
+                    (*id, Some(TypedKey::new(*family, Action::Other, Outcome::None).to_string()))
+                }
+                Scope::Actor(id) => (*id, None),
+            };
+            Saved { id, family, anomaly: anomaly.clone() }
+        };
+        self.open.iter().rev().map(one).collect()
+    }
+
+    pub(super) fn load(saved: Vec<Saved>) -> Self {
+        let mut anomalies = Self::default();
+        for Saved { id, family, anomaly } in saved {
+            let scope = match family {
+                None => Scope::Actor(id),
+                Some(name) => match TypedKey::parse(&name) {
+                    Some(key) => Scope::Source(id, key.family()),
+                    None => continue,
+                },
+            };
+            anomalies.over_ms = anomalies.over_ms.min(anomaly.touched_ms + QUIET_MS);
+            anomalies.open.push(scope, anomaly);
+        }
+        anomalies
+    }
+}
+
+impl Anomaly {
+    /// Takes in what a later window adds: it is never less bad than it was.
+    fn grow(&mut self, later: Alert, hubs: Vec<Instance>) {
+        let known = &mut self.alert;
+        known.count += later.count;
+        known.last_seen = known.last_seen.max_by_time(later.last_seen);
+        if later.confidence >= known.confidence {
+            known.severity = known.severity.max(later.severity);
+            known.confidence = later.confidence;
+            known.model = later.model;
+            known.unexpected = later.unexpected;
+            known.reasons = later.reasons;
+        }
+        known.merged_into = later.merged_into.or(known.merged_into.take());
+        self.hubs.extend(hubs);
+        self.hubs.sort();
+        self.hubs.dedup();
+    }
+
+    fn said(&self) -> Said {
+        Said { hubs: self.hubs.clone(), finding: self.alert.revision, alert: self.alert.clone() }
+    }
+}
+
+/// An anomaly in a snapshot; its family by name, so that a later program still reads it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Saved {
+    id: u64,
+    family: Option<String>,
+    anomaly: Anomaly,
+}
+
+/// The later of two stamps.
+trait Later {
+    fn max_by_time(self, other: Self) -> Self;
+}
+
+impl Later for Option<nms_proto::time::Stamp> {
+    fn max_by_time(self, other: Self) -> Self {
+        match (self, other) {
+            (Some(a), Some(b)) => Some(if b.unix_ms > a.unix_ms { b } else { a }),
+            (a, b) => a.or(b),
+        }
+    }
+}

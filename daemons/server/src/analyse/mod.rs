@@ -1,0 +1,292 @@
+//! What a tenant's events mean: findings fused with the model, and what only the model noticed. Pure.
+//!
+//! ```text
+//! event -> detect::extract -> proto::scan -> model::key -> window -> score -> detect::fuse -> Said
+//! ```
+//! Time comes in with the batches, from the tenant's analysis clock, and with [`Analysis::tick`];
+//! before a batch is looked at, all that was due until it came is done. So the same log gives the same
+//! words, however often it is replayed and whenever the ticks in between came. Only the lines that an
+//! alert shows are looked up from outside ([`Past`]).
+
+mod anomaly;
+mod finding;
+pub mod model;
+pub mod past;
+mod snapshot;
+
+use nms_detect::{Unusual, extract, model_only};
+use nms_model::{
+    key::{Context, Scope, Situation, SourceRole, TypedKey, UtcOffset},
+    template::Miner,
+    window::{KeyedEvent, Window, Windows, actor_id},
+};
+use nms_proto::{
+    alert::Alert,
+    event::{Body, Event},
+    extraction::{Actor, Extraction},
+    id::{EndpointId, Instance},
+    limits::{ALERT_EVIDENCE_MAX, TENANT_MEMORY_BYTES},
+    scan::Scanner,
+};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+use self::{
+    anomaly::Anomalies,
+    finding::OpenFindings,
+    model::{ANOMALY_P, Judged, Model},
+    past::{Past, evidence, reference},
+};
+use crate::store::Logged;
+pub use snapshot::SnapshotError;
+
+/// Windows after which a tenant is known well enough that the model may speak up alone.
+const LEARNING_WINDOWS: u64 = 2_000;
+/// Time after which it is, in milliseconds of its events.
+const LEARNING_MS: i64 = 24 * 60 * 60_000;
+
+/// An alert as analysis has it: whoever stores it settles it with what is known under its id.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Said {
+    /// The hubs whose events are in its evidence.
+    pub hubs: Vec<Instance>,
+    /// Revision of the finding, or of the anomaly, that it answers.
+    pub finding: u64,
+    /// The alert.
+    pub alert: Alert,
+}
+
+/// What an analysis counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Events looked at.
+    pub events: u64,
+    /// Findings among them.
+    pub findings: u64,
+    /// Windows that were scored.
+    pub windows: u64,
+    /// Windows that the model found unusual.
+    pub unusual: u64,
+    /// Windows that the model had no word on.
+    pub unscored: u64,
+}
+
+/// What one event came to, for whoever wants to see.
+#[derive(Clone, Debug)]
+pub struct Seen<'a> {
+    /// The event.
+    pub event: &'a Event,
+    /// What it means.
+    pub extraction: &'a Extraction<'a>,
+    /// The windows that it made ready, with what the model says.
+    pub judged: &'a [Judged],
+}
+
+/// One tenant's analysis.
+#[derive(Debug)]
+pub struct Analysis {
+    windows: Windows,
+    miner: Miner,
+    scanner: Scanner,
+    anomalies: Anomalies,
+    open: OpenFindings,
+    /// The analysis clock, Unix milliseconds.
+    now_ms: i64,
+    /// Time of the first event.
+    first_ms: Option<i64>,
+    last_ms: i64,
+    counts: Counts,
+}
+
+impl Default for Analysis {
+    fn default() -> Self {
+        Self {
+            windows: Windows::default(),
+            miner: Miner::default(),
+            scanner: Scanner::new(),
+            anomalies: Anomalies::default(),
+            open: OpenFindings::default(),
+            now_ms: 0,
+            first_ms: None,
+            last_ms: 0,
+            counts: Counts::default(),
+        }
+    }
+}
+
+/// Where a batch stands while its events are looked at.
+struct Setting<'a> {
+    hub: Instance,
+    model: &'a mut Model,
+    past: &'a mut dyn Past,
+}
+
+impl Analysis {
+    /// Takes a batch; what is to be said is added to `out`. `seen` is shown each event with its meaning.
+    pub fn handle(
+        &mut self,
+        model: &mut Model,
+        past: &mut dyn Past,
+        batch: &Logged,
+        out: &mut Vec<Said>,
+        mut seen: impl FnMut(&Seen<'_>),
+    ) {
+        self.tick(model, past, batch.arrived_ms, out);
+        let seed = xxh3_64(&batch.hub.0);
+        let mut at = Setting { hub: batch.hub, model, past };
+        for (index, event) in batch.events.iter().enumerate() {
+            self.counts.events += 1;
+            match &event.body {
+                Body::Finding(finding) => {
+                    self.counts.findings += 1;
+                    out.push(self.on_finding(&mut at, seed, finding));
+                }
+                Body::Report(_) | Body::Loss(_) => {}
+                _ => self.on_event(&mut at, seed, (event, reference(batch.seq, index)), out, &mut seen),
+            }
+        }
+    }
+
+    /// Does what is due at `now_ms` of the analysis clock.
+    pub fn tick(&mut self, model: &mut Model, past: &mut dyn Past, now_ms: i64, out: &mut Vec<Said>) {
+        self.now_ms = self.now_ms.max(now_ms);
+        let ready = self.windows.tick(self.now_ms.max(0) as u64);
+        let mut at = Setting { hub: Instance::UNNAMED, model, past };
+        for window in ready {
+            self.on_window(&mut at, &window, out);
+        }
+        self.anomalies.tick(self.now_ms, out);
+    }
+
+    /// When [`Analysis::tick`] has something to do, on the analysis clock.
+    pub fn deadline(&self) -> Option<i64> {
+        let windows = self.windows.deadline().map(|due| due as i64);
+        [windows, self.anomalies.deadline()].into_iter().flatten().min()
+    }
+
+    /// What was counted since it began.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Whether the tenant is still being learned: its first 2,000 windows or 24 hours, whichever is over first.
+    pub fn is_learning(&self) -> bool {
+        let known_ms = self.first_ms.map_or(0, |first| self.last_ms - first);
+        self.counts.windows < LEARNING_WINDOWS && known_ms < LEARNING_MS
+    }
+
+    fn on_event(
+        &mut self,
+        at: &mut Setting<'_>,
+        seed: u64,
+        (event, token): (&Event, u64),
+        out: &mut Vec<Said>,
+        seen: &mut impl FnMut(&Seen<'_>),
+    ) {
+        let extraction = extract(event);
+        if let Body::Syslog(line) = &event.body {
+            self.scanner.scan(&line.message);
+            self.miner.learn(self.scanner.masked());
+        }
+        self.first_ms.get_or_insert(event.at.unix_ms);
+        self.last_ms = self.last_ms.max(event.at.unix_ms);
+        let keyed = keyed(event, &extraction, token);
+        let source = source_id(seed, &event.source);
+        let actor = extraction.actor.map(|actor| actor_scope(source, &actor));
+        let ready = self.windows.push(self.now_ms.max(0) as u64, source, actor, keyed);
+        let judged: Vec<Judged> = ready.iter().filter_map(|window| self.on_window(at, window, out)).collect();
+        seen(&Seen { event, extraction: &extraction, judged: &judged });
+    }
+
+    /// Scores a window; where it is unusual and no finding explains it, that is an anomaly.
+    fn on_window(&mut self, at: &mut Setting<'_>, window: &Window, out: &mut Vec<Said>) -> Option<Judged> {
+        self.counts.windows += 1;
+        let Some(judged) = at.model.judge(window) else {
+            self.counts.unscored += 1;
+            return None;
+        };
+        if judged.verdict.p_value <= ANOMALY_P && !self.is_learning() {
+            self.counts.unusual += 1;
+            out.extend(self.on_unusual(at, window, &judged));
+        }
+        Some(judged)
+    }
+
+    fn on_unusual(&mut self, at: &mut Setting<'_>, window: &Window, judged: &Judged) -> Option<Said> {
+        let mut hubs = Vec::new();
+        let mut lines = Vec::new();
+        let surplus = window.positions.len().saturating_sub(ALERT_EVIDENCE_MAX);
+        for position in window.positions.iter().skip(surplus) {
+            if let Some((hub, event)) = at.past.event(position.first) {
+                hubs.push(hub);
+                lines.push(evidence(&event));
+            }
+        }
+        hubs.sort();
+        hubs.dedup();
+        let source = lines.last()?.source.clone();
+        let family = window.positions.last().map(|last| family_name(last.key)).unwrap_or_default();
+        let past = &mut *at.past;
+        let unexpected = at.model.unexpected(&judged.score, |token| past.event(token).map(|(_, event)| event.id));
+        let alert = model_only(Unusual {
+            instance: *hubs.first()?,
+            source,
+            family: family.into(),
+            model: judged.verdict.clone(),
+            unexpected,
+            evidence: lines,
+            learning: self.is_learning(),
+            part_of: self.open.of(window.scope).cloned(),
+        })?;
+        self.anomalies.raise(self.now_ms, window.scope, alert, hubs)
+    }
+}
+
+/// The event as the windows take it.
+fn keyed(event: &Event, extraction: &Extraction<'_>, token: u64) -> KeyedEvent {
+    let (severity, admin_session, package_manager) = match &event.body {
+        Body::Syslog(line) => (Some(line.severity), false, false),
+        Body::File(file) => (None, !file.sessions.is_empty(), file.package_manager),
+        _ => (None, false, false),
+    };
+    let situation = Situation {
+        at_ms: event.at.unix_ms,
+        offset: UtcOffset::Seconds(i32::from(event.at.offset_min) * 60),
+        severity,
+        role: SourceRole::Unknown,
+        admin_session,
+        package_manager,
+    };
+    KeyedEvent {
+        key: TypedKey::of(extraction),
+        context: Context::of(extraction, &situation),
+        at_ms: event.at.unix_ms,
+        times: extraction.times.max(1),
+        token,
+    }
+}
+
+/// The number of a source: of its name at its hub, so that two hubs' "self" are two.
+fn source_id(hub_seed: u64, source: &EndpointId) -> u64 {
+    xxh3_64_with_seed(source.as_str().as_bytes(), hub_seed)
+}
+
+/// The number of an actor: an address is one wherever it is seen, a name only at its source.
+fn actor_scope(source: u64, actor: &Actor<'_>) -> u64 {
+    match actor {
+        Actor::Address(_) => actor_id(actor),
+        Actor::Name(name) => xxh3_64_with_seed(name.as_bytes(), source),
+    }
+}
+
+/// The family of a key as it is written.
+fn family_name(key: TypedKey) -> String {
+    let name = key.to_string();
+    name.split('.').next().unwrap_or_default().to_owned()
+}
+
+/// The scope of a source's family.
+fn source_scope(source: u64, key: TypedKey) -> Scope {
+    Scope::Source(source, key.family())
+}
+
+const _: () = assert!(TENANT_MEMORY_BYTES >= 32 << 20, "windows, miner and anomalies are bounded below it");

@@ -1,0 +1,107 @@
+//! The model as analysis uses it: a window in, the verdict of an alert and what was unexpected out.
+
+use std::fmt;
+
+use nms_model::{
+    bundle::Bundle,
+    explain::describe,
+    net::NetError,
+    score::{EventScore, Score, Scorer},
+    window::Window,
+};
+use nms_proto::{
+    alert::{Expected, ModelVerdict, Unexpected},
+    id::EventId,
+};
+
+/// Share of ordinary windows that are as surprising as one which the model alone speaks up about.
+pub const ANOMALY_P: f32 = 0.002;
+/// Unexpected events that an alert names.
+const UNEXPECTED_MAX: usize = 5;
+
+/// One bundle, ready to score. One a thread: it keeps buffers and a cache.
+pub struct Model {
+    scorer: Scorer,
+    id: Box<str>,
+    hash: Box<str>,
+    threshold: f32,
+    candidates: u32,
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model").field("id", &self.id).field("hash", &self.hash).finish_non_exhaustive()
+    }
+}
+
+/// What the model says of a window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judged {
+    /// For the alert.
+    pub verdict: ModelVerdict,
+    /// In full.
+    pub score: Score,
+}
+
+impl Model {
+    /// The model of a bundle.
+    ///
+    /// # Errors
+    /// The weights do not fit, which a loaded bundle excludes.
+    pub fn new(bundle: &Bundle) -> Result<Self, NetError> {
+        Ok(Self {
+            scorer: Scorer::new(bundle)?,
+            id: bundle.manifest.name.as_str().into(),
+            hash: bundle.version().into(),
+            threshold: threshold(&bundle.manifest.calibration.surprise),
+            candidates: bundle.vocabulary.keys().len() as u32,
+        })
+    }
+
+    /// The model's word on a window; none where it has none.
+    pub fn judge(&mut self, window: &Window) -> Option<Judged> {
+        let score = self.scorer.score(window).ok()?;
+        let verdict = ModelVerdict {
+            id: self.id.clone(),
+            hash: self.hash.clone(),
+            score: score.surprise,
+            distance: score.distance,
+            p_value: score.p_value,
+            threshold: self.threshold,
+        };
+        Some(Judged { verdict, score })
+    }
+
+    /// The events of a window that fitted least, worst first. `name` gives the id of an event by its reference.
+    pub fn unexpected(&self, score: &Score, mut name: impl FnMut(u64) -> Option<EventId>) -> Vec<Unexpected> {
+        let mut odd: Vec<&EventScore> = score.events.iter().filter(|event| event.unseen || event.rank > 0).collect();
+        odd.sort_by(|a, b| b.unseen.cmp(&a.unseen).then(b.surprise.total_cmp(&a.surprise)));
+        let one = |event: &EventScore| Unexpected {
+            event: if event.count == 1 { name(event.first) } else { None },
+            text: describe(event.key).into(),
+            count: event.count.into(),
+            rank: event.rank.saturating_add(1),
+            candidates: self.candidates,
+            probability: event.probability,
+            expected: event
+                .expected
+                .iter()
+                .map(|expected| Expected { text: describe(expected.key).into(), probability: expected.probability })
+                .collect(),
+            normal_per_hour: None,
+            normal_over_h: None,
+        };
+        odd.into_iter().take(UNEXPECTED_MAX).map(one).collect()
+    }
+
+    /// Hits and misses of the window cache.
+    pub fn cache(&self) -> nms_model::cache::CacheCounts {
+        self.scorer.cache()
+    }
+}
+
+/// The surprise at [`ANOMALY_P`], both measures together; 0 without a calibration.
+fn threshold(surprise: &[f32]) -> f32 {
+    let above = (surprise.len() as f32 * ANOMALY_P / 2.0).ceil() as usize;
+    surprise.len().checked_sub(above.max(1)).and_then(|at| surprise.get(at)).copied().unwrap_or(0.0)
+}

@@ -1,0 +1,231 @@
+//! Settings of the server: the file as it stands, checked into what the daemon runs on.
+//!
+//! ```toml
+//! state = "/var/lib/nmsd-server"
+//! listen = "0.0.0.0:1514"
+//! retention_days = 30
+//! retention_bytes = 5368709120
+//! [tls]
+//! certificate = "/var/lib/nmsd-server/pki/server.pem"
+//! key = "/var/lib/nmsd-server/pki/server-key.pem"
+//! [[tenant]]
+//! name = "home"
+//! token_sha256 = "64 hex digits, from nmsd-server token"
+//! ```
+//! Refuses unknown keys, and settings under which nobody could connect.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use nms_kit::{
+    config::{self, ConfigError, wrong_value},
+    digest::Digest,
+    pki,
+};
+use nms_proto::{id::TenantId, limits::TENANTS_MAX};
+use serde::Deserialize;
+
+/// Where the settings lie unless the command line says otherwise.
+pub const PATH: &str = "/etc/nms/server.toml";
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    #[serde(default = "state")]
+    state: PathBuf,
+    #[serde(default = "listen")]
+    listen: String,
+    control: Option<PathBuf>,
+    #[serde(default)]
+    tls: RawTls,
+    #[serde(default)]
+    public_ip: bool,
+    #[serde(default)]
+    tenant: Vec<RawTenant>,
+    #[serde(default = "retention_days")]
+    retention_days: u32,
+    #[serde(default = "retention_bytes")]
+    retention_bytes: u64,
+    #[serde(default = "analysis_threads")]
+    analysis_threads: usize,
+    model: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTls {
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTenant {
+    name: String,
+    token_sha256: String,
+}
+
+fn state() -> PathBuf {
+    "/var/lib/nmsd-server".into()
+}
+
+fn listen() -> String {
+    "0.0.0.0:1514".into()
+}
+
+fn retention_days() -> u32 {
+    30
+}
+
+fn retention_bytes() -> u64 {
+    5 << 30
+}
+
+fn analysis_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).div_ceil(2)
+}
+
+/// A tenant that proves itself by a standing token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenTenant {
+    /// Its name.
+    pub id: TenantId,
+    /// SHA-256 of its token.
+    pub token_sha256: Digest,
+}
+
+/// How long a tenant's log is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Days.
+    pub days: u32,
+    /// Bytes of a tenant, as they lie on disk.
+    pub bytes: u64,
+}
+
+/// What the server runs on.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Folder of everything it keeps.
+    pub state: PathBuf,
+    /// Where hubs connect.
+    pub listen: SocketAddr,
+    /// Socket of the admin verbs.
+    pub control: PathBuf,
+    /// Its certificate, PEM.
+    pub certificate: PathBuf,
+    /// The certificate's key, PEM.
+    pub key: PathBuf,
+    /// Whether a peer without a token is the tenant of its address.
+    pub public_ip: bool,
+    /// Tenants with tokens.
+    pub tenants: Vec<TokenTenant>,
+    /// How long logs are kept.
+    pub retention: Retention,
+    /// Threads that analyse.
+    pub analysis_threads: usize,
+    /// Folder of the model bundle; none for the one built in.
+    pub model: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads and checks the settings in `path`.
+    ///
+    /// # Errors
+    /// Names the file, the key, and what was expected.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let raw: Raw = config::load(path)?;
+        Self::check(path, raw)
+    }
+
+    fn check(path: &Path, raw: Raw) -> Result<Self, ConfigError> {
+        let listen = raw.listen.parse().map_err(|_invalid: std::net::AddrParseError| {
+            wrong_value(path, "listen", &raw.listen, "an address and a port, such as 0.0.0.0:1514")
+        })?;
+        within(path, "retention_days", raw.retention_days.into(), 1..=3_650)?;
+        within(path, "retention_bytes", raw.retention_bytes, 1 << 20..=1 << 50)?;
+        within(path, "analysis_threads", raw.analysis_threads as u64, 1..=256)?;
+        let tenants = tenants(path, raw.tenant)?;
+        if tenants.is_empty() && !raw.public_ip {
+            let expected = "at least one [[tenant]] (nmsd-server token makes one), or public_ip = true";
+            return Err(wrong_value(path, "tenant", "none", expected));
+        }
+        let files = pki_files(&raw.state);
+        Ok(Self {
+            listen,
+            control: raw.control.unwrap_or_else(|| raw.state.join("control.sock")),
+            certificate: raw.tls.certificate.unwrap_or(files.certificate),
+            key: raw.tls.key.unwrap_or(files.key),
+            public_ip: raw.public_ip,
+            tenants,
+            retention: Retention { days: raw.retention_days, bytes: raw.retention_bytes },
+            analysis_threads: raw.analysis_threads,
+            model: raw.model,
+            state: raw.state,
+        })
+    }
+}
+
+/// Where `nmsd-server init` puts authority and certificate under a state folder.
+pub fn pki_files(state: &Path) -> pki::Files {
+    pki::Files::within(&state.join("pki"))
+}
+
+fn within(path: &Path, key: &str, value: u64, range: std::ops::RangeInclusive<u64>) -> Result<(), ConfigError> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    Err(wrong_value(path, key, value, &format!("a number from {} to {}", range.start(), range.end())))
+}
+
+fn tenants(path: &Path, raw: Vec<RawTenant>) -> Result<Vec<TokenTenant>, ConfigError> {
+    if raw.len() > TENANTS_MAX {
+        return Err(wrong_value(path, "tenant", raw.len(), &format!("at most {TENANTS_MAX} tenants")));
+    }
+    let mut tenants: Vec<TokenTenant> = Vec::with_capacity(raw.len());
+    for (index, RawTenant { name, token_sha256 }) in raw.into_iter().enumerate() {
+        let key = format!("tenant[{index}]");
+        let id: TenantId = name
+            .parse()
+            .map_err(|_invalid: nms_proto::id::IdError| named(path, &key, &name, "1 to 64 letters, digits and .-_:"))?;
+        if name.starts_with(crate::tenant::ADDRESS_PREFIX) {
+            return Err(named(path, &key, &name, "a name that does not begin with ip-"));
+        }
+        let token_sha256 = hex32(&token_sha256).ok_or_else(|| {
+            let expected = "64 hexadecimal digits, as nmsd-server token prints them";
+            wrong_value(path, &format!("{key}.token_sha256"), &token_sha256, expected)
+        })?;
+        if tenants.iter().any(|known| known.id == id) {
+            return Err(named(path, &key, &name, "a name that no other tenant has"));
+        }
+        if tenants.iter().any(|known| known.token_sha256 == token_sha256) {
+            let expected = "a token that no other tenant has";
+            return Err(wrong_value(path, &format!("{key}.token_sha256"), "(twice)", expected));
+        }
+        tenants.push(TokenTenant { id, token_sha256 });
+    }
+    Ok(tenants)
+}
+
+fn named(path: &Path, key: &str, name: &str, expected: &str) -> ConfigError {
+    wrong_value(path, &format!("{key}.name"), format!("\"{name}\""), expected)
+}
+
+/// 64 hexadecimal digits as bytes.
+fn hex32(text: &str) -> Option<Digest> {
+    let mut digest = [0; 32];
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+    if pairs.len() != digest.len() {
+        return None;
+    }
+    for (byte, [high, low]) in digest.iter_mut().zip(pairs) {
+        *byte = (digit(*high)? << 4) | digit(*low)?;
+    }
+    Some(digest)
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).map(|value| value as u8)
+}

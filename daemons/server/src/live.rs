@@ -1,0 +1,305 @@
+//! A tenant while the server runs: its gate, its log, its hubs, and the way of a batch among them.
+//!
+//! ```text
+//! take: gate.admit -> store.append ... done -> gate.committed, hub woken (ACK), inbox (analysis)
+//! ```
+//! Whoever holds a [`Tenant`] can reach nothing of another one. Locks are held for a few instructions;
+//! only `taking` spans the way into the log, so that the order of numbers is the order of the log.
+
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use nms_proto::{
+    event::Event,
+    id::{BatchSeq, Instance, TenantId},
+    limits::{BUSY_RETRY_MS, TENANTS_MAX},
+    message::{Batch, Command, Results},
+    session::server::Answer,
+    time::Tick,
+};
+
+use crate::{
+    admit::{self, Gate},
+    command::Commands,
+    inbox::Inbox,
+    outbox::{Attached, Hubs, Settled},
+    store::{Change, Class, LogSeq, Logged, NewBatch, Store, StoreError, TenantStore, entry},
+};
+
+/// One tenant.
+#[derive(Debug)]
+pub struct Tenant {
+    id: TenantId,
+    store: Arc<dyn TenantStore>,
+    inbox: Arc<Inbox>,
+    taking: Mutex<()>,
+    gate: Mutex<Gate>,
+    hubs: Mutex<Hubs>,
+    /// Commands that somebody waits for.
+    pub commands: Arc<Commands>,
+}
+
+/// A batch on its way to the commit.
+struct UnderWay {
+    tenant: Arc<Tenant>,
+    hub: Instance,
+    batch: Option<BatchSeq>,
+    arrived_ms: i64,
+    bytes: usize,
+    events: Vec<Event>,
+}
+
+impl Tenant {
+    fn open(id: TenantId, store: Arc<dyn TenantStore>, inbox: Arc<Inbox>) -> Result<Self, StoreError> {
+        let progress = store.progress()?;
+        let gate = Gate::new(store.last(), progress.cursor.ticked_ms);
+        let hubs = Hubs::restore(store.owed()?);
+        Ok(Self {
+            id,
+            store,
+            inbox,
+            taking: Mutex::new(()),
+            gate: Mutex::new(gate),
+            hubs: Mutex::new(hubs),
+            commands: Arc::default(),
+        })
+    }
+
+    /// Its name.
+    pub fn id(&self) -> &TenantId {
+        &self.id
+    }
+
+    /// What is kept of it.
+    pub fn store(&self) -> &dyn TenantStore {
+        &*self.store
+    }
+
+    /// Its gate.
+    pub fn gate(&self) -> MutexGuard<'_, Gate> {
+        lock(&self.gate)
+    }
+
+    /// Its hubs.
+    pub fn hubs(&self) -> MutexGuard<'_, Hubs> {
+        lock(&self.hubs)
+    }
+
+    /// Where its batches wait for analysis.
+    pub fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+
+    /// A connection of `hub` registered. The connection of it before ends; what is durable is the answer.
+    ///
+    /// # Errors
+    /// The store is of no use any more, and what to do.
+    pub fn register(&self, now_ms: i64, hub: Instance) -> Result<(Attached, BatchSeq), StoreError> {
+        if !self.gate().knows(hub) {
+            let receiver = self.store.receiver(hub)?;
+            let live = self.hubs().live();
+            let forgotten = self.gate().enter(now_ms, hub, receiver, |other| live.contains(&other));
+            if let Some(forgotten) = forgotten {
+                log::warn!("a hub is forgotten, there are too many tenant={} instance={forgotten}", self.id);
+                self.hubs().forget(forgotten);
+                self.keep(vec![Change::Forget(forgotten)]);
+            }
+        }
+        let attached = self.hubs().attach(hub);
+        Ok((attached, self.gate().durable(hub)))
+    }
+
+    /// Takes a batch of `hub`, or says why not. Its ACK follows its commit.
+    pub fn take(self: &Arc<Self>, now_ms: i64, hub: Instance, batch: Batch) -> Answer {
+        let _taking = lock(&self.taking);
+        let arrived_ms = match self.gate().admit(now_ms, hub, &batch) {
+            Ok(arrived_ms) => arrived_ms,
+            Err(answer) => return answer,
+        };
+        let Batch { batch, events, content_hash, content, .. } = batch;
+        let bytes = content.len();
+        let way = UnderWay { tenant: Arc::clone(self), hub, batch, arrived_ms, bytes, events };
+        let new = NewBatch { hub, batch, content_hash, arrived_ms, content: content.into_vec() };
+        match self.store.append(new, Box::new(move |seq, result| way.end(seq, result))) {
+            Ok(()) => Answer::Taken,
+            Err(error) => {
+                self.gate().retract(hub, batch, bytes);
+                Answer::Busy { retry_after_ms: BUSY_RETRY_MS, message: error.to_string().into() }
+            }
+        }
+    }
+
+    /// Tells a hub's connection to look at what there is.
+    pub fn ring(&self, hub: Instance) {
+        self.hubs().ring(hub);
+    }
+
+    /// RESULTS are durable: their hub is told.
+    pub fn owe(&self, hub: Instance, results: Results) {
+        let settled = self.hubs().push(hub, results);
+        self.settle(hub, settled);
+    }
+
+    /// A hub has its RESULTS up to `seq`.
+    pub fn acknowledged(&self, hub: Instance, now: Tick, seq: u64) {
+        let settled = self.hubs().acknowledged(hub, now, seq);
+        self.settle(hub, settled);
+    }
+
+    /// RESULTS are too long to be sent; their alerts stay in the store.
+    pub fn too_long(&self, hub: Instance, seq: u64) {
+        log::warn!("RESULTS are longer than a frame and are not sent tenant={} instance={hub} seq={seq}", self.id);
+        let settled = self.hubs().give_up(hub, seq);
+        self.settle(hub, settled);
+    }
+
+    fn settle(&self, hub: Instance, mut settled: Settled) {
+        settled.sort_unstable();
+        let mut changes: Vec<Change> = Vec::new();
+        for seq in settled {
+            match changes.last_mut() {
+                Some(Change::Settled { to, .. }) if *to + 1 == seq => *to = seq,
+                _ => changes.push(Change::Settled { hub, from: seq, to: seq }),
+            }
+        }
+        if !changes.is_empty() {
+            self.keep(changes);
+        }
+    }
+
+    /// Commits what nobody waits for.
+    fn keep(&self, changes: Vec<Change>) {
+        if let Err(error) = self.store.commit(changes, Class::Lazy, nms_kit::store::ignore()) {
+            log::error!("cannot store what is known of a tenant tenant={} error={error}", self.id);
+        }
+    }
+
+    /// What this tenant counted.
+    pub fn counts(&self) -> admit::Counts {
+        self.gate().counts()
+    }
+
+    /// Hands a command to every connected hub; gives those that took it.
+    pub fn command(&self, command: &Command) -> Vec<Instance> {
+        let mut hubs = self.hubs();
+        let live = hubs.live();
+        live.into_iter().filter(|hub| hubs.command(*hub, command.clone())).collect()
+    }
+}
+
+impl UnderWay {
+    /// The batch is durable, or never will be. Runs on the store's writer: it must be short.
+    fn end(self, seq: LogSeq, result: Result<(), StoreError>) {
+        let Self { tenant, hub, batch, arrived_ms, bytes, mut events } = self;
+        if let Err(error) = result {
+            log::error!("a batch was not stored and is asked for again tenant={} error={error}", tenant.id);
+            tenant.gate().lost(hub, bytes);
+            tenant.ring(hub);
+            return;
+        }
+        tenant.gate().committed(hub, batch, seq, bytes);
+        tenant.ring(hub);
+        tenant.commands.show(&events);
+        entry::name(tenant.store.origin(), seq, &mut events);
+        tenant.inbox.push(&tenant.id, Arc::new(Logged { seq, hub, arrived_ms, bytes, events }));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// All tenants that were seen since the start.
+#[derive(Debug)]
+pub struct Tenants {
+    store: Arc<dyn Store>,
+    inboxes: Vec<Arc<Inbox>>,
+    live: Mutex<HashMap<TenantId, Arc<Tenant>>>,
+}
+
+/// Why a tenant cannot be served.
+#[derive(Debug)]
+pub enum Unserved {
+    /// There are [`TENANTS_MAX`] already.
+    TooMany,
+    /// The store is of no use any more.
+    Store(StoreError),
+}
+
+impl std::fmt::Display for Unserved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::TooMany => write!(f, "this server serves {TENANTS_MAX} tenants and no more"),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Unserved {}
+
+impl Tenants {
+    /// The tenants of a store, analysed by as many threads as there are inboxes.
+    pub fn new(store: Arc<dyn Store>, threads: usize) -> Self {
+        let inboxes = (0..threads.max(1)).map(|_| Arc::default()).collect();
+        Self { store, inboxes, live: Mutex::default() }
+    }
+
+    /// The tenant of that name; a new one begins empty.
+    ///
+    /// # Errors
+    /// It cannot be served, and why.
+    pub fn tenant(&self, id: &TenantId) -> Result<Arc<Tenant>, Unserved> {
+        let mut live = lock(&self.live);
+        if let Some(tenant) = live.get(id) {
+            return Ok(Arc::clone(tenant));
+        }
+        if live.len() >= TENANTS_MAX {
+            return Err(Unserved::TooMany);
+        }
+        let store = self.store.tenant(id).map_err(Unserved::Store)?;
+        let inbox = self.inbox_of(id);
+        let tenant = Arc::new(Tenant::open(id.clone(), store, inbox).map_err(Unserved::Store)?);
+        live.insert(id.clone(), Arc::clone(&tenant));
+        Ok(tenant)
+    }
+
+    /// The tenant of that name, where it was seen since the start.
+    pub fn known(&self, id: &TenantId) -> Option<Arc<Tenant>> {
+        lock(&self.live).get(id).cloned()
+    }
+
+    /// All that were seen since the start, by name.
+    pub fn all(&self) -> Vec<Arc<Tenant>> {
+        let mut all: Vec<_> = lock(&self.live).values().cloned().collect();
+        all.sort_by(|a, b| a.id.cmp(&b.id));
+        all
+    }
+
+    /// What the analysis threads wait at, one each.
+    pub fn inboxes(&self) -> &[Arc<Inbox>] {
+        &self.inboxes
+    }
+
+    fn inbox_of(&self, id: &TenantId) -> Arc<Inbox> {
+        let mut hasher = DefaultHasher::new();
+        id.hash(&mut hasher);
+        let at = (hasher.finish() % self.inboxes.len().max(1) as u64) as usize;
+        // There is one at least.
+        self.inboxes.get(at).cloned().unwrap_or_default()
+    }
+
+    /// Looks up every tenant of the store, so that what was not analysed is.
+    ///
+    /// # Errors
+    /// The store is of no use any more, and what to do.
+    pub fn wake_all(&self) -> Result<(), Unserved> {
+        for id in self.store.tenants().map_err(Unserved::Store)? {
+            let tenant = self.tenant(&id)?;
+            tenant.inbox.call(&id);
+        }
+        Ok(())
+    }
+}

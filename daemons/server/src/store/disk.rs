@@ -1,0 +1,239 @@
+//! The store on redb: one folder, one small file that is always open, and the log's segments.
+//!
+//! A batch's number and hash stand in a slot of their own (`tenant | hub | number mod 1,024`) beside
+//! it, so that one commit holds both and costs 16 bytes more. Retention by age drops whole segments; a
+//! tenant that holds too much loses its oldest, never what was not analysed.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use nms_detect::Standing;
+use nms_kit::store::{
+    Class, Db, Done, Found, Settings, StoreError, ignore,
+    log::{self, Log, LogSettings},
+};
+use nms_proto::{
+    id::{AlertId, Instance, TenantId},
+    json::Decoder,
+    limits::BATCH_HASHES_KEPT,
+    session::receiver::{Receiver, ReceiverError},
+};
+
+use super::{
+    Appended, Change, Entry, LogSeq, NewBatch, Owed, Progress, Snapshot, Store, TenantStore, entry, key::Prefix, state,
+};
+use crate::config::Retention;
+
+/// Page cache of the file that is always open, in bytes.
+const STATE_CACHE_BYTES: usize = 8 << 20;
+/// Page cache of the log's newest segment, in bytes.
+const LOG_CACHE_BYTES: usize = 16 << 20;
+const DAY_MS: i64 = 86_400_000;
+
+#[derive(Debug)]
+struct Files {
+    state: Db,
+    log: Log,
+    origin: Instance,
+    retention: Retention,
+}
+
+/// Everything below one folder.
+#[derive(Debug)]
+pub struct DiskStore {
+    files: Arc<Files>,
+    tenants: Mutex<Known>,
+}
+
+/// The number of each tenant in the log, and the handles that were asked for.
+#[derive(Debug, Default)]
+struct Known {
+    numbers: BTreeMap<TenantId, u32>,
+    handles: HashMap<TenantId, Arc<Handle>>,
+}
+
+#[derive(Debug)]
+struct Handle {
+    files: Arc<Files>,
+    number: u32,
+    prefix: Prefix,
+    /// Held while a batch is handed over, so that its place is known beforehand.
+    appending: Mutex<()>,
+}
+
+impl DiskStore {
+    /// Opens what lies in `folder`, or makes it, at `now_ms` (Unix).
+    ///
+    /// # Errors
+    /// Names the file and what to do.
+    pub fn open(folder: &Path, retention: Retention, now_ms: i64) -> Result<Self, StoreError> {
+        let segments = folder.join("log");
+        fs::create_dir_all(&segments).map_err(|error| StoreError::Failing {
+            store: segments.display().to_string().into(),
+            message: error.to_string(),
+        })?;
+        let state = Db::open_file(&folder.join("state.redb"), Settings::with_cache(STATE_CACHE_BYTES))?;
+        let origin = state::prepare(&state)?;
+        let numbers = state::tenants(&state)?;
+        let log = Log::open(&segments, LogSettings::with_cache(LOG_CACHE_BYTES), now_ms)?;
+        let files = Arc::new(Files { state, log, origin, retention });
+        Ok(Self { files, tenants: Mutex::new(Known { numbers, handles: HashMap::new() }) })
+    }
+
+    /// Commits what waits and closes what analysis writes to; handles find it stopped.
+    pub fn close(&self) {
+        self.files.state.close();
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for DiskStore {
+    fn tenant(&self, id: &TenantId) -> Result<Arc<dyn TenantStore>, StoreError> {
+        let mut known = self.known();
+        let Known { numbers, handles } = &mut *known;
+        if let Some(handle) = handles.get(id) {
+            return Ok(Arc::clone(handle) as Arc<dyn TenantStore>);
+        }
+        let prefix = Prefix::new(id);
+        let number = if let Some(number) = numbers.get(id) {
+            *number
+        } else {
+            let number = numbers.values().max().map_or(1, |highest| highest + 1);
+            state::enlist(&self.files.state, &prefix, number)?;
+            numbers.insert(id.clone(), number);
+            number
+        };
+        let handle = Arc::new(Handle { files: Arc::clone(&self.files), number, prefix, appending: Mutex::new(()) });
+        handles.insert(id.clone(), Arc::clone(&handle));
+        Ok(handle)
+    }
+
+    fn tenants(&self) -> Result<Vec<TenantId>, StoreError> {
+        Ok(self.known().numbers.keys().cloned().collect())
+    }
+
+    fn tidy(&self, now_ms: i64) -> Result<(), StoreError> {
+        let Files { state, log, retention, .. } = &*self.files;
+        let before_ms = now_ms - i64::from(retention.days) * DAY_MS;
+        let numbers = self.known().numbers.clone();
+        for (tenant, number) in numbers {
+            let prefix = Prefix::new(&tenant);
+            let ops = state::tidy(state, &prefix, before_ms)?;
+            if !ops.is_empty() {
+                state.submit(ops, Class::Lazy, ignore())?;
+            }
+            let scored = state::progress(state, &prefix)?.cursor.scored;
+            let before = surplus(&log.usage(number), retention.bytes).min(scored.0);
+            log.drop_tenant_before(number, before)?;
+        }
+        log.drop_before(before_ms)?;
+        log.compact()?;
+        Ok(())
+    }
+}
+
+/// The sequence below which a tenant's entries go, so that at most `bytes_max` stay: whole segments, never the newest.
+fn surplus(usage: &[log::Usage], bytes_max: u64) -> u64 {
+    let mut bytes = 0;
+    let over = usage.iter().rev().skip_while(|segment| {
+        bytes += segment.bytes;
+        bytes <= bytes_max
+    });
+    let newest = usage.last().map_or(0, |newest| newest.first);
+    over.map(|segment| segment.next).next().unwrap_or(0).min(newest)
+}
+
+impl Handle {
+    /// Where the number and hash of a hub's batch stand.
+    fn slot(&self, hub: Instance, slot: u16) -> Vec<u8> {
+        [&self.number.to_be_bytes()[..], &hub.0, &slot.to_be_bytes()].concat()
+    }
+
+    fn damaged(&self, error: ReceiverError) -> StoreError {
+        StoreError::Damaged { store: self.files.state.name().clone(), message: error.to_string() }
+    }
+}
+
+impl TenantStore for Handle {
+    fn receiver(&self, hub: Instance) -> Result<Receiver, StoreError> {
+        let mut rows: Vec<Vec<u8>> = Vec::new();
+        for slot in 0..BATCH_HASHES_KEPT as u16 {
+            rows.extend(self.files.log.meta(&self.slot(hub, slot))?.and_then(Found::sound));
+        }
+        // Big-endian: the order of the bytes is the order of the numbers.
+        rows.sort_unstable();
+        let Some(highest) = rows.last().and_then(|row| row.first_chunk::<8>()) else { return Ok(Receiver::default()) };
+        let bytes: Vec<u8> = highest.iter().chain(rows.iter().flatten()).copied().collect();
+        Receiver::from_bytes(&bytes).map_err(|error| self.damaged(error))
+    }
+
+    fn origin(&self) -> Instance {
+        self.files.origin
+    }
+
+    fn append(&self, batch: NewBatch, done: Appended) -> Result<(), StoreError> {
+        let numbers = batch.batch.map(|number| {
+            let slot = (number.0 % BATCH_HASHES_KEPT as u64) as u16;
+            let value = [number.0.to_be_bytes(), batch.content_hash.to_be_bytes()].concat();
+            (self.slot(batch.hub, slot), value)
+        });
+        let now_ms = batch.arrived_ms;
+        let entry = log::Entry { tenant: self.number, header: entry::header(&batch), value: batch.content };
+        let appending = self.appending.lock().unwrap_or_else(PoisonError::into_inner);
+        let seq = LogSeq(self.files.log.next(self.number));
+        let told: Done = Box::new(move |result| done(seq, result));
+        self.files.log.append(&[entry], numbers.into_iter().collect(), now_ms, told)?;
+        drop(appending);
+        Ok(())
+    }
+
+    fn last(&self) -> LogSeq {
+        LogSeq(self.files.log.next(self.number).saturating_sub(1))
+    }
+
+    fn read(&self, from: LogSeq, bytes_max: usize) -> Result<Vec<Entry>, StoreError> {
+        let stretch = self.files.log.read(self.number, from.0, bytes_max)?;
+        let mut decoder = Decoder::default();
+        let decoded = stretch.entries.iter().map(|stored| entry::decode(&mut decoder, self.files.origin, stored));
+        let mut entries: Vec<Entry> = decoded.collect();
+        if stretch.damaged > 0 {
+            entries.push(Entry::Damaged(LogSeq(stretch.next.saturating_sub(1))));
+        }
+        Ok(entries)
+    }
+
+    fn progress(&self) -> Result<Progress, StoreError> {
+        state::progress(&self.files.state, &self.prefix)
+    }
+
+    fn snapshot(&self) -> Result<Option<Snapshot>, StoreError> {
+        state::snapshot(&self.files.state, &self.prefix)
+    }
+
+    fn commit(&self, changes: Vec<Change>, class: Class, done: Done) -> Result<(), StoreError> {
+        let mut ops = Vec::with_capacity(changes.len());
+        for change in changes {
+            state::ops(&self.prefix, change, &mut ops)?;
+        }
+        self.files.state.submit(ops, class, done)
+    }
+
+    fn owed(&self) -> Result<Vec<Owed>, StoreError> {
+        state::owed(&self.files.state, &self.prefix)
+    }
+
+    fn alert(&self, id: &AlertId) -> Result<Option<Standing>, StoreError> {
+        state::alert(&self.files.state, &self.prefix, id)
+    }
+
+    fn alerts(&self) -> Result<Vec<Standing>, StoreError> {
+        state::alerts(&self.files.state, &self.prefix)
+    }
+}

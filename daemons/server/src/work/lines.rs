@@ -1,0 +1,55 @@
+//! Events by their place in the log, for the lines that an alert shows.
+
+use std::{num::NonZeroUsize, sync::Arc};
+
+use lru::LruCache;
+use nms_proto::{event::Event, id::Instance};
+
+use crate::{
+    analyse::past::{Past, place},
+    live::Tenant,
+    store::{Entry, LogSeq, Logged},
+};
+
+/// Batches that are at hand without reading the log.
+const RECENT_BATCHES: usize = 16;
+
+/// The log of one tenant, with its last batches at hand.
+#[derive(Debug)]
+pub struct Lines {
+    tenant: Arc<Tenant>,
+    recent: LruCache<LogSeq, Arc<Logged>>,
+}
+
+impl Lines {
+    /// The lines of a tenant's log.
+    pub fn new(tenant: Arc<Tenant>) -> Self {
+        let recent = LruCache::new(NonZeroUsize::new(RECENT_BATCHES).unwrap_or(NonZeroUsize::MIN));
+        Self { tenant, recent }
+    }
+
+    /// A batch that is being analysed.
+    pub fn note(&mut self, batch: &Arc<Logged>) {
+        self.recent.put(batch.seq, Arc::clone(batch));
+    }
+
+    fn batch(&mut self, seq: LogSeq) -> Option<Arc<Logged>> {
+        if let Some(batch) = self.recent.get(&seq) {
+            return Some(Arc::clone(batch));
+        }
+        let entry = self.tenant.store().read(seq, 1).ok()?.into_iter().next()?;
+        let Entry::Batch(batch) = entry else { return None };
+        (batch.seq == seq).then(|| {
+            self.note(&batch);
+            batch
+        })
+    }
+}
+
+impl Past for Lines {
+    fn event(&mut self, reference: u64) -> Option<(Instance, Event)> {
+        let (seq, index) = place(reference);
+        let batch = self.batch(seq)?;
+        batch.events.get(index).map(|event| (batch.hub, event.clone()))
+    }
+}

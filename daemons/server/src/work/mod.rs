@@ -1,0 +1,371 @@
+//! One tenant's analysis at work: batches from memory or the log, alerts and cursor into the store.
+//!
+//! ```text
+//! snapshot -> replay in silence up to the stored cursor -> replay aloud to the log's end -> live
+//! ```
+//! Everything that a step found is committed together with how far it came, and told to the hubs when
+//! that is durable. Nothing is kept anywhere else: an end at any point is taken up again from the log.
+
+pub mod lines;
+pub mod replay;
+pub mod thread;
+
+use std::{collections::HashMap, num::NonZeroUsize, sync::Arc};
+
+use lru::LruCache;
+use nms_detect::Standing;
+use nms_proto::{
+    id::{AlertId, Instance},
+    limits::RESULTS_ALERTS_MAX,
+    message::{Results, ResultsStats},
+    time::Tick,
+};
+
+use self::{lines::Lines, replay::Replay};
+use crate::{
+    analyse::{Analysis, Said, model::Model},
+    live::Tenant,
+    store::{Change, Class, Cursor, Entry, LogSeq, Logged, Mark, Snapshot, StoreError},
+};
+
+/// Bytes of batches that a tenant is given before it is another's turn.
+const SLICE_BYTES: usize = 1 << 20;
+/// Batches looked at again in silence where there is no snapshot.
+const BLIND_BATCHES: u64 = 4_096;
+/// Alerts whose last state is at hand; others are looked up.
+const STANDINGS_KEPT: usize = 1_024;
+/// Time after which a cursor that nothing else waits for is stored, in milliseconds.
+const CURSOR_MS: u64 = 250;
+/// Time after which a snapshot is taken, in milliseconds; events after which, but then not more often than.
+const SNAPSHOT_MS: u64 = 60_000;
+const SNAPSHOT_EVENTS: u64 = 100_000;
+const SNAPSHOT_MS_MIN: u64 = 5_000;
+
+/// The two clocks, read by the shell.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// Monotonic, for what is due.
+    pub tick: Tick,
+    /// Unix milliseconds, for the analysis clock.
+    pub unix_ms: i64,
+}
+
+/// One tenant's analysis and how far it came.
+#[derive(Debug)]
+pub struct Work {
+    tenant: Arc<Tenant>,
+    analysis: Analysis,
+    lines: Lines,
+    replay: Replay,
+    at: Cursor,
+    /// Up to here what is found was stored before.
+    silent: Cursor,
+    /// The cursor that was handed to the store, and when.
+    stored: (Cursor, Tick),
+    is_marked: bool,
+    next: HashMap<Instance, u64>,
+    standings: LruCache<AlertId, Standing>,
+    stats: ResultsStats,
+    snapshot: (LogSeq, Tick, u64),
+    used: Tick,
+    damaged: u64,
+}
+
+impl Work {
+    /// Takes up a tenant's analysis where it was.
+    ///
+    /// # Errors
+    /// The store is of no use any more, and what to do.
+    pub fn open(tenant: Arc<Tenant>, now: Now) -> Result<Self, StoreError> {
+        let store = tenant.store();
+        let mut progress = store.progress()?;
+        // A log that was taken away begins anew, and so does what was known of it.
+        progress.cursor.scored = progress.cursor.scored.min(store.last());
+        let (replay, guilty) = Replay::begin(&progress, store.last());
+        if let Some(seq) = guilty {
+            log::error!("a batch ended the process twice and goes to quarantine tenant={} seq={seq}", tenant.id());
+            let reason = "its analysis ended the process twice".into();
+            let changes = vec![Change::Quarantine { seq, reason }, Change::Unmark];
+            store.commit(changes, Class::Upkeep, nms_kit::store::ignore())?;
+        }
+        let (analysis, at) = restored(&tenant, progress.cursor)?;
+        let next = store.owed()?.into_iter().map(|owed| (owed.hub, owed.next)).collect();
+        let kept = NonZeroUsize::new(STANDINGS_KEPT).unwrap_or(NonZeroUsize::MIN);
+        Ok(Self {
+            lines: Lines::new(Arc::clone(&tenant)),
+            analysis,
+            replay,
+            at,
+            silent: progress.cursor,
+            stored: (progress.cursor, now.tick),
+            is_marked: false,
+            next,
+            standings: LruCache::new(kept),
+            stats: ResultsStats::default(),
+            snapshot: (at.scored, now.tick, 0),
+            used: now.tick,
+            damaged: 0,
+            tenant,
+        })
+    }
+
+    /// Analyses the next slice, or does what is due; true when there is more to do at once.
+    ///
+    /// # Errors
+    /// The store is of no use any more, and what to do.
+    pub fn step(&mut self, model: &mut Model, now: Now) -> Result<bool, StoreError> {
+        let slice = self.slice()?;
+        let began_us = nms_kit::clock::monotonic_us();
+        let mut said = Vec::new();
+        if slice.is_empty() {
+            self.pass_over(model);
+            self.tick(model, now, &mut said);
+        } else {
+            self.used = now.tick;
+            self.mark(&slice)?;
+            self.analyse(model, &slice, &mut said);
+        }
+        self.stats.processing_time_ms += (nms_kit::clock::monotonic_us() - began_us) / 1_000;
+        self.store(said, now)?;
+        Ok(!slice.is_empty())
+    }
+
+    /// What comes next: from memory while it keeps up, else from the log. Of what an earlier life may have died of only
+    /// as much as one mark names.
+    fn slice(&self) -> Result<Vec<Entry>, StoreError> {
+        let after = self.at.scored;
+        let held = self.tenant.inbox().take(self.tenant.id(), after, SLICE_BYTES);
+        let mut slice: Vec<Entry> = held.into_iter().map(Entry::Batch).collect();
+        if slice.is_empty() && (self.tenant.gate().logged() > after || self.replay.covers(after.next())) {
+            slice = self.tenant.store().read(after.next(), SLICE_BYTES)?;
+        }
+        if let (Some(first), Some(last)) = (slice.first().map(Entry::seq), slice.last().map(Entry::seq))
+            && let Some(mark) = self.replay.mark(first, last)
+        {
+            slice.retain(|entry| entry.seq() <= mark.to);
+        }
+        Ok(slice)
+    }
+
+    /// Names what is about to be analysed, where an earlier life may have died of it.
+    fn mark(&mut self, slice: &[Entry]) -> Result<(), StoreError> {
+        let (Some(first), Some(last)) = (slice.first().map(Entry::seq), slice.last().map(Entry::seq)) else {
+            return Ok(());
+        };
+        let Some(mark) = self.replay.mark(first, last) else { return Ok(()) };
+        self.is_marked = true;
+        self.write_mark(mark)
+    }
+
+    fn write_mark(&self, mark: Mark) -> Result<(), StoreError> {
+        let (done, durable) = std::sync::mpsc::sync_channel(1);
+        let told = Box::new(move |result| done.send(result).unwrap_or_default());
+        self.tenant.store().commit(vec![Change::Mark(mark)], Class::Upkeep, told)?;
+        durable.recv().unwrap_or_else(|_closed| Err(StoreError::Stopped { store: "the server's store".into() }))
+    }
+
+    fn analyse(&mut self, model: &mut Model, slice: &[Entry], said: &mut Vec<Said>) {
+        for entry in slice {
+            let seq = entry.seq();
+            match entry {
+                Entry::Batch(batch) if !self.replay.skips(seq) => self.batch(model, batch, said),
+                Entry::Batch(_) => {}
+                Entry::Damaged(_) => {
+                    self.damaged += 1;
+                    log::error!("a damaged batch of the log is skipped tenant={} seq={seq}", self.tenant.id());
+                }
+            }
+            self.at.scored = self.at.scored.max(seq);
+            if seq <= self.silent.scored {
+                said.clear();
+                self.catch_up(model, seq, said);
+            }
+        }
+    }
+
+    fn batch(&mut self, model: &mut Model, batch: &Arc<Logged>, said: &mut Vec<Said>) {
+        self.lines.note(batch);
+        self.analysis.handle(model, &mut self.lines, batch, said, |_| ());
+        self.at.ticked_ms = self.at.ticked_ms.max(batch.arrived_ms);
+        self.snapshot.2 += batch.events.len() as u64;
+        if batch.seq > self.silent.scored {
+            self.stats.events_processed += batch.events.len() as u64;
+        }
+        if !self.replay.covers(batch.seq) {
+            self.tenant.gate().analysed(batch.bytes);
+        }
+    }
+
+    /// At the stored cursor, the deadlines that were handled after it are handled again, in silence.
+    fn catch_up(&mut self, model: &mut Model, seq: LogSeq, said: &mut Vec<Said>) {
+        if seq == self.silent.scored {
+            self.analysis.tick(model, &mut self.lines, self.silent.ticked_ms, said);
+            self.at.ticked_ms = self.at.ticked_ms.max(self.silent.ticked_ms);
+            said.clear();
+        }
+    }
+
+    /// Where the log ends before the stored cursor (the rest was let go), analysis goes on from there.
+    fn pass_over(&mut self, model: &mut Model) {
+        if self.at.scored < self.silent.scored {
+            self.at.scored = self.silent.scored;
+            self.catch_up(model, self.silent.scored, &mut Vec::new());
+        }
+    }
+
+    /// Does what is due, where no batch is under way whose time may be earlier.
+    fn tick(&mut self, model: &mut Model, now: Now, said: &mut Vec<Said>) {
+        let Some(due) = self.analysis.deadline() else { return };
+        let quiet = self.tenant.gate().quiet(now.unix_ms, self.at.scored);
+        if let Some(at_ms) = quiet.filter(|at_ms| *at_ms >= due) {
+            self.analysis.tick(model, &mut self.lines, at_ms, said);
+            self.at.ticked_ms = self.at.ticked_ms.max(at_ms);
+        }
+    }
+
+    /// Commits what was found with how far it came; the hubs hear of it when it is durable.
+    fn store(&mut self, said: Vec<Said>, now: Now) -> Result<(), StoreError> {
+        let found = self.settle(said)?;
+        let mut changes: Vec<Change> = found.iter().map(|(_, known)| Change::Alert(Box::new(known.clone()))).collect();
+        let owed = self.results(&found);
+        for (hub, seq, results) in &owed {
+            changes.push(Change::Results { hub: *hub, seq: *seq, results: Box::new(results.clone()) });
+        }
+        if std::mem::take(&mut self.is_marked) {
+            changes.push(Change::Unmark);
+        }
+        let is_ahead = self.at != self.stored.0 && self.at.scored >= self.silent.scored;
+        let is_late = now.tick.since(self.stored.1) >= CURSOR_MS;
+        if is_ahead && (is_late || !found.is_empty()) {
+            changes.push(Change::Cursor(self.at));
+            self.stored = (self.at, now.tick);
+        }
+        if self.is_snapshot_due(now) {
+            changes.push(Change::Snapshot(self.take_snapshot(now)));
+        }
+        self.commit(changes, owed)
+    }
+
+    fn commit(&self, changes: Vec<Change>, owed: Vec<(Instance, u64, Results)>) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let tenant = Arc::clone(&self.tenant);
+        let class = if owed.is_empty() { Class::Lazy } else { Class::Upkeep };
+        let told = Box::new(move |result: Result<(), StoreError>| match result {
+            Ok(()) => owed.into_iter().for_each(|(hub, _, results)| tenant.owe(hub, results)),
+            Err(error) => log::error!("what was found is not stored tenant={} error={error}", tenant.id()),
+        });
+        self.tenant.store().commit(changes, class, told)
+    }
+
+    /// Settles what was said with what is known; the last revision of each alert, in the order of their first.
+    fn settle(&mut self, said: Vec<Said>) -> Result<Vec<(Vec<Instance>, Standing)>, StoreError> {
+        let mut found: Vec<(Vec<Instance>, Standing)> = Vec::new();
+        for Said { hubs, finding, alert } in said {
+            let id = alert.id.clone();
+            if !self.standings.contains(&id)
+                && let Some(stored) = self.tenant.store().alert(&id)?
+            {
+                self.standings.put(id.clone(), stored);
+            }
+            let Some(settled) = Standing::settle(self.standings.get(&id), finding, alert) else { continue };
+            self.standings.put(id.clone(), settled.clone());
+            match found.iter_mut().find(|(_, known)| known.alert.id == id) {
+                Some(known) => *known = (hubs, settled),
+                None => found.push((hubs, settled)),
+            }
+        }
+        self.stats.anomalies_detected += found.len() as u64;
+        Ok(found)
+    }
+
+    /// What each hub is to be told, under the numbers that follow on what it was told before.
+    fn results(&mut self, found: &[(Vec<Instance>, Standing)]) -> Vec<(Instance, u64, Results)> {
+        let mut hubs: Vec<Instance> = found.iter().flat_map(|(hubs, _)| hubs.iter().copied()).collect();
+        hubs.sort();
+        hubs.dedup();
+        // A sender without an instance has no place to keep what it was told.
+        hubs.retain(|hub| *hub != Instance::UNNAMED);
+        let mut owed = Vec::new();
+        for hub in hubs {
+            let alerts = found.iter().filter(|(hubs, _)| hubs.contains(&hub)).map(|(_, known)| known.alert.clone());
+            let alerts: Vec<_> = alerts.collect();
+            let mut stats = std::mem::take(&mut self.stats);
+            for alerts in alerts.chunks(RESULTS_ALERTS_MAX) {
+                let next = self.next.entry(hub).or_insert(1);
+                let results = Results { alerts: alerts.to_vec(), stats: std::mem::take(&mut stats), seq: Some(*next) };
+                owed.push((hub, *next, results));
+                *next += 1;
+            }
+        }
+        owed
+    }
+
+    fn is_snapshot_due(&self, now: Now) -> bool {
+        let (scored, taken, events) = self.snapshot;
+        let age_ms = now.tick.since(taken);
+        let is_old = age_ms >= SNAPSHOT_MS || (events >= SNAPSHOT_EVENTS && age_ms >= SNAPSHOT_MS_MIN);
+        is_old && self.at.scored > scored && self.at.scored >= self.silent.scored
+    }
+
+    fn take_snapshot(&mut self, now: Now) -> Snapshot {
+        self.snapshot = (self.at.scored, now.tick, 0);
+        Snapshot { cursor: self.at, bytes: self.analysis.snapshot() }
+    }
+
+    /// Milliseconds until there is something to do without a batch; none where there is nothing.
+    pub fn wait_ms(&self, now: Now) -> Option<u64> {
+        let due = self.analysis.deadline().map(|due| (due - now.unix_ms).max(0) as u64);
+        let cursor = (self.at != self.stored.0).then(|| CURSOR_MS.saturating_sub(now.tick.since(self.stored.1)));
+        let snapshot =
+            (self.at.scored > self.snapshot.0).then(|| SNAPSHOT_MS.saturating_sub(now.tick.since(self.snapshot.1)));
+        // A deadline that a batch under way holds up is looked at again when that batch calls, or after a moment.
+        [due.map(|ms| ms.max(1)), cursor, snapshot].into_iter().flatten().min()
+    }
+
+    /// Time since it last had a batch, in milliseconds.
+    pub fn idle_ms(&self, now: Now) -> u64 {
+        now.tick.since(self.used)
+    }
+
+    /// Writes snapshot and cursor, so that it can be dropped and taken up again.
+    ///
+    /// # Errors
+    /// The store is of no use any more, and what to do.
+    pub fn finish(&mut self, now: Now) -> Result<(), StoreError> {
+        if self.at.scored < self.silent.scored || self.at == self.stored.0 && self.at.scored == self.snapshot.0 {
+            return Ok(());
+        }
+        self.stored = (self.at, now.tick);
+        let snapshot = self.take_snapshot(now);
+        self.commit(vec![Change::Cursor(self.at), Change::Snapshot(snapshot)], Vec::new())
+    }
+
+    /// How far it came.
+    pub fn cursor(&self) -> Cursor {
+        self.at
+    }
+
+    /// Batches that are never analysed: in quarantine, and damaged ones met since it was opened.
+    pub fn left_out(&self) -> (usize, u64) {
+        (self.replay.quarantined(), self.damaged)
+    }
+
+    /// What it counted.
+    pub fn counts(&self) -> crate::analyse::Counts {
+        self.analysis.counts()
+    }
+}
+
+/// The state of the last snapshot and its cursor, or a new one and where to begin.
+fn restored(tenant: &Tenant, cursor: Cursor) -> Result<(Analysis, Cursor), StoreError> {
+    if let Some(snapshot) = tenant.store().snapshot()?.filter(|snapshot| snapshot.cursor.scored <= cursor.scored) {
+        match Analysis::restore(&snapshot.bytes) {
+            Ok(analysis) => return Ok((analysis, snapshot.cursor)),
+            Err(error) => log::warn!("{error} tenant={}", tenant.id()),
+        }
+    }
+    let scored = LogSeq(cursor.scored.0.saturating_sub(BLIND_BATCHES));
+    Ok((Analysis::default(), Cursor { scored, ticked_ms: 0 }))
+}

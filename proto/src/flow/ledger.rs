@@ -1,0 +1,147 @@
+//! The account of every event: received = delivered + waiting + dropped (by cause) + rejected (by reason).
+//!
+//! Each number is counted where the thing happens, and none is computed from the others, so that a
+//! sum that does not add up is a fault that shows ([`Ledger::imbalance`]). At most [`SOURCES_MAX`]
+//! sources are kept apart; later ones share one account named `other`, as do causes after the first
+//! [`CAUSES_MAX`] of a source. An event that a hub makes itself (a finding, a loss) is received from
+//! the source it is filed under.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::{
+    dash::SourceAccount,
+    id::EndpointId,
+    limits::{CAUSES_MAX, SOURCES_MAX},
+    message::SourceCount,
+};
+
+/// Name of the account, cause or reason that takes what has no place of its own.
+pub const OTHER: &str = "other";
+
+/// The accounts of all sources since the daemon started.
+#[derive(Debug)]
+pub struct Ledger {
+    accounts: HashMap<EndpointId, Account>,
+    sources_max: usize,
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    received: u64,
+    delivered: u64,
+    /// Signed, so that a batch that leaves without having entered shows as an imbalance.
+    waiting: i64,
+    dropped: BTreeMap<Box<str>, u64>,
+    rejected: BTreeMap<Box<str>, u64>,
+}
+
+impl Account {
+    fn imbalance(&self) -> i64 {
+        let sum = |causes: &BTreeMap<Box<str>, u64>| causes.values().sum::<u64>();
+        let settled = self.delivered + sum(&self.dropped) + sum(&self.rejected);
+        self.received as i64 - self.waiting - settled as i64
+    }
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self::new(SOURCES_MAX)
+    }
+}
+
+impl Ledger {
+    /// An empty ledger of at most `sources_max` accounts beside `other`.
+    pub fn new(sources_max: usize) -> Self {
+        Self { accounts: HashMap::new(), sources_max }
+    }
+
+    /// Messages came from a source, whole or malformed.
+    pub fn received(&mut self, source: &EndpointId, events: u64) {
+        self.account(source).received += events;
+    }
+
+    /// Events were put on their way: into the batcher, and so into the spool.
+    pub fn queued(&mut self, source: &EndpointId, events: u64) {
+        self.account(source).waiting += events as i64;
+    }
+
+    /// Batches of an earlier run were found in the spool: received and waiting in this one.
+    pub fn carried_over(&mut self, counts: &[SourceCount]) {
+        for count in counts {
+            self.received(&count.source, count.events);
+            self.queued(&count.source, count.events);
+        }
+    }
+
+    /// A batch was acknowledged and left the spool.
+    pub fn delivered(&mut self, counts: &[SourceCount]) {
+        for count in counts {
+            let account = self.account(&count.source);
+            account.waiting -= count.events as i64;
+            account.delivered += count.events;
+        }
+    }
+
+    /// Events were lost before they were queued: shed, or never read.
+    pub fn dropped(&mut self, source: &EndpointId, cause: &str, events: u64) {
+        add(&mut self.account(source).dropped, cause, events);
+    }
+
+    /// A queued batch was given up: pushed out of a full spool, damaged, or refused into quarantine.
+    pub fn dropped_from_queue(&mut self, counts: &[SourceCount], cause: &str) {
+        for count in counts {
+            let account = self.account(&count.source);
+            account.waiting -= count.events as i64;
+            add(&mut account.dropped, cause, count.events);
+        }
+    }
+
+    /// Malformed messages were turned away.
+    pub fn rejected(&mut self, source: &EndpointId, reason: &str, messages: u64) {
+        add(&mut self.account(source).rejected, reason, messages);
+    }
+
+    /// Every account as the dashboard shows it, by name; a queue that is short shows as 0 waiting.
+    pub fn accounts(&self) -> Vec<SourceAccount> {
+        let row = |(source, account): (&EndpointId, &Account)| SourceAccount {
+            source: source.clone(),
+            received: account.received,
+            delivered: account.delivered,
+            waiting: account.waiting.try_into().unwrap_or(0),
+            dropped: account.dropped.clone(),
+            rejected: account.rejected.clone(),
+        };
+        let mut rows: Vec<_> = self.accounts.iter().map(row).collect();
+        rows.sort_by(|a, b| a.source.cmp(&b.source));
+        rows
+    }
+
+    /// Losses of all sources by cause, for the heartbeat.
+    pub fn dropped_total(&self) -> BTreeMap<Box<str>, u64> {
+        let mut total = BTreeMap::new();
+        for (cause, events) in self.accounts.values().flat_map(|account| &account.dropped) {
+            add(&mut total, cause, *events);
+        }
+        total
+    }
+
+    /// Sources whose account does not add up, with what is missing (above 0) or too much: a fault of ours.
+    pub fn imbalance(&self) -> BTreeMap<EndpointId, i64> {
+        let all = self.accounts.iter().map(|(source, account)| (source.clone(), account.imbalance()));
+        all.filter(|(_, events)| *events != 0).collect()
+    }
+
+    fn account(&mut self, source: &EndpointId) -> &mut Account {
+        // A table that is full stays full, so a source stays in the account it was first given.
+        if self.accounts.contains_key(source) || self.accounts.len() < self.sources_max {
+            return self.accounts.entry(source.clone()).or_default();
+        }
+        self.accounts.entry(EndpointId::new(OTHER)).or_default()
+    }
+}
+
+fn add(causes: &mut BTreeMap<Box<str>, u64>, cause: &str, events: u64) {
+    let known = causes.contains_key(cause) || causes.len() < CAUSES_MAX;
+    let cause = if known { cause } else { OTHER };
+    *causes.entry(cause.into()).or_default() += events;
+}

@@ -1,0 +1,229 @@
+//! The payloads, field by field. What the first design did not have is optional on input.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    alert::Alert,
+    id::{BatchSeq, Instance},
+    limits::{BATCH_EVENTS_DEFAULT, HEARTBEAT_MS},
+    word::words,
+};
+
+/// REGISTER: who the sender is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Register {
+    /// Version of the sender's program.
+    pub client_version: Box<str>,
+    /// Its host's name.
+    pub hostname: Box<str>,
+    /// Its operating system.
+    pub os: Box<str>,
+    /// Sources it knows.
+    pub endpoints_count: u64,
+    /// Version of this protocol; none from an original sender.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<u32>,
+    /// The life of its spool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<Instance>,
+    /// Standing tenant token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Box<str>>,
+    /// Seconds east of UTC at the sender.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub utc_offset_s: Option<i32>,
+    /// The batch number it will send next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<BatchSeq>,
+}
+
+/// HEARTBEAT: the sender is alive, and how it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// Seconds since the sender started.
+    pub uptime_seconds: u64,
+    /// Events in its spool.
+    pub events_queued: u64,
+    /// Sources connected to it.
+    pub endpoints_connected: u64,
+    /// Events lost since it started, by cause.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dropped: BTreeMap<Box<str>, u64>,
+    /// Age of the oldest event in the spool, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_age_ms: Option<u64>,
+    /// Its number, echoed in the ACK.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<u64>,
+}
+
+/// A run of batch numbers that will never be sent, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// The first.
+    pub from: BatchSeq,
+    /// The last.
+    pub to: BatchSeq,
+    /// Events that were in them.
+    pub events: u64,
+    /// Why: `spool_full`, `refused`, `damaged` ...
+    pub cause: Box<str>,
+}
+
+/// What an analysis took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResultsStats {
+    /// Events analysed since the last RESULTS.
+    pub events_processed: u64,
+    /// Alerts raised from them.
+    pub anomalies_detected: u64,
+    /// Milliseconds it took.
+    pub processing_time_ms: u64,
+}
+
+/// RESULTS: alerts, at least once, in order of `seq`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// The alerts.
+    pub alerts: Vec<Alert>,
+    /// What it took.
+    #[serde(default)]
+    pub stats: ResultsStats,
+    /// Rising per instance; acknowledged by number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+}
+
+words! {
+    /// What a COMMAND asks for.
+    CommandAction {
+        /// A file integrity report.
+        RequestFimReport = "request_fim_report",
+        /// Collect from a source now.
+        Collect = "collect",
+        /// Block an address (refused until prevention is built).
+        BlockIp = "block_ip",
+        /// Take a block back (refused until prevention is built).
+        UnblockIp = "unblock_ip",
+        /// Get a certificate.
+        Enroll = "enroll",
+        /// Somebody is on an alert.
+        Acknowledge = "acknowledge",
+        /// Settle an alert.
+        Close = "close",
+        /// Open it again.
+        Reopen = "reopen",
+        /// Hide alerts like it for a time.
+        Suppress = "suppress",
+        /// Take a suppression back.
+        Unsuppress = "unsuppress",
+        /// Add words to an alert.
+        Note = "note",
+        /// Take the last step back.
+        Undo = "undo",
+    }
+}
+
+/// COMMAND: do something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// Its name, echoed in the ACK and in what it brings about.
+    pub command_id: Box<str>,
+    /// What to do.
+    pub action: CommandAction,
+    /// To whom: a source or an alert.
+    #[serde(default)]
+    pub target: Box<str>,
+    /// How.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub arguments: BTreeMap<Box<str>, Box<str>>,
+}
+
+words! {
+    /// How an ACK answers.
+    AckStatus {
+        /// Taken.
+        Ok = "ok",
+        /// Refused; the message says why.
+        Error = "error",
+        /// Not now.
+        Busy = "SERVER_BUSY",
+    }
+}
+
+/// What a receiver asks its sender to keep to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AckConfig {
+    /// Seconds between heartbeats.
+    pub heartbeat_interval: u64,
+    /// Events in a batch.
+    pub batch_size: usize,
+    /// Batches that may be unacknowledged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<usize>,
+}
+
+impl Default for AckConfig {
+    fn default() -> Self {
+        Self { heartbeat_interval: HEARTBEAT_MS / 1_000, batch_size: BATCH_EVENTS_DEFAULT, window: None }
+    }
+}
+
+/// ACK: an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ack {
+    /// How.
+    pub status: AckStatus,
+    /// In words.
+    #[serde(default)]
+    pub message: Box<str>,
+    /// What to keep to from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<AckConfig>,
+    /// The highest batch that is durable, all before it included; with `error`, the batch refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchSeq>,
+    /// The highest RESULTS that is durable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub results: Option<u64>,
+    /// The heartbeat answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<u64>,
+    /// The command answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command_id: Option<Box<str>>,
+    /// With SERVER_BUSY: milliseconds to wait before sending again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+    /// The certificate issued to an `enroll`, PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Box<str>>,
+    /// The authority that issued it, PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<Box<str>>,
+}
+
+impl Ack {
+    /// An ACK of that status and nothing else.
+    pub fn new(status: AckStatus, message: impl Into<Box<str>>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+            config: None,
+            batch: None,
+            results: None,
+            heartbeat: None,
+            command_id: None,
+            retry_after_ms: None,
+            certificate: None,
+            ca: None,
+        }
+    }
+
+    /// An ACK that says yes.
+    pub fn ok() -> Self {
+        Self::new(AckStatus::Ok, "")
+    }
+}

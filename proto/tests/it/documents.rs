@@ -1,0 +1,131 @@
+//! docs/PROTOCOL.md against the code: every bound with its value, every word, every example.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nms_proto::alert::{Status, Verdict};
+use nms_proto::dash::{DashAction, EndpointKind, EndpointStatus, FromHub, Role, ServerState, ToHub};
+use nms_proto::event::Change;
+use nms_proto::finding::Category;
+use nms_proto::json::{self, Decoder};
+use nms_proto::message::{self, AckStatus, CommandAction};
+use nms_proto::severity::Severity;
+use nms_proto::syslog::Reject;
+use nms_proto::time::Stamp;
+use serde::Serialize;
+use serde_json::Value;
+
+const DOCUMENT: &str = include_str!("../../../docs/PROTOCOL.md");
+const LIMITS: &str = include_str!("../../src/limits.rs");
+
+/// The value of an expression as `limits.rs` has them: numbers and names, with `*`, `<<` or `..=` between them.
+fn value(expression: &str, known: &BTreeMap<&str, String>) -> String {
+    let number = |text: &str| value(text, known).parse::<u64>().unwrap();
+    if let Some((from, to)) = expression.split_once("..=") {
+        format!("{} to {}", value(from, known), value(to, known))
+    } else if let Some((left, right)) = expression.split_once(" << ") {
+        (number(left) << number(right)).to_string()
+    } else if let Some((left, right)) = expression.split_once(" * ") {
+        (number(left) * number(right)).to_string()
+    } else {
+        let plain =
+            || expression.replace('_', "").parse::<u64>().unwrap_or_else(|_| panic!("{expression}")).to_string();
+        known.get(expression).cloned().unwrap_or_else(plain)
+    }
+}
+
+#[test]
+fn every_bound_stands_in_the_table_with_its_value() {
+    let mut known = BTreeMap::new();
+    for line in LIMITS.lines().filter_map(|line| line.strip_prefix("pub const ")) {
+        let (name, rest) = line.split_once(": ").unwrap();
+        let (_type, expression) = rest.split_once(" = ").unwrap();
+        known.insert(name, value(expression.trim_end_matches(';'), &known));
+    }
+    assert!(known.len() > 60, "limits.rs was not read");
+    for (name, value) in known {
+        let start = format!("| `{name}` | ");
+        let row = DOCUMENT.lines().find_map(|line| line.strip_prefix(start.as_str()));
+        let row = row.unwrap_or_else(|| panic!("{name} is missing in docs/PROTOCOL.md"));
+        let (said, _what) = row.split_once(" | ").unwrap();
+        assert_eq!(said.replace(',', ""), value, "{name}");
+    }
+}
+
+#[test]
+fn every_word_of_a_closed_list_is_named() {
+    let lists: [Vec<&str>; 12] = [
+        Category::ALL.iter().map(Category::as_str).collect(),
+        Status::ALL.iter().map(Status::as_str).collect(),
+        Verdict::ALL.iter().map(Verdict::as_str).collect(),
+        Severity::ALL.iter().map(|severity| severity.as_str()).collect(),
+        Change::ALL.iter().map(Change::as_str).collect(),
+        CommandAction::ALL.iter().map(CommandAction::as_str).collect(),
+        AckStatus::ALL.iter().map(AckStatus::as_str).collect(),
+        Role::ALL.iter().map(Role::as_str).collect(),
+        EndpointKind::ALL.iter().map(EndpointKind::as_str).collect(),
+        [
+            EndpointStatus::ALL.iter().map(EndpointStatus::as_str).collect::<Vec<_>>(),
+            ServerState::ALL.iter().map(ServerState::as_str).collect(),
+        ]
+        .concat(),
+        DashAction::ALL.iter().map(DashAction::as_str).collect(),
+        Reject::ALL.iter().map(|reason| reason.name()).collect(),
+    ];
+    for word in lists.concat() {
+        assert!(DOCUMENT.contains(&format!("`{word}`")), "{word} is missing in docs/PROTOCOL.md");
+    }
+}
+
+/// The examples of the document: the content of its `json` blocks.
+fn examples() -> impl Iterator<Item = &'static str> {
+    DOCUMENT.split("```json\n").skip(1).map(|rest| rest.split_once("\n```").unwrap().0)
+}
+
+/// `example` as our types understand it, written again.
+fn understood(example: &str) -> Result<Value, String> {
+    fn again(value: &impl Serialize) -> Value {
+        serde_json::to_value(value).unwrap()
+    }
+    let first = match message::read(&mut Decoder::default(), example.as_bytes(), Stamp::default()) {
+        Ok(message) => {
+            let envelope: Value = serde_json::from_str(example).unwrap();
+            let stamp = envelope["timestamp"].as_str().unwrap().parse().unwrap();
+            return Ok(serde_json::from_slice(&message.to_frame(stamp).unwrap()[4..]).unwrap());
+        }
+        Err(problem) => problem,
+    };
+    let from_hub = json::decode::<FromHub>(example.as_bytes()).map(|message| again(&message));
+    from_hub
+        .or_else(|_| json::decode::<ToHub>(example.as_bytes()).map(|message| again(&message)))
+        .map_err(|last| format!("{first}, or: {last}"))
+}
+
+/// Whether all that `said` says stands in `meant` too; a member that the types do not know is lost there.
+fn holds(meant: &Value, said: &Value) -> bool {
+    match (meant, said) {
+        (Value::Object(meant), Value::Object(said)) => {
+            said.iter().all(|(key, said)| meant.get(key).is_some_and(|meant| holds(meant, said)))
+        }
+        (Value::Array(meant), Value::Array(said)) => {
+            meant.len() == said.len() && meant.iter().zip(said).all(|(meant, said)| holds(meant, said))
+        }
+        (Value::Number(meant), Value::Number(said)) => {
+            meant.as_f64().map(|real| real as f32) == said.as_f64().map(|real| real as f32)
+        }
+        (meant, said) => meant == said,
+    }
+}
+
+#[test]
+fn every_example_is_understood_to_its_last_member() {
+    let mut types = BTreeSet::new();
+    for example in examples() {
+        let meant = understood(example).unwrap_or_else(|problem| panic!("{problem}\n{example}"));
+        let said: Value = serde_json::from_str(example).unwrap();
+        assert!(holds(&meant, &said), "said:  {said}\nmeant: {meant}");
+        types.insert(said["type"].as_str().unwrap().to_owned());
+    }
+    let expected = "ACK BATCH_EVENT COMMAND EVENT HEARTBEAT REGISTER RESULTS alert command endpoints gap hello lines link \
+                    parse_errors result snapshot stats subscribe";
+    assert_eq!(types.into_iter().collect::<Vec<_>>().join(" "), expected, "one example each");
+}

@@ -1,0 +1,22 @@
+//! The front of the lab: benches, evaluation and training, built in release and run.
+
+use clap::Args;
+
+use crate::run::{cargo, step};
+
+/// Passed on to the lab as it stands.
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Rest {
+    /// What, and its options; `--help` lists them.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<String>,
+}
+
+/// Builds what the lab drives, then runs `verb` in it.
+pub(crate) fn run(verb: &str, rest: &Rest) -> Result<(), String> {
+    if verb == "bench" {
+        step(cargo().args(["build", "--release"]).args(["-p", "nmsd-hub", "-p", "nmsd-server"]))?;
+    }
+    step(cargo().args(["run", "--release", "--quiet", "-p", "nms-lab", "--", verb]).args(&rest.words))
+}

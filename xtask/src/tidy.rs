@@ -1,0 +1,146 @@
+//! House rules that no compiler checks: one home for each outside crate, modules in order, short files.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::run::root;
+
+/// Crates that may be named only below these paths (docs/ARCHITECTURE.md, "One home for each crate").
+const HOMES: &[(&str, &[&str])] = &[
+    ("nom::", &["proto/src/syslog"]),
+    ("simd_json::", &["proto/src/json.rs", "proto/src/message/mod.rs"]),
+    ("async_rustls::", &["daemons/kit/src/tls.rs", "daemons/kit/src/uplink.rs"]),
+    ("redb::", &["daemons/kit/src/store", "daemons/kit/tests"]),
+    ("candle_core::", &["model", "daemons/lab"]),
+    ("candle_nn::", &["model"]),
+    ("crossterm::", &["tui/src/term.rs", "tui/tests"]),
+    ("sha2::", &["daemons/kit/src/digest.rs", "model/src/bundle.rs"]),
+    ("rcgen::", &["daemons/kit/src/pki.rs"]),
+    ("x509_parser::", &["daemons/kit/src/pki.rs"]),
+    ("mimalloc::", &["daemons/hub/src/main.rs", "daemons/server/src/main.rs", "daemons/lab/src/main.rs"]),
+];
+
+/// Longest file, in lines; about 400 is the aim, a split must follow the sense.
+const FILE_LINES_MAX: usize = 450;
+/// Words that may not stand in the project: paths and tools of the machines it was built on.
+const FORBIDDEN: &[&str] = &["/work/", "../shared/design", ".library"];
+
+/// Checks every rule and names all that is broken.
+pub(crate) fn run() -> Result<(), String> {
+    let root = root();
+    let files = sources(&root);
+    let mut broken = Vec::new();
+    for (path, text) in &files {
+        homes(path, text, &mut broken);
+        length(path, text, &mut broken);
+        words(path, text, &mut broken);
+    }
+    for (path, text) in files.iter().filter(|(path, _)| path.ends_with("src/lib.rs")) {
+        order(path, text, &files, &mut broken);
+    }
+    for problem in &broken {
+        eprintln!("tidy: {problem}");
+    }
+    if broken.is_empty() { Ok(()) } else { Err(format!("{} house rules are broken", broken.len())) }
+}
+
+type Files = BTreeMap<PathBuf, String>;
+
+/// All Rust files that git would take, by their path from the root.
+fn sources(root: &Path) -> Files {
+    let mut files = Files::new();
+    let mut folders = vec![root.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if path.is_dir() && !name.starts_with('.') && name != "target" {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && let (Ok(text), Ok(short)) = (fs::read_to_string(&path), path.strip_prefix(root))
+            {
+                files.insert(short.to_path_buf(), text);
+            }
+        }
+    }
+    files
+}
+
+fn homes(path: &Path, text: &str, broken: &mut Vec<String>) {
+    if path.starts_with("xtask") {
+        return;
+    }
+    for (krate, homes) in HOMES {
+        if homes.iter().any(|home| path.starts_with(home)) {
+            continue;
+        }
+        let used = code_lines(text).find(|(_, line)| names(line, krate));
+        if let Some((number, _)) = used {
+            broken.push(format!("{}:{number}: {krate} is used outside its home {homes:?}", path.display()));
+        }
+    }
+}
+
+/// Whether the line names the crate, and not something that ends like it.
+fn names(line: &str, krate: &str) -> bool {
+    line.match_indices(krate).any(|(at, _)| {
+        let before = line.get(..at).and_then(|head| head.chars().next_back());
+        !before.is_some_and(|character| character.is_alphanumeric() || character == '_' || character == ':')
+    })
+}
+
+fn length(path: &Path, text: &str, broken: &mut Vec<String>) {
+    let lines = text.lines().count();
+    if lines > FILE_LINES_MAX && !path.components().any(|part| part.as_os_str() == "tests") {
+        broken.push(format!("{}: {lines} lines, at most {FILE_LINES_MAX}", path.display()));
+    }
+}
+
+fn words(path: &Path, text: &str, broken: &mut Vec<String>) {
+    if path.ends_with("tidy.rs") {
+        return;
+    }
+    for word in FORBIDDEN {
+        if text.contains(word) {
+            broken.push(format!("{}: names {word:?}", path.display()));
+        }
+    }
+}
+
+/// In a `lib.rs` modules stand in dependency order: none uses one that stands below it.
+fn order(path: &Path, text: &str, files: &Files, broken: &mut Vec<String>) {
+    let modules: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.trim_start_matches("pub ").trim_start_matches("pub(crate) ").strip_prefix("mod "))
+        .filter_map(|rest| rest.strip_suffix(';'))
+        .collect();
+    let Some(folder) = path.parent() else { return };
+    for (index, module) in modules.iter().enumerate() {
+        let later = modules.get(index + 1..).unwrap_or_default();
+        let own = files
+            .iter()
+            .filter(|(file, _)| file.starts_with(folder.join(module)) || **file == folder.join(format!("{module}.rs")));
+        for (file, text) in own {
+            for (number, line) in code_lines(text) {
+                let used = later.iter().find(|name| {
+                    line.contains(&format!("crate::{name}::")) || line.contains(&format!("crate::{name};"))
+                });
+                if let Some(name) = used {
+                    broken.push(format!("{}:{number}: uses {name}, which stands below {module}", file.display()));
+                }
+            }
+        }
+    }
+}
+
+/// Numbered lines that are no comments.
+fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines()
+        .enumerate()
+        .map(|(index, line)| (index + 1, line))
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
+}
