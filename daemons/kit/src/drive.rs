@@ -2,7 +2,7 @@
 //!
 //! A session decides what to write next only when the stream has taken the frame before it, so that a
 //! heartbeat never stands behind a queue of batches. Reading goes on meanwhile: what comes is held in
-//! a channel of [`INBOUND_MESSAGES`], and the session answers it or refuses it by name.
+//! a channel of `INBOUND_MESSAGES`, and the session answers it or refuses it by name.
 
 use std::{fmt, future::Future};
 

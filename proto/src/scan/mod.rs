@@ -110,7 +110,7 @@ impl Scanner {
         &self.masked
     }
 
-    /// The parameters in their order, at most [`SCAN_PARAMS_MAX`].
+    /// The parameters in their order, at most [`crate::limits::SCAN_PARAMS_MAX`].
     pub fn params(&self) -> &[Param] {
         &self.params
     }
