@@ -52,7 +52,7 @@ impl Default for Recipe {
             steps: 1_200,
             rows: 32,
             rate: 1e-3,
-            factor_weight: 0.25,
+            factor_weight: 0.5,
             masked_weight: 1.0,
             dist_weight: 1.0,
             category_weight: 0.25,

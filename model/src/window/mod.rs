@@ -17,10 +17,13 @@ use std::fmt;
 use std::num::NonZeroUsize;
 
 use lru::LruCache;
-use nms_proto::extraction::Actor;
+use nms_proto::event::{Body, Event};
+use nms_proto::extraction::{Actor, Extraction};
 use nms_proto::limits::{MODEL_WINDOW_EVENTS, MODEL_WINDOW_IDLE_MS, MODEL_WINDOW_STRIDE, MODEL_WINDOWS_MAX};
 
-use crate::key::{Context, Factor, Scope, TypedKey, gap_value, repeat_value, scope_value};
+use crate::key::{
+    Context, Factor, Scope, Situation, SourceRole, TypedKey, UtcOffset, gap_value, repeat_value, scope_value,
+};
 pub use snapshot::SnapshotError;
 
 /// An event on its way into the windows.
@@ -36,6 +39,36 @@ pub struct KeyedEvent {
     pub times: u32,
     /// The caller's reference to it.
     pub token: u64,
+}
+
+impl KeyedEvent {
+    /// An event as its extraction has it; `token` is the caller's reference. The one way from events
+    /// to windows, for serving and for training alike, so that a model is given what it was trained on.
+    ///
+    /// The hub does not say yet what kind of host a source is, so the role stays unknown; sessions and
+    /// the package manager are known where a file change names them.
+    pub fn of(event: &Event, extraction: &Extraction<'_>, token: u64) -> Self {
+        let (severity, admin_session, package_manager) = match &event.body {
+            Body::Syslog(line) => (Some(line.severity), false, false),
+            Body::File(file) => (None, !file.sessions.is_empty(), file.package_manager),
+            _ => (None, false, false),
+        };
+        let situation = Situation {
+            at_ms: event.at.unix_ms,
+            offset: UtcOffset::Seconds(i32::from(event.at.offset_min) * 60),
+            severity,
+            role: SourceRole::Unknown,
+            admin_session,
+            package_manager,
+        };
+        Self {
+            key: TypedKey::of(extraction),
+            context: Context::of(extraction, &situation),
+            at_ms: event.at.unix_ms,
+            times: extraction.times.max(1),
+            token,
+        }
+    }
 }
 
 /// A position of a window: one event, or a run of equal ones.

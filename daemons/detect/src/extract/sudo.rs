@@ -1,7 +1,7 @@
 //! sudo: commands run with another's rights, and refusals.
 //!
 //! `alice : TTY=pts/0 ; PWD=/home/alice ; USER=root ; COMMAND=/usr/bin/apt update`. A refusal stands as
-//! a further field before `TTY=`. The command is the caller's own text and stands last.
+//! a further field before `TTY=` or, where there is no terminal, `PWD=`. The command is the caller's own text and stands last.
 
 use nms_proto::extraction::{Action, AppFamily, Extraction, Object, Outcome};
 
@@ -13,7 +13,8 @@ const FAMILY: AppFamily = AppFamily::Sudo;
 /// A line of sudo.
 pub(super) fn sudo(text: &str) -> Extraction<'_> {
     let Some((caller, rest)) = text.split_once(" : ") else { return Extraction::unknown(FAMILY) };
-    let (why, fields) = match rest.find("TTY=") {
+    // Without a terminal (cron, ssh with a command) there is no TTY field.
+    let (why, fields) = match rest.find("TTY=").or_else(|| rest.find("PWD=")) {
         Some(at) => rest.split_at(at),
         None => (rest, ""),
     };

@@ -18,7 +18,11 @@ pub(super) fn systemd(text: &str) -> Extraction<'_> {
         {
             of(FAMILY, Action::Service, Outcome::Ok).object(Object::Service(rest.trim_end_matches('.')))
         }
-        "Failed" | "Dependency" => of(FAMILY, Action::Service, Outcome::Failed).object(Object::Service(rest)),
+        "Failed" | "Dependency" => {
+            let unit = ["to start ", "to stop ", "failed for "].iter().find_map(|verb| rest.strip_prefix(verb));
+            of(FAMILY, Action::Service, Outcome::Failed)
+                .object(Object::Service(unit.unwrap_or(rest).trim_end_matches('.')))
+        }
         "New" => {
             let account = after(rest, " of user ").unwrap_or_default().trim_end_matches('.');
             let account = account.split_once("' ").map_or(account, |(account, _class)| account);

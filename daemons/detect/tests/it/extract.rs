@@ -176,6 +176,7 @@ fn other_logins() {
         "sudo",
         "
         alice : TTY=pts/0 ; PWD=/home/alice ; USER=root ; COMMAND=/usr/bin/apt update => sudo command ok by name alice account root program /usr/bin/apt update
+        deploy : PWD=/ ; USER=root ; COMMAND=/usr/bin/ls => sudo command ok by name deploy account root program /usr/bin/ls
         alice : 3 incorrect password attempts ; TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/sh => sudo login failed by name alice account root program /bin/sh x3
         alice : 1 incorrect password attempt ; TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/sh => sudo login failed by name alice account root program /bin/sh
         bob : user NOT in sudoers ; TTY=pts/1 ; PWD=/home/bob ; USER=root ; COMMAND=/bin/cat /etc/shadow => sudo command failed by name bob account root program /bin/cat /etc/shadow
@@ -232,7 +233,8 @@ fn accounts_schedules_and_services() {
         "systemd",
         "
         Started nginx.service - A high performance web server. => systemd service ok service nginx.service - A high performance web server
-        Failed to start nginx.service. => systemd service failed service to start nginx.service.
+        Failed to start nginx.service. => systemd service failed service nginx.service
+        Failed to start nginx.service - A web server. => systemd service failed service nginx.service - A web server
         nginx.service: Main process exited, code=exited, status=1/FAILURE => systemd service failed service nginx.service
         nginx.service: Deactivated successfully. => systemd service ok service nginx.service
         ",

@@ -6,7 +6,7 @@
 use nms_model::random::Random;
 
 use super::network::stranger;
-use super::ordinary::{MINUTE_MS, SECOND_MS, local, new_account, restart, ssh_login, update};
+use super::ordinary::{MINUTE_MS, SECOND_MS, local, new_account, restart, ssh_login, sudo_refused, update};
 use super::text::one_of;
 use super::{Kind, Label, Network, Params, Role, Scribe};
 
@@ -156,11 +156,12 @@ fn guess(
         name.clone_into(&mut p.user);
         p.port = random.between(32_768, 60_000) as u16;
         if random.chance(0.4) {
-            scribe.emit(now - 900, host, Kind::PamFailed, &p);
+            scribe.emit(now - 900, host, Kind::PamSshFailed, &p);
         }
         scribe.emit(now, host, if root { Kind::SshLoginFailed } else { Kind::SshInvalidUser }, &p);
         if random.chance(0.6) {
-            scribe.emit(now + 300, host, Kind::SshClosed, &p);
+            let kind = if random.chance(0.3) { Kind::SshGaveUp } else { Kind::SshClosed };
+            scribe.emit(now + 300, host, kind, &p);
         }
         now += (random.exponential(gap_s as f64) * SECOND_MS as f64) as i64 + 500;
     }
@@ -174,7 +175,8 @@ fn intrude(network: &Network, host: usize, at: i64, p: &Params, random: &mut Ran
     let stands = ssh_login(0.0, host, now, &p, scribe);
     if p.user != "root" {
         for again in 0..random.between(1, 3) as i64 {
-            scribe.emit(stands + 3_000 + again * 4_000, host, Kind::SudoFailed, &p);
+            let kind = sudo_refused(random);
+            scribe.emit(stands + 3_000 + again * 4_000, host, kind, &p);
         }
     }
     settle(host, stands + 15_000, &p, random, scribe);

@@ -15,12 +15,15 @@ pub enum Kind {
     SshLoginFailed,
     SshInvalidUser,
     SshClosed,
+    SshGaveUp,
     SshLogout,
     PamOpened,
     PamClosed,
     PamFailed,
+    PamSshFailed,
     SudoCommand,
     SudoFailed,
+    SudoPassword,
     SuOk,
     SuFailed,
     UserAdded,
@@ -65,6 +68,16 @@ pub(super) enum Who {
     Nobody,
     Address,
     User,
+    Hardware,
+}
+
+/// Whose account is aimed at.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Whose {
+    Nobodys,
+    /// The user's, and whether the message says that it exists.
+    Users(Option<bool>),
+    Root,
 }
 
 /// Which parameter is the object.
@@ -85,8 +98,7 @@ pub(super) struct Form {
     pub(super) meaning: (AppFamily, Action, Outcome),
     pub(super) severity: u8,
     pub(super) actor: Who,
-    /// Whether the user is the account aimed at, and whether the message says that it exists.
-    pub(super) account: (bool, Option<bool>),
+    pub(super) account: Whose,
     pub(super) object: What,
     pub(super) phrases: &'static [&'static str],
 }
@@ -103,7 +115,7 @@ const fn form(
         meaning,
         severity: 6,
         actor: Who::Nobody,
-        account: (false, None),
+        account: Whose::Nobodys,
         object: What::Nothing,
         phrases,
     }
@@ -121,7 +133,12 @@ impl Form {
     }
 
     const fn on_account(mut self, exists: Option<bool>) -> Self {
-        self.account = (true, exists);
+        self.account = Whose::Users(exists);
+        self
+    }
+
+    const fn on_root(mut self) -> Self {
+        self.account = Whose::Root;
         self
     }
 
@@ -168,7 +185,7 @@ pub(super) const FORMS: &[Form] = &[
         "Failed keyboard-interactive/pam for {user} from {ip} port {port} ssh2",
     ])
     .by(Who::Address)
-    .on_account(Some(true)),
+    .on_account(None),
     form(Kind::SshInvalidUser, "sshd", (F::Sshd, A::Login, O::Failed), &[
         "Invalid user {user} from {ip} port {port}",
         "Failed password for invalid user {user} from {ip} port {port} ssh2",
@@ -177,31 +194,45 @@ pub(super) const FORMS: &[Form] = &[
     ])
     .by(Who::Address)
     .on_account(Some(false)),
-    form(Kind::SshClosed, "sshd", (F::Sshd, A::Connection, O::None), &[
+    form(Kind::SshClosed, "sshd", (F::Sshd, A::Connection, O::Failed), &[
         "Connection closed by {ip} port {port} [preauth]",
         "Received disconnect from {ip} port {port}:11: Bye Bye [preauth]",
-        "Connection closed by authenticating user {user} {ip} port {port} [preauth]",
-        "Disconnected from authenticating user {user} {ip} port {port} [preauth]",
         "Connection reset by {ip} port {port} [preauth]",
     ])
     .by(Who::Address),
-    form(Kind::SshLogout, "sshd", (F::Sshd, A::Logout, O::None), &[
-        "Disconnected from user {user} {ip} port {port}",
-        "Received disconnect from {ip} port {port}:11: disconnected by user",
-    ])
-    .by(Who::Address),
-    form(Kind::PamOpened, "sshd", (F::Pam, A::Login, O::Ok), &[
+    form(
+        Kind::SshGaveUp,
+        "sshd",
+        (F::Sshd, A::Login, O::Failed),
+        &[
+            "Connection closed by authenticating user {user} {ip} port {port} [preauth]",
+            "Disconnected from authenticating user {user} {ip} port {port} [preauth]",
+        ],
+    )
+    .by(Who::Address)
+    .on_account(None),
+    form(Kind::SshLogout, "sshd", (F::Sshd, A::Logout, O::Ok), &[
+        "Disconnected from user {user} {ip} port {port}",])
+    .by(Who::Address)
+        .on_account(None),
+    form(Kind::PamOpened, "sshd", (F::Pam, A::Login, O::None), &[
         "pam_unix({service}:session): session opened for user {user} by (uid=0)",
         "pam_unix({service}:session): session opened for user {user}(uid={number}) by (uid=0)",
     ])
-    .on_account(Some(true)),
-    form(Kind::PamClosed, "sshd", (F::Pam, A::Logout, O::None), &[
+    .on_account(None),
+    form(Kind::PamClosed, "sshd", (F::Pam, A::Logout, O::Ok), &[
         "pam_unix({service}:session): session closed for user {user}",
     ])
     .on_account(None),
     form(Kind::PamFailed, "sshd", (F::Pam, A::Login, O::Failed), &[
-        "pam_unix({service}:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost={ip}  user={user}",
-        "pam_unix({service}:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost={ip}",
+        "pam_unix(lightdm:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost={ip}  user={user}",
+        "pam_unix(lightdm:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost={ip}",
+    ])
+    .severity(5)
+    .by(Who::Address),
+    form(Kind::PamSshFailed, "sshd", (F::Pam, A::Login, O::None), &[
+        "pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost={ip}  user={user}",
+        "pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost={ip}",
     ])
     .severity(5)
     .by(Who::Address),
@@ -212,14 +243,25 @@ pub(super) const FORMS: &[Form] = &[
     ])
     .severity(5)
     .by(Who::User)
+        .on_root()
     .at(What::Program),
     form(Kind::SudoFailed, "sudo", (F::Sudo, A::Command, O::Failed), &[
-        "{user} : {digit} incorrect password attempts ; TTY=pts/{digit} ; PWD=/home/{user} ; USER=root ; COMMAND={command}",
         "{user} : user NOT in sudoers ; TTY=pts/{digit} ; PWD=/home/{user} ; USER=root ; COMMAND={command}",
         "{user} : command not allowed ; TTY=pts/{digit} ; PWD=/home/{user} ; USER=root ; COMMAND={command}",
     ])
     .severity(1)
     .by(Who::User)
+        .on_root()
+    .at(What::Program),
+    form(
+        Kind::SudoPassword,
+        "sudo",
+        (F::Sudo, A::Login, O::Failed),
+        &["{user} : {digit} incorrect password attempts ; TTY=pts/{digit} ; PWD=/home/{user} ; USER=root ; COMMAND={command}"],
+    )
+    .severity(1)
+    .by(Who::User)
+    .on_root()
     .at(What::Program),
     form(Kind::SuOk, "su", (F::Su, A::Login, O::Ok), &[
         "(to root) {user} on pts/{digit}",
@@ -227,14 +269,16 @@ pub(super) const FORMS: &[Form] = &[
         "+ /dev/pts/{digit} {user}:root",
     ])
     .severity(5)
-    .by(Who::User),
+    .by(Who::User)
+        .on_root(),
     form(Kind::SuFailed, "su", (F::Su, A::Login, O::Failed), &[
         "FAILED SU (to root) {user} on pts/{digit}",
         "FAILED su for root by {user}",
         "- /dev/pts/{digit} {user}:root",
     ])
     .severity(4)
-    .by(Who::User),
+    .by(Who::User)
+        .on_root(),
     form(Kind::UserAdded, "useradd", (F::Useradd, A::Account, O::Ok), &[
         "new user: name={user}, UID={number}, GID={number}, home=/home/{user}, shell=/bin/bash, from=/dev/pts/{digit}",
         "new user: name={user}, UID={number}, GID={number}, home=/home/{user}, shell=/bin/bash",
@@ -248,7 +292,6 @@ pub(super) const FORMS: &[Form] = &[
     ])
     .on_account(None),
     form(Kind::PasswordChanged, "passwd", (F::Useradd, A::Account, O::Ok), &[
-        "pam_unix(passwd:chauthtok): password changed for {user}",
         "password for '{user}' changed by 'root'",
     ])
     .severity(5)
@@ -258,7 +301,7 @@ pub(super) const FORMS: &[Form] = &[
         "removed group '{user}' owned by '{user}'",
     ])
     .on_account(None),
-    form(Kind::CronCommand, "CRON", (F::Cron, A::Command, O::None), &[
+    form(Kind::CronCommand, "CRON", (F::Cron, A::Command, O::Ok), &[
         "({user}) CMD ({command})",
         "({user}) CMD (   {command} > /dev/null 2>&1)",
     ])
@@ -268,7 +311,8 @@ pub(super) const FORMS: &[Form] = &[
         "({user}) REPLACE ({user})",
         "({user}) END EDIT ({user})",
     ])
-    .by(Who::User),
+    .by(Who::User)
+        .on_account(None),
     form(Kind::ServiceStarted, "systemd", (F::Systemd, A::Service, O::Ok), &[
         "Started {unit}.service.",
         "Started {unit}.service - {unit} daemon.",
@@ -276,7 +320,7 @@ pub(super) const FORMS: &[Form] = &[
         "Finished {unit}.service.",
     ])
     .at(What::Service),
-    form(Kind::ServiceStopped, "systemd", (F::Systemd, A::Service, O::None), &[
+    form(Kind::ServiceStopped, "systemd", (F::Systemd, A::Service, O::Ok), &[
         "Stopped {unit}.service.",
         "Stopping {unit}.service...",
         "{unit}.service: Deactivated successfully.",
@@ -313,27 +357,32 @@ pub(super) const FORMS: &[Form] = &[
         "DHCPACK(eth0) {ip} {mac}",
         "DHCPOFFER(br-lan) {ip} {mac}",
     ])
-    .by(Who::Address),
+    .by(Who::Address)
+        .by(Who::Hardware),
     form(Kind::LeaseAsked, "dnsmasq-dhcp", (F::Dnsmasq, A::Lease, O::None), &[
         "DHCPREQUEST(br-lan) {ip} {mac}",
         "DHCPDISCOVER(br-lan) {mac}",
-    ]),
+    ])
+        .by(Who::Hardware),
     form(Kind::LeaseRefused, "dnsmasq-dhcp", (F::Dnsmasq, A::Lease, O::Failed), &[
         "DHCPNAK(br-lan) {ip} {mac} wrong network",
         "DHCPNAK(eth0) {ip} {mac} address in use",
     ])
     .severity(4)
-    .by(Who::Address),
+    .by(Who::Address)
+        .by(Who::Hardware),
     form(Kind::DhcpdGiven, "dhcpd", (F::Dhcpd, A::Lease, O::Ok), &[
         "DHCPACK on {ip} to {mac} ({host}) via eth0",
         "DHCPACK on {ip} to {mac} via eth0",
         "DHCPOFFER on {ip} to {mac} ({host}) via eth0",
     ])
-    .by(Who::Address),
+    .by(Who::Address)
+        .by(Who::Hardware),
     form(Kind::DhcpdAsked, "dhcpd", (F::Dhcpd, A::Lease, O::None), &[
         "DHCPREQUEST for {ip} from {mac} ({host}) via eth0",
         "DHCPDISCOVER from {mac} via eth0",
-    ]),
+    ])
+        .by(Who::Hardware),
     form(Kind::NameQuery, "dnsmasq", (F::Dnsmasq, A::Request, O::None), &[
         "query[A] {name} from {ip}",
         "query[AAAA] {name} from {ip}",
@@ -343,7 +392,7 @@ pub(super) const FORMS: &[Form] = &[
     form(Kind::WebOk, "nginx", (F::Nginx, A::Request, O::Ok), &[
         "{ip} - - [{clf}] \"GET {path} HTTP/1.1\" 200 {number} \"-\" \"Mozilla/5.0 (X11; Linux x86_64)\"",
         "{ip} - - [{clf}] \"GET {path} HTTP/2.0\" 304 0 \"-\" \"Mozilla/5.0 (Windows NT 10.0; Win64; x64)\"",
-        "{ip} - {user} [{clf}] \"POST {path} HTTP/1.1\" 302 {number} \"-\" \"Mozilla/5.0\"",
+        "{ip} - - [{clf}] \"POST {path} HTTP/1.1\" 302 {number} \"-\" \"Mozilla/5.0\"",
         "{ip} - - [{clf}] \"HEAD {path} HTTP/1.1\" 200 0 \"-\" \"curl/8.5.0\"",
     ])
     .by(Who::Address)
@@ -351,7 +400,7 @@ pub(super) const FORMS: &[Form] = &[
     form(Kind::WebFailed, "nginx", (F::Nginx, A::Request, O::Failed), &[
         "{ip} - - [{clf}] \"GET {path} HTTP/1.1\" 404 {number} \"-\" \"Mozilla/5.0\"",
         "{ip} - - [{clf}] \"POST {path} HTTP/1.1\" 403 {number} \"-\" \"python-requests/2.31\"",
-        "{ip} - - [{clf}] \"GET {path} HTTP/1.1\" 401 {number} \"-\" \"-\"",
+        "{ip} - - [{clf}] \"GET {path} HTTP/1.1\" 400 {number} \"-\" \"-\"",
         "{ip} - - [{clf}] \"GET {path} HTTP/1.1\" 500 {number} \"-\" \"Mozilla/5.0\"",
     ])
     .by(Who::Address)

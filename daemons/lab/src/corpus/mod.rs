@@ -7,20 +7,23 @@
 //! of benign events that training never saw.
 
 mod forms;
-mod network;
 mod text;
+mod network;
 mod ordinary;
 mod attack;
 
 use std::net::IpAddr;
 
 use nms_model::random::Random;
+use nms_proto::event::{Body, Change, Draft, Event, FileChange, Syslog};
 use nms_proto::extraction::{Actor, Extraction, Object};
+use nms_proto::id::{EndpointId, EventId, EventSeq, Instance};
+use nms_proto::time::Stamp;
 
 pub(crate) use attack::CATEGORIES;
 pub use attack::{Attack, Novelty, Twin};
 pub use forms::Kind;
-use forms::{FORMS, Form, What, Who};
+use forms::{FORMS, Form, What, Who, Whose};
 pub use network::{Host, Network, Role, User};
 
 /// Midnight, UTC, of the Monday on which every generated network's log begins.
@@ -58,6 +61,8 @@ pub struct Params {
     pub command: String,
     /// A unit, package or service.
     pub unit: String,
+    /// The hardware address of who acts.
+    pub mac: String,
 }
 
 /// One event of a generated log.
@@ -108,9 +113,14 @@ impl Emission {
                 Who::Nobody => None,
                 Who::Address => Some(Actor::Address(p.ip)),
                 Who::User => Some(Actor::Name(&p.user)),
+                Who::Hardware => Some(Actor::Name(&p.mac)),
             },
-            account: form.account.0.then_some(p.user.as_str()),
-            account_exists: form.account.1,
+            account: match form.account {
+                Whose::Nobodys => None,
+                Whose::Users(_) => Some(&p.user),
+                Whose::Root => Some("root"),
+            },
+            account_exists: if let Whose::Users(exists) = form.account { exists } else { None },
             object: match form.object {
                 What::Nothing => None,
                 What::Path => Some(Object::Path(&p.path)),
@@ -120,6 +130,42 @@ impl Emission {
             },
             ..Extraction::unknown(family)
         }
+    }
+
+    /// The event as a hub sends it: a log line, or the file change itself. It has a name only to be one.
+    pub fn event(&self, network: &Network) -> Event {
+        let offset_min = (network.utc_offset_s / 60) as i16;
+        let at = Stamp { unix_ms: self.at_ms, offset_min };
+        let name = network.hosts.get(self.host).map_or("host", |host| host.name.as_str());
+        let id = EventId { instance: Instance::UNNAMED, seq: EventSeq::default() };
+        Draft::new(self.body()).named(id, EndpointId::new(name), at)
+    }
+
+    fn body(&self) -> Body {
+        if self.kind != Kind::FileChanged {
+            return Body::Syslog(Syslog {
+                severity: self.severity(),
+                app: Some(self.program().into()),
+                message: self.text.as_str().into(),
+                ..Syslog::default()
+            });
+        }
+        let sessions = if self.admin_session { vec![self.params.user.as_str().into()] } else { Vec::new() };
+        Body::File(Box::new(FileChange {
+            path: self.params.path.as_str().into(),
+            change: Change::Modified,
+            old_sha256: None,
+            new_sha256: None,
+            owner: None,
+            group: None,
+            mode: None,
+            size: None,
+            inode: None,
+            mtime: None,
+            sessions,
+            package_manager: self.package_manager,
+            command_id: None,
+        }))
     }
 
     /// The line as syslog carries it (RFC 3164).

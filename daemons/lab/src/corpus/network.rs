@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use nms_model::key::SourceRole;
 use nms_model::random::Random;
+
+use super::text::mac;
 
 /// What a host is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,20 +28,10 @@ pub struct Host {
     pub name: String,
     /// Its address.
     pub address: IpAddr,
+    /// Its hardware address.
+    pub mac: String,
     /// What it is for.
     pub role: Role,
-}
-
-impl Host {
-    /// The role as the model's context has it.
-    pub fn source_role(&self) -> SourceRole {
-        match self.role {
-            Role::Workstation => SourceRole::Workstation,
-            Role::Exposed => SourceRole::Exposed,
-            Role::Database | Role::Mail => SourceRole::Server,
-            Role::Router => SourceRole::Router,
-        }
-    }
 }
 
 /// A person.
@@ -87,25 +78,25 @@ impl Network {
     pub(super) fn new(random: &mut Random) -> Self {
         let subnet = random.below(250) as u8;
         let mut hosts = Vec::new();
-        let mut add = |name: String, role: Role| {
+        let mut add = |name: String, role: Role, random: &mut Random| {
             let address = IpAddr::V4(Ipv4Addr::new(10, 20, subnet, 10 + hosts.len() as u8));
-            hosts.push(Host { name, address, role });
+            hosts.push(Host { name, address, mac: mac(random), role });
         };
-        add("gw".to_owned(), Role::Router);
-        add("web1".to_owned(), Role::Exposed);
-        add("db1".to_owned(), Role::Database);
+        add("gw".to_owned(), Role::Router, random);
+        add("web1".to_owned(), Role::Exposed, random);
+        add("db1".to_owned(), Role::Database, random);
         if random.chance(0.6) {
-            add("mail".to_owned(), Role::Mail);
+            add("mail".to_owned(), Role::Mail, random);
         }
         if random.chance(0.4) {
-            add("web2".to_owned(), Role::Exposed);
+            add("web2".to_owned(), Role::Exposed, random);
         }
         let servers = hosts.len();
         let desks = random.between(3, 6) as usize;
         let mut users = Vec::new();
         for desk in 0..desks {
             let address = IpAddr::V4(Ipv4Addr::new(10, 20, subnet, 100 + desk as u8));
-            hosts.push(Host { name: format!("desk{desk}"), address, role: Role::Workstation });
+            hosts.push(Host { name: format!("desk{desk}"), address, mac: mac(random), role: Role::Workstation });
             let name = format!("{}{}", random.pick(&NAMES).copied().unwrap_or("x"), desk);
             users.push(User {
                 name,

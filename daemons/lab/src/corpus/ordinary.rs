@@ -50,6 +50,7 @@ impl Params {
             path: one_of(random, &PAGES).to_owned(),
             command: one_of(random, &ADMIN_COMMANDS).to_owned(),
             unit: one_of(random, &UNITS).to_owned(),
+            mac: network.hosts.get(host).map(|host| host.mac.clone()).unwrap_or_default(),
         }
     }
 }
@@ -142,7 +143,7 @@ fn lease(network: &Network, now: i64, p: &Params, scribe: &mut Scribe) {
 pub(super) fn ssh_login(clumsy: f64, host: usize, mut now: i64, p: &Params, scribe: &mut Scribe) -> i64 {
     while scribe.random.chance(clumsy) {
         if scribe.random.chance(0.5) {
-            scribe.emit(now, host, Kind::PamFailed, p);
+            scribe.emit(now, host, Kind::PamSshFailed, p);
         }
         scribe.emit(now + 1_200, host, Kind::SshLoginFailed, p);
         now += scribe.random.between(3_000, 12_000) as i64;
@@ -174,12 +175,18 @@ fn visit_server(network: &Network, user: &User, now: i64, scribe: &mut Scribe) {
 
 fn desk_sudo(user: &User, now: i64, p: &mut Params, scribe: &mut Scribe) {
     if scribe.random.chance(user.clumsy) {
-        scribe.emit(now, user.desk, Kind::SudoFailed, p);
+        let kind = sudo_refused(&mut scribe.random);
+        scribe.emit(now, user.desk, kind, p);
     }
     for step in 0..scribe.random.between(1, 3) as i64 {
         one_of(&mut scribe.random, &ADMIN_COMMANDS).clone_into(&mut p.command);
         scribe.emit(now + (8 + step * 25) * SECOND_MS, user.desk, Kind::SudoCommand, p);
     }
+}
+
+/// How sudo refuses: mostly for a mistyped password.
+pub(super) fn sudo_refused(random: &mut Random) -> Kind {
+    if random.chance(0.7) { Kind::SudoPassword } else { Kind::SudoFailed }
 }
 
 /// An administrator's session on a server: commands, now and then a change of configuration, of
@@ -193,7 +200,8 @@ fn administer(network: &Network, user: &User, now: i64, scribe: &mut Scribe) {
         scribe.emit(now + 500, host, kind, &p);
     }
     if scribe.random.chance(user.clumsy) {
-        scribe.emit(now + 2_000, host, Kind::SudoFailed, &p);
+        let kind = sudo_refused(&mut scribe.random);
+        scribe.emit(now + 2_000, host, kind, &p);
     }
     for _ in 0..scribe.random.between(2, 6) {
         now += (scribe.random.exponential(90.0) * SECOND_MS as f64) as i64 + 4_000;
@@ -337,7 +345,8 @@ fn knocks(network: &Network, host: usize, day: usize, scribe: &mut Scribe) {
         if scribe.random.chance(0.6) {
             scribe.emit(at, host, kind, &p);
         }
-        scribe.emit(at + 800, host, Kind::SshClosed, &p);
+        let kind = if scribe.random.chance(0.3) { Kind::SshGaveUp } else { Kind::SshClosed };
+        scribe.emit(at + 800, host, kind, &p);
     }
 }
 

@@ -32,7 +32,7 @@ fn value(name: &str, params: &Params, at_ms: i64, random: &mut Random) -> String
         "digit" => random.between(1, 9).to_string(),
         "number" => random.between(1000, 65_000).to_string(),
         "version" => format!("{}.{}-{}ubuntu{}", random.below(9), random.below(30), random.below(9), random.below(9)),
-        "mac" => (0..6).map(|_| hex(random, 2)).collect::<Vec<_>>().join(":"),
+        "mac" => params.mac.clone(),
         "host" => format!("{}-{}", one_of(random, &["laptop", "phone", "tv", "desk"]), random.below(90)),
         "name" => format!("{}.{}", word(random), one_of(random, &["example.com", "example.net", "example.org"])),
         "hex" => hex(random, 64),
@@ -44,6 +44,10 @@ fn value(name: &str, params: &Params, at_ms: i64, random: &mut Random) -> String
 }
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+pub(super) fn mac(random: &mut Random) -> String {
+    (0..6).map(|_| hex(random, 2)).collect::<Vec<_>>().join(":")
+}
 
 fn hex(random: &mut Random, digits: usize) -> String {
     (0..digits).filter_map(|_| char::from_digit(random.below(16) as u32, 16)).collect()

@@ -37,7 +37,7 @@ impl Default for BaseOptions {
             networks: 40,
             days: 4,
             recipe: Recipe::default(),
-            scoring: Scoring { top_share: 0.25, factor_weight: 0.25 },
+            scoring: Scoring { top_share: 0.25, factor_weight: 1.0 },
         }
     }
 }

@@ -7,11 +7,13 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
+use nms_detect::extract;
 use nms_model::bundle::Bundle;
 use nms_model::eval::{Ngram, UnseenKeys, auroc};
-use nms_model::key::{Context, Situation, TypedKey, UtcOffset};
+use nms_model::key::TypedKey;
 use nms_model::score::Scorer;
 use nms_model::window::{KeyedEvent, Window, Windows, actor_id};
+use nms_proto::extraction::Actor;
 use nms_proto::limits::MODEL_WINDOWS_MAX;
 
 use crate::corpus::{Attack, Emission, Extras, Label, Network, Novelty, Twin, generate};
@@ -62,7 +64,8 @@ impl Kinds {
     }
 }
 
-/// Every window that a network's log makes ready, as the server would see them.
+/// Every window that a network's log makes ready, as the server would see them: through the same
+/// extractors, not from the generator's truth.
 pub fn windows_of(network: &Network, emissions: &[Emission]) -> Vec<Labelled> {
     let mut windows = Windows::new(MODEL_WINDOWS_MAX);
     let mut ready = Vec::new();
@@ -72,25 +75,16 @@ pub fn windows_of(network: &Network, emissions: &[Emission]) -> Vec<Labelled> {
             let due = windows.deadline().unwrap_or(now);
             ready.extend(windows.tick(due));
         }
-        let truth = emission.truth();
-        let role = network.hosts.get(emission.host).map(crate::corpus::Host::source_role).unwrap_or_default();
-        let situation = Situation {
-            at_ms: emission.at_ms,
-            offset: UtcOffset::Seconds(network.utc_offset_s),
-            severity: Some(emission.severity()),
-            role,
-            admin_session: emission.admin_session,
-            package_manager: emission.package_manager,
-        };
-        let event = KeyedEvent {
-            key: TypedKey::of(&truth),
-            context: Context::of(&truth, &situation),
-            at_ms: emission.at_ms,
-            times: truth.times,
-            token: index as u64,
-        };
-        let actor = truth.actor.as_ref().map(actor_id);
-        ready.extend(windows.push(now, emission.host as u64, actor, event));
+        let event = emission.event(network);
+        let extraction = extract(&event);
+        let source = emission.host as u64;
+        let actor = extraction.actor.as_ref().map(|actor| match actor {
+            // As on the server: an address is one wherever it is seen, a name only at its source.
+            Actor::Address(_) => actor_id(actor),
+            Actor::Name(_) => actor_id(actor) ^ (source + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        });
+        let keyed = KeyedEvent::of(&event, &extraction, index as u64);
+        ready.extend(windows.push(now, source, actor, keyed));
     }
     ready.extend(windows.tick(u64::MAX));
     ready.into_iter().map(|window| Labelled { label: label(&window, emissions), window }).collect()
