@@ -4,18 +4,18 @@
 //! only modules above it, so this file reads as a tour.
 #![forbid(unsafe_code)]
 
-pub mod bert;
-pub mod bundle;
-pub mod cache;
-pub mod corrupt;
-pub mod eval;
-pub mod explain;
-pub mod fast;
-pub mod key;
-pub mod net;
 pub mod random;
-pub mod score;
-pub mod sequence;
 pub mod template;
-pub mod train;
+pub mod key;
 pub mod window;
+pub mod sequence;
+pub mod net;
+pub mod bert;
+pub mod fast;
+pub mod cache;
+pub mod bundle;
+pub mod score;
+pub mod explain;
+pub mod corrupt;
+pub mod train;
+pub mod eval;

@@ -271,22 +271,21 @@ impl Core {
             return Ok(());
         }
         self.waiting.extend(spooled);
-        if self.waiting.len() as u64 > self.spooler.spool().stats().batches {
-            self.reconcile("spool_full")?;
-        }
+        self.account_for_losses();
         Ok(())
     }
 
-    /// Finds the batches that left the spool without being delivered, and accounts for them.
-    fn reconcile(&mut self, cause: &'static str) -> Result<(), SpoolError> {
-        let held: std::collections::HashSet<BatchSeq> = self.held()?.into_iter().map(|batch| batch.batch).collect();
-        let (kept, gone): (VecDeque<_>, VecDeque<_>) =
-            std::mem::take(&mut self.waiting).into_iter().partition(|batch| held.contains(&batch.batch));
-        self.waiting = kept;
-        for batch in gone {
-            self.ledger.dropped_from_queue(&batch.counts, cause);
+    /// Batches that the spool gave up are dropped, with the cause that it names.
+    fn account_for_losses(&mut self) {
+        for run in self.spooler.spool().skipped() {
+            let gone = |batch: &Spooled| (run.from..=run.to).contains(&batch.batch.0);
+            let (lost, kept): (VecDeque<_>, VecDeque<_>) =
+                std::mem::take(&mut self.waiting).into_iter().partition(gone);
+            self.waiting = kept;
+            for batch in lost {
+                self.ledger.dropped_from_queue(&batch.counts, run.cause.word());
+            }
         }
-        Ok(())
     }
 
     /// Everything up to that batch was delivered.

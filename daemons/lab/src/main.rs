@@ -7,9 +7,9 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
 
 use clap::{Parser, Subcommand};
+use nms_kit::clock;
 use nms_lab::bench::{self, Figure};
 use nms_lab::train::{BaseOptions, evaluate, evaluation_set, train_base, training_set};
 use nms_model::bundle::Bundle;
@@ -116,9 +116,8 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the lab's shell; progress needs the time that has passed")]
 fn base(out: &Path, checkpoint: Option<&Path>, options: &BaseOptions) -> Result<(), String> {
-    let begun = Instant::now();
+    let begun_ms = clock::monotonic_ms();
     let saved = checkpoint.filter(|path| path.exists()).map(|path| (path, std::fs::read(path)));
     let saved = saved.map(|(path, read)| read.map_err(|cause| format!("{}: {cause}", path.display()))).transpose()?;
     let mut first_step = None;
@@ -126,7 +125,7 @@ fn base(out: &Path, checkpoint: Option<&Path>, options: &BaseOptions) -> Result<
         let progress = trainer.progress();
         let first_step = *first_step.get_or_insert(progress.step - 1);
         if progress.step % 20 == 0 || progress.step == progress.steps {
-            print!("\r{}   ", progress.line(begun.elapsed().as_millis() as u64, first_step));
+            print!("\r{}   ", progress.line(clock::monotonic_ms() - begun_ms, first_step));
             std::io::stdout().flush().map_err(|cause| cause.to_string())?;
         }
         match checkpoint.filter(|_| progress.step % CHECKPOINT_STEPS == 0) {
@@ -134,7 +133,7 @@ fn base(out: &Path, checkpoint: Option<&Path>, options: &BaseOptions) -> Result<
             None => Ok(()),
         }
     })?;
-    println!("\ntrained in {} s", begun.elapsed().as_secs());
+    println!("\ntrained in {} s", (clock::monotonic_ms() - begun_ms) / 1_000);
     let figures = evaluate(&bundle, &kinds.ordinary, &evaluation_set(12))?;
     println!("{figures}");
     std::fs::create_dir_all(out).map_err(|cause| format!("{}: {cause}", out.display()))?;

@@ -60,13 +60,27 @@ pub struct Gate {
     logged: LogSeq,
     clock_ms: i64,
     counts: Counts,
+    uncommitted_bytes_max: usize,
 }
 
 impl Gate {
     /// A gate in front of a log whose last batch is `logged`; its clock goes on from `clock_ms`.
     pub fn new(logged: LogSeq, clock_ms: i64) -> Self {
         let counts = Counts::default();
-        Self { senders: HashMap::new(), uncommitted_bytes: 0, backlog_bytes: 0, logged, clock_ms, counts }
+        Self {
+            senders: HashMap::new(),
+            uncommitted_bytes: 0,
+            backlog_bytes: 0,
+            logged,
+            clock_ms,
+            counts,
+            uncommitted_bytes_max: TENANT_UNCOMMITTED_BYTES,
+        }
+    }
+
+    /// How much may wait for its commit, in bytes; more is refused with SERVER_BUSY.
+    pub fn set_uncommitted_bytes_max(&mut self, bytes: usize) {
+        self.uncommitted_bytes_max = bytes;
     }
 
     /// Whether a hub's numbers are in mind.
@@ -146,7 +160,7 @@ impl Gate {
     /// The refusal of `bytes` more; a tenant of whom nothing waits is never refused.
     fn crowded(&self, bytes: usize) -> Option<Answer> {
         let fits = |waiting: usize, max: usize| waiting == 0 || waiting.saturating_add(bytes) <= max;
-        if !fits(self.uncommitted_bytes, TENANT_UNCOMMITTED_BYTES) {
+        if !fits(self.uncommitted_bytes, self.uncommitted_bytes_max) {
             return Some(busy(&format!("{} of this tenant not stored yet", mebibytes(self.uncommitted_bytes))));
         }
         let waiting = self.backlog_bytes.saturating_add(self.uncommitted_bytes);

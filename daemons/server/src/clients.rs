@@ -1,6 +1,6 @@
 //! Hubs' connections: TLS 1.3, the session's questions answered, batches taken, RESULTS and commands sent.
 //!
-//! A peer has [`HANDSHAKE_MS`] to finish the handshake, counted before anything is known of it, and an
+//! A peer has `HANDSHAKE_MS` to finish the handshake, counted before anything is known of it, and an
 //! address a bounded number of connections. After REGISTER a connection belongs to one tenant and can
 //! reach nothing else. It sleeps until its peer says something, its bell rings or RESULTS are due again.
 

@@ -6,6 +6,7 @@
 //! listen = "0.0.0.0:1514"
 //! retention_days = 30
 //! retention_bytes = 5368709120
+//! uncommitted_bytes_max = 4194304   # of a tenant; above it, SERVER_BUSY
 //! [tls]
 //! certificate = "/var/lib/nmsd-server/server.pem"
 //! key = "/var/lib/nmsd-server/server-key.pem"
@@ -25,7 +26,10 @@ use nms_kit::{
     digest::Digest,
     pki,
 };
-use nms_proto::{id::TenantId, limits::TENANTS_MAX};
+use nms_proto::{
+    id::TenantId,
+    limits::{TENANT_UNCOMMITTED_BYTES, TENANTS_MAX},
+};
 use serde::Deserialize;
 
 /// Where the settings lie unless the command line says otherwise.
@@ -57,6 +61,8 @@ struct Raw {
     retention_bytes: u64,
     #[serde(default = "analysis_threads")]
     analysis_threads: usize,
+    #[serde(default = "uncommitted_bytes_max")]
+    uncommitted_bytes_max: usize,
     model: Option<PathBuf>,
 }
 
@@ -92,6 +98,10 @@ fn retention_days() -> u32 {
 
 fn retention_bytes() -> u64 {
     5 << 30
+}
+
+fn uncommitted_bytes_max() -> usize {
+    TENANT_UNCOMMITTED_BYTES
 }
 
 fn analysis_threads() -> usize {
@@ -137,6 +147,8 @@ pub struct Config {
     pub retention: Retention,
     /// Threads that analyse.
     pub analysis_threads: usize,
+    /// Bytes of a tenant that may wait for their commit; more is refused with SERVER_BUSY.
+    pub uncommitted_bytes_max: usize,
     /// Folder of the model bundle; none for the one built in.
     pub model: Option<PathBuf>,
 }
@@ -181,6 +193,7 @@ impl Config {
             tenants,
             retention: Retention { days: raw.retention_days, bytes: raw.retention_bytes },
             analysis_threads: raw.analysis_threads,
+            uncommitted_bytes_max: raw.uncommitted_bytes_max,
             model: raw.model,
             state: raw.state,
         })

@@ -15,7 +15,7 @@ use std::{
 use nms_proto::{
     event::Event,
     id::{BatchSeq, Instance, TenantId},
-    limits::{BUSY_RETRY_MS, TENANTS_MAX},
+    limits::{BUSY_RETRY_MS, TENANT_UNCOMMITTED_BYTES, TENANTS_MAX},
     message::{Batch, Command, Results},
     session::server::Answer,
     time::Tick,
@@ -265,6 +265,7 @@ pub struct Tenants {
     store: Arc<dyn Store>,
     inboxes: Vec<Arc<Inbox>>,
     live: Mutex<HashMap<TenantId, Arc<Tenant>>>,
+    uncommitted_bytes_max: usize,
 }
 
 /// Why a tenant cannot be served.
@@ -291,7 +292,13 @@ impl Tenants {
     /// The tenants of a store, analysed by as many threads as there are inboxes.
     pub fn new(store: Arc<dyn Store>, threads: usize) -> Self {
         let inboxes = (0..threads.max(1)).map(|_| Arc::default()).collect();
-        Self { store, inboxes, live: Mutex::default() }
+        Self { store, inboxes, live: Mutex::default(), uncommitted_bytes_max: TENANT_UNCOMMITTED_BYTES }
+    }
+
+    /// The same, with so many bytes of each tenant that may wait for their commit.
+    #[must_use]
+    pub fn with_uncommitted_bytes_max(self, uncommitted_bytes_max: usize) -> Self {
+        Self { uncommitted_bytes_max, ..self }
     }
 
     /// The tenant of that name; a new one begins empty.
@@ -309,6 +316,7 @@ impl Tenants {
         let store = self.store.tenant(id).map_err(Unserved::Store)?;
         let inbox = self.inbox_of(id);
         let tenant = Arc::new(Tenant::open(id.clone(), store, inbox).map_err(Unserved::Store)?);
+        tenant.gate().set_uncommitted_bytes_max(self.uncommitted_bytes_max);
         live.insert(id.clone(), Arc::clone(&tenant));
         Ok(tenant)
     }

@@ -115,7 +115,8 @@ pub async fn start_with(config: Config, tasks: &Tasks, bundle: &Bundle) -> Resul
     let acceptor = tls::acceptor(&config.certificate, &config.key).map_err(StartError::Tls)?;
     let store = DiskStore::open(&config.state, config.retention, clock::unix_ms()).map_err(StartError::Store)?;
     let store = Arc::new(store);
-    let tenants = Arc::new(Tenants::new(Arc::clone(&store) as Arc<dyn crate::store::Store>, config.analysis_threads));
+    let tenants = Tenants::new(Arc::clone(&store) as Arc<dyn crate::store::Store>, config.analysis_threads);
+    let tenants = Arc::new(tenants.with_uncommitted_bytes_max(config.uncommitted_bytes_max));
     for (number, inbox) in tenants.inboxes().iter().enumerate() {
         let model = Model::new(bundle).map_err(StartError::Weights)?;
         let (tenants, inbox) = (Arc::clone(&tenants), Arc::clone(inbox));

@@ -7,8 +7,8 @@
 //! are loaded; tokens and factors outside the tables count as unknown.
 #![expect(clippy::inline_always, reason = "only what is inlined into the dispatch gets its wide vectors")]
 
-mod attention;
 mod kernel;
+mod attention;
 
 use std::fmt;
 

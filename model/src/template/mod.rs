@@ -9,8 +9,8 @@
 //! (past them a token counts as any), tokens of a line. Ids are never reused, and survive
 //! [`Miner::snapshot`] and [`Miner::restore`]. Damaged bytes are refused.
 
-mod snapshot;
 mod tree;
+mod snapshot;
 
 use std::fmt;
 use std::num::NonZeroUsize;

@@ -13,9 +13,9 @@
 //! [`SCAN_BYTES_MAX`] bytes.
 
 mod class;
-mod pass;
 mod stamp;
 mod token;
+mod pass;
 
 pub use class::{AddressClass, PathClass, PortClass, UserClass};
 

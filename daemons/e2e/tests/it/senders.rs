@@ -54,7 +54,7 @@ pub(crate) fn rsyslog(folder: &Path, hub: &Hub, file: &Path) -> Command {
     let text = format!(
         "global(workDirectory=\"{folder}\")\nmodule(load=\"imfile\" PollingInterval=\"1\")\n\
          input(type=\"imfile\" File=\"{file}\" Tag=\"sshd\" Facility=\"auth\" Severity=\"info\" freshStartTail=\"off\")\n\
-         if $msg contains 'odd' then {{ *.* @127.0.0.1:{udp}\n stop }}\n*.* @@127.0.0.1:{tcp}\n",
+         :msg, contains, \"odd\" @127.0.0.1:{udp}\n& stop\n*.* @@127.0.0.1:{tcp}\n",
         folder = folder.display(),
         file = file.display(),
         udp = hub.udp,

@@ -8,7 +8,7 @@ const ATTACK_EVERY: usize = 100;
 /// Failed logins of one attacker.
 const RUN: usize = 12;
 
-/// A small generator of pseudo-random numbers (SplitMix64), enough for a corpus.
+/// A small generator of pseudo-random numbers (`SplitMix64`), enough for a corpus.
 #[derive(Clone, Debug)]
 pub(super) struct Random(u64);
 

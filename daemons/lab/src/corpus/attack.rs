@@ -6,7 +6,8 @@
 use nms_model::random::Random;
 
 use super::network::stranger;
-use super::ordinary::{MINUTE_MS, SECOND_MS, local, new_account, one_of, restart, ssh_login, update};
+use super::ordinary::{MINUTE_MS, SECOND_MS, local, new_account, restart, ssh_login, update};
+use super::text::one_of;
 use super::{Kind, Label, Network, Params, Role, Scribe};
 
 /// A kind of attack.

@@ -6,11 +6,11 @@
 //! names are invented. Attacks come with benign twins that use the same messages, and with families
 //! of benign events that training never saw.
 
-mod attack;
 mod forms;
 mod network;
-mod ordinary;
 mod text;
+mod ordinary;
+mod attack;
 
 use std::net::IpAddr;
 

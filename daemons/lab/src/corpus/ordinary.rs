@@ -8,6 +8,7 @@
 use nms_model::random::Random;
 
 use super::network::stranger;
+use super::text::one_of;
 use super::{DAY_MS, EPOCH_MS, Kind, Network, Params, Role, Scribe, User};
 
 pub(super) const MINUTE_MS: i64 = 60_000;
@@ -37,11 +38,6 @@ const PAGES: [&str; 8] =
 const MISSING: [&str; 4] = ["/favicon.ico", "/apple-touch-icon.png", "/old/page.html", "/robots.txt"];
 const CONFIGS: [&str; 5] =
     ["/etc/nginx/nginx.conf", "/etc/hosts", "/etc/postfix/main.cf", "/etc/logrotate.d/nginx", "/etc/ufw/user.rules"];
-
-/// One of `items`.
-pub(super) fn one_of<'a>(random: &mut Random, items: &[&'a str]) -> &'a str {
-    random.pick(items).copied().unwrap_or_default()
-}
 
 impl Params {
     /// Parameters for `user` at `host`, the rest drawn.

@@ -1,6 +1,5 @@
 //! Filling phrasings, and the stamps that stand in them.
 
-use super::ordinary::one_of;
 use super::{DAY_MS, Params};
 use nms_model::random::Random;
 
@@ -89,4 +88,9 @@ fn common_log(at_ms: i64) -> String {
 fn iso(at_ms: i64) -> String {
     let (year, month, day) = civil(at_ms);
     format!("{year}-{month:02}-{day:02}T{}Z", clock(at_ms))
+}
+
+/// One of `items`.
+pub(super) fn one_of<'a>(random: &mut Random, items: &[&'a str]) -> &'a str {
+    random.pick(items).copied().unwrap_or_default()
 }

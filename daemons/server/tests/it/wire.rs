@@ -60,6 +60,7 @@ impl Stage {
             tenants: vec![tenant("home"), tenant("work")],
             retention: Retention { days: 30, bytes: 1 << 30 },
             analysis_threads: 2,
+            uncommitted_bytes_max: 4 << 20,
             model: None,
             state,
         };

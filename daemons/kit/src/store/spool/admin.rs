@@ -77,6 +77,11 @@ impl Spool {
         Ok(None)
     }
 
+    /// What will not be sent and was not reported yet, oldest first.
+    pub fn skipped(&self) -> Vec<Skipped> {
+        self.state().skipped()
+    }
+
     /// A page of what is held, from number `from` on: empty at the end. Skipped numbers are left
     /// out; damaged rows are named.
     pub fn entries(&self, from: u64) -> Result<Vec<Entry>, SpoolError> {

@@ -1,0 +1,182 @@
+//! Agents: port 1515, and `agent.sock` for the agent of the hub's own host.
+//!
+//! An agent's batch becomes one chunk whose checkpoint is what is known of the agent's instance, so
+//! that "taken" and "stored" are one commit; the ACK follows that commit. When the core is behind or
+//! the spool is under pressure, batches are refused with SERVER_BUSY and heartbeats answered on.
+//! Without TLS an agent is taken only from the networks that the settings name; its source is its
+//! address and host name until it is enrolled, whatever its events say.
+
+mod connection;
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+};
+
+use ipnet::IpNet;
+use nms_kit::{
+    clock,
+    intake::Sender,
+    net::{canonical, tcp, unix},
+    store::map::Map,
+    task::Tasks,
+};
+use nms_proto::{
+    id::{EndpointId, Instance},
+    message::{Ack, Command},
+    session::receiver::Receiver,
+};
+use smol::{channel, future::or};
+
+use connection::Connection;
+
+/// Longest wait for a peer's first byte, in milliseconds.
+const FIRST_BYTE_MS: u64 = 10_000;
+/// First byte of a TLS handshake.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// What agents tell the core beside their events.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// How an agent is.
+    Described { source: EndpointId, address: Option<Box<str>>, version: Option<Box<str>>, queued: Option<u64> },
+    /// An agent answered a command of the server.
+    CommandAnswered(Ack),
+}
+
+/// What all connections of agents share.
+pub(crate) struct Agents {
+    tasks: Tasks,
+    intake: Sender,
+    core: channel::Sender<Report>,
+    checkpoints: Map,
+    plain_networks: Vec<IpNet>,
+    registry: Arc<Registry>,
+}
+
+/// Which agents are connected; what the core needs of them. It holds no way into the core, so that the core can end.
+#[derive(Default)]
+pub(crate) struct Registry {
+    /// Set by the core while sources that can wait have to.
+    pub(crate) pressure: AtomicBool,
+    known: Mutex<Known>,
+}
+
+impl Registry {
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a command to the agent that `source` names; false if it is not connected.
+    pub(crate) fn command(&self, source: &EndpointId, command: Command) -> bool {
+        self.known().sources.get(source).is_some_and(|queue| queue.try_send(command).is_ok())
+    }
+}
+
+#[derive(Default)]
+struct Known {
+    receivers: HashMap<Instance, Arc<Mutex<Receiver>>>,
+    /// The live connection of each instance, and of each source.
+    live: HashMap<Instance, (u64, channel::Sender<()>)>,
+    sources: HashMap<EndpointId, channel::Sender<Command>>,
+    connections: u64,
+    replaced: u64,
+}
+
+impl Agents {
+    pub(crate) fn new(
+        tasks: &Tasks,
+        intake: Sender,
+        core: channel::Sender<Report>,
+        checkpoints: Map,
+        plain_networks: Vec<IpNet>,
+    ) -> Self {
+        Self { tasks: tasks.clone(), intake, core, checkpoints, plain_networks, registry: Arc::default() }
+    }
+
+    /// Which agents are connected.
+    pub(crate) fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry)
+    }
+
+    /// What is known of an instance's batches.
+    fn receiver(&self, instance: Instance) -> Result<Arc<Mutex<Receiver>>, String> {
+        let mut known = self.registry.known();
+        if let Some(receiver) = known.receivers.get(&instance) {
+            return Ok(Arc::clone(receiver));
+        }
+        let stored = self.checkpoints.value(key(instance).as_bytes()).map_err(|error| error.to_string())?;
+        let receiver = match stored {
+            None => Receiver::default(),
+            Some(found) => {
+                let bytes = found.sound().ok_or("the stored state of this agent is damaged")?;
+                Receiver::from_bytes(&bytes).map_err(|error| error.to_string())?
+            }
+        };
+        let receiver = Arc::new(Mutex::new(receiver));
+        known.receivers.insert(instance, Arc::clone(&receiver));
+        Ok(receiver)
+    }
+}
+
+fn key(instance: Instance) -> String {
+    format!("peer/{instance}")
+}
+
+/// Accepts agents over TCP until the stop.
+pub(crate) async fn listen(agents: Arc<Agents>, mut listener: tcp::Listener) {
+    let stop = agents.tasks.stop().clone();
+    while let Some((stream, peer, place)) = stop.or(listener.accept()).await {
+        let address = canonical(peer.ip());
+        let agents = Arc::clone(&agents);
+        agents.tasks.clone().spawn(format!("agent {peer}"), async move {
+            let mut first = [0; 1];
+            let late = async {
+                clock::pause(FIRST_BYTE_MS).await;
+                Ok(0)
+            };
+            let seen = or(stream.peek(&mut first), late).await;
+            if !matches!(seen, Ok(1)) {
+                return;
+            }
+            if let Err(reason) = agents.may_be_plain(first, address) {
+                log::warn!("an agent was refused peer={peer} reason={reason:?}");
+                return;
+            }
+            Connection::new(agents, Some(address), &peer.to_string()).serve(stream).await;
+            drop(place);
+        });
+    }
+}
+
+/// Accepts the agent of this host until the stop; only root and `uid` may connect.
+pub(crate) async fn listen_local(agents: Arc<Agents>, listener: unix::Listener, uid: u32) {
+    let stop = agents.tasks.stop().clone();
+    while let Some(accepted) = stop.or(listener.accept()).await {
+        let Ok((stream, peer)) = accepted else {
+            clock::pause(100).await;
+            continue;
+        };
+        if peer != 0 && peer != uid {
+            log::warn!("a local agent was refused, its user may not be one uid={peer}");
+            continue;
+        }
+        let agents = Arc::clone(&agents);
+        agents.tasks.clone().spawn("agent self", async move {
+            Connection::new(agents, None, "agent.sock").serve(stream).await;
+        });
+    }
+}
+
+impl Agents {
+    fn may_be_plain(&self, first: [u8; 1], address: IpAddr) -> Result<(), &'static str> {
+        if first == [TLS_HANDSHAKE] {
+            return Err("TLS for agents comes with enrolment, which this version does not have");
+        }
+        if !self.plain_networks.iter().any(|network| network.contains(&address)) {
+            return Err("agents without TLS are taken only from plain_networks of the settings");
+        }
+        Ok(())
+    }
+}
