@@ -25,7 +25,7 @@ use nmsd_server::{
     StartError,
     analyse::model::Model,
     config::{self, Config},
-    replay::{Reading, Replay, Style},
+    replay::{Counts, Reading, Replay, Style},
 };
 
 /// What else the program does.
@@ -194,12 +194,9 @@ fn replay_lines(mut replay: Replay, mut input: impl BufRead) -> io::Result<()> {
         replay.line(&line, &mut print);
     }
     let counts = replay.finish(&mut print);
+    let Counts { lines, refused, alerts, revisions, windows, cache_hits } = counts;
     log::info!(
-        "looked at lines={} refused={} alerts={} revisions={}",
-        counts.lines,
-        counts.refused,
-        counts.alerts,
-        counts.revisions
+        "looked at lines={lines} refused={refused} alerts={alerts} revisions={revisions} windows={windows} cache_hits={cache_hits}"
     );
     // Whoever reads may have seen enough.
     match broken.and_then(|()| out.flush()) {

@@ -8,6 +8,7 @@
 //! words, however often it is replayed and whenever the ticks in between came. Only the lines that an
 //! alert shows are looked up from outside ([`Past`]).
 
+mod actors;
 mod anomaly;
 mod finding;
 pub mod model;
@@ -31,6 +32,7 @@ use nms_proto::{
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use self::{
+    actors::Actors,
     anomaly::Anomalies,
     finding::OpenFindings,
     model::{ANOMALY_P, Judged, Model},
@@ -87,6 +89,7 @@ pub struct Analysis {
     windows: Windows,
     miner: Miner,
     scanner: Scanner,
+    actors: Actors,
     anomalies: Anomalies,
     open: OpenFindings,
     /// The analysis clock, Unix milliseconds.
@@ -103,6 +106,7 @@ impl Default for Analysis {
             windows: Windows::default(),
             miner: Miner::default(),
             scanner: Scanner::new(),
+            actors: Actors::default(),
             anomalies: Anomalies::default(),
             open: OpenFindings::default(),
             now_ms: 0,
@@ -192,13 +196,20 @@ impl Analysis {
         let keyed = keyed(event, &extraction, token);
         let source = source_id(seed, &event.source);
         let actor = extraction.actor.map(|actor| actor_scope(source, &actor));
+        if let Some(actor) = actor {
+            self.actors.note(actor, source);
+        }
         let ready = self.windows.push(self.now_ms.max(0) as u64, source, actor, keyed);
         let judged: Vec<Judged> = ready.iter().filter_map(|window| self.on_window(at, window, out)).collect();
         seen(&Seen { event, extraction: &extraction, judged: &judged });
     }
 
-    /// Scores a window; where it is unusual and no finding explains it, that is an anomaly.
+    /// Scores a window; where it is unusual and no finding explains it, that is an anomaly. What an actor does at one
+    /// source only is told by that source's own windows.
     fn on_window(&mut self, at: &mut Setting<'_>, window: &Window, out: &mut Vec<Said>) -> Option<Judged> {
+        if matches!(window.scope, Scope::Actor(actor) if !self.actors.is_across(actor)) {
+            return None;
+        }
         self.counts.windows += 1;
         let Some(judged) = at.model.judge(window) else {
             self.counts.unscored += 1;
@@ -220,13 +231,6 @@ impl Analysis {
                 hubs.push(hub);
                 lines.push(evidence(&event));
             }
-        }
-        // What an actor does at one source is told by that source's own window.
-        let is_across = lines.iter().zip(&hubs).any(|(line, hub)| {
-            lines.first().is_some_and(|first| first.source != line.source) || hubs.first() != Some(hub)
-        });
-        if matches!(window.scope, Scope::Actor(_)) && !is_across {
-            return None;
         }
         hubs.sort();
         hubs.dedup();

@@ -20,7 +20,7 @@ use nms_proto::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Analysis, Counts, anomaly, finding::OpenFindings};
+use super::{Analysis, Counts, actors::Actors, anomaly, finding::OpenFindings};
 
 const VERSION: u16 = 1;
 
@@ -58,6 +58,7 @@ struct Rest {
     unscored: u64,
     anomalies: Vec<anomaly::Saved>,
     open: Vec<(u64, Option<String>, AlertId)>,
+    actors: Vec<(u64, u64, bool)>,
 }
 
 impl Analysis {
@@ -75,6 +76,7 @@ impl Analysis {
             unscored,
             anomalies: self.anomalies.save(),
             open: self.open.0.iter().rev().map(|(scope, alert)| saved_scope(*scope, alert)).collect(),
+            actors: self.actors.save(),
         };
         let mut text = Vec::new();
         // Our own types have no maps with keys that are no text.
@@ -115,6 +117,7 @@ impl Analysis {
             miner: Miner::restore(miner, Bounds::default()).map_err(|_cause| SnapshotError::Damaged)?,
             anomalies: anomaly::Anomalies::load(rest.anomalies),
             open,
+            actors: Actors::load(rest.actors),
             now_ms: rest.now_ms,
             first_ms: rest.first_ms,
             last_ms: rest.last_ms,

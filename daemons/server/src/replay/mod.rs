@@ -88,6 +88,10 @@ pub struct Counts {
     pub revisions: u64,
     /// Alerts.
     pub alerts: u64,
+    /// Windows that were scored.
+    pub windows: u64,
+    /// Of those, how many the cache knew.
+    pub cache_hits: u64,
 }
 
 /// A file being looked at.
@@ -168,6 +172,8 @@ impl Replay {
             self.say(said, print);
         }
         self.counts.alerts = self.standings.len() as u64;
+        self.counts.windows = self.analysis.counts().windows;
+        self.counts.cache_hits = self.model.cache().hits;
         self.counts
     }
 

@@ -85,8 +85,12 @@ fn windows_are_scored_when_their_source_falls_quiet_in_the_logs_time() {
     let due = bench.analysis.deadline().unwrap();
     assert_eq!(due, START_MS + MODEL_WINDOW_IDLE_MS as i64);
     bench.tick(MODEL_WINDOW_IDLE_MS as i64);
-    assert_eq!(bench.analysis.counts().windows, 2, "of the source, and of the actor");
+    assert_eq!(bench.analysis.counts().windows, 1, "of the source; the actor was at no other");
     assert_eq!(bench.analysis.deadline(), None);
+    let elsewhere = Event { source: nms_proto::id::EndpointId::new("192.0.2.8"), ..failure(HUB, 2, 20_000) };
+    bench.take(20_000, vec![elsewhere]);
+    bench.tick(30_000);
+    assert_eq!(bench.analysis.counts().windows, 3, "of the other source, and of the actor across both");
 }
 
 /// Ordinary life for a day, so that the model may speak alone.
