@@ -7,6 +7,7 @@
 //! never an alert by itself. NaN or infinity anywhere is an error, never a score.
 
 use std::fmt;
+use std::sync::Arc;
 
 use nms_proto::limits::MODEL_WINDOW_CACHE;
 
@@ -124,7 +125,7 @@ pub struct Scorer {
     scoring: Scoring,
     calibration: Calibration,
     groups: Vec<(usize, usize)>,
-    cache: Cache<Sequence, Verdict>,
+    cache: Cache<Sequence, Arc<Verdict>>,
     not_finite: u64,
     sequence: Sequence,
     passes: Vec<(Sequence, Vec<usize>)>,
@@ -181,7 +182,7 @@ impl Scorer {
         self.not_finite
     }
 
-    fn verdict(&mut self, sequence: &Sequence) -> Result<Verdict, ScoreError> {
+    fn verdict(&mut self, sequence: &Sequence) -> Result<Arc<Verdict>, ScoreError> {
         if sequence.len() <= 2 {
             return Err(ScoreError::Empty);
         }
@@ -189,7 +190,7 @@ impl Scorer {
             return Err(ScoreError::TooLong(sequence.len()));
         }
         if let Some(verdict) = self.cache.get(sequence) {
-            return Ok(verdict.clone());
+            return Ok(Arc::clone(verdict));
         }
         let verdict = self.compute(sequence);
         let finite = verdict.distance.is_finite()
@@ -199,7 +200,8 @@ impl Scorer {
             self.not_finite += 1;
             return Err(ScoreError::NotFinite);
         }
-        self.cache.put(sequence.clone(), verdict.clone());
+        let verdict = Arc::new(verdict);
+        self.cache.put(sequence.clone(), Arc::clone(&verdict));
         Ok(verdict)
     }
 

