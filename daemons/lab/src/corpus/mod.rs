@@ -7,6 +7,7 @@
 //! of benign events that training never saw.
 
 mod forms;
+mod phrases;
 mod text;
 mod network;
 mod ordinary;
@@ -23,8 +24,9 @@ use nms_proto::time::Stamp;
 pub(crate) use attack::CATEGORIES;
 pub use attack::{Attack, Novelty, Twin};
 pub use forms::Kind;
-use forms::{FORMS, Form, What, Who, Whose};
+use forms::{Form, What, Who, Whose};
 pub use network::{Host, Network, Role, User};
+use phrases::{FORMS, NOTHING};
 
 /// Midnight, UTC, of the Monday on which every generated network's log begins.
 pub const EPOCH_MS: i64 = 1_767_571_200_000;
@@ -178,7 +180,7 @@ impl Emission {
 }
 
 fn form_of(kind: Kind) -> &'static Form {
-    FORMS.get(kind as usize).unwrap_or(FORMS.first().unwrap_or(&forms::NOTHING))
+    FORMS.get(kind as usize).unwrap_or(FORMS.first().unwrap_or(&NOTHING))
 }
 
 /// Where emissions are gathered.
