@@ -7,11 +7,14 @@
 use std::{fmt, num::NonZeroUsize};
 
 use lru::LruCache;
-use nms_model::key::{Scope, TypedKey};
+use nms_model::{
+    key::{Scope, TypedKey},
+    window::{Position, Window},
+};
 use nms_proto::{
-    alert::{Alert, Status},
+    alert::{Alert, ModelVerdict, Status},
     extraction::{Action, Outcome},
-    id::Instance,
+    id::{AlertId, Instance},
     limits::ANOMALIES_MAX,
 };
 use serde::{Deserialize, Serialize};
@@ -59,33 +62,48 @@ impl Default for Anomalies {
 }
 
 impl Anomalies {
-    /// An unusual window of `scope`, whose alert would be `alert`; gives the revision that is to be said, if one is.
-    pub(super) fn raise(&mut self, now_ms: i64, scope: Scope, alert: Alert, hubs: Vec<Instance>) -> Option<Said> {
-        let Some(known) = self.open.get_mut(&scope) else {
+    /// Whether a window's scope is known for one at least as unusual, as part of the same incident: then there is nothing
+    /// about it to be told but that there was one more.
+    pub(super) fn has_seen_worse(&self, scope: Scope, verdict: &ModelVerdict, part_of: Option<&AlertId>) -> bool {
+        self.open.peek(&scope).is_some_and(|known| {
+            let worst = known.alert.model.as_ref().map_or(f32::INFINITY, |model| model.p_value);
+            worst <= verdict.p_value && part_of.is_none_or(|part| known.alert.merged_into.as_ref() == Some(part))
+        })
+    }
+
+    /// One more unusual window of a known scope; gives the revision that is to be said, if one is.
+    pub(super) fn count(&mut self, now_ms: i64, window: &Window) -> Option<Said> {
+        let known = self.open.get_mut(&window.scope)?;
+        known.count(now_ms, window);
+        known.is_due(now_ms).then(|| known.revise(now_ms))
+    }
+
+    /// An unusual window, whose alert would be `alert`; gives the revision that is to be said, if one is.
+    pub(super) fn raise(
+        &mut self,
+        now_ms: i64,
+        window: &Window,
+        mut alert: Alert,
+        hubs: Vec<Instance>,
+    ) -> Option<Said> {
+        let Some(known) = self.open.get_mut(&window.scope) else {
             // What an open incident explains from the beginning is told there.
             if alert.merged_into.is_some() {
                 return None;
             }
             self.over_ms = self.over_ms.min(now_ms + QUIET_MS);
+            alert.count = events(&window.positions);
             let windows = 1;
             let anomaly = Anomaly { alert, hubs, windows, said_windows: 1, said_ms: now_ms, touched_ms: now_ms };
             let said = anomaly.said();
             // The one unused for longest gives way without a last word: its count stays as it was said.
-            self.open.push(scope, anomaly);
+            self.open.push(window.scope, anomaly);
             return Some(said);
         };
-        known.windows += 1;
-        known.touched_ms = now_ms;
         let worse = alert.severity > known.alert.severity || alert.merged_into != known.alert.merged_into;
-        let has_more = MILESTONES.iter().any(|&count| known.said_windows < count && known.windows >= count);
+        known.count(now_ms, window);
         known.grow(alert, hubs);
-        let is_due = has_more && now_ms - known.said_ms >= REVISION_MS;
-        if !worse && !is_due {
-            return None;
-        }
-        (known.said_ms, known.said_windows) = (now_ms, known.windows);
-        known.alert.revision += 1;
-        Some(known.said())
+        (worse || known.is_due(now_ms)).then(|| known.revise(now_ms))
     }
 
     /// The last words of those that are over at `now_ms`.
@@ -142,11 +160,21 @@ impl Anomalies {
 }
 
 impl Anomaly {
-    /// Takes in what a later window adds: it is never less bad than it was.
+    /// Counts a later window; of its positions only those that were not in the last one as they are.
+    fn count(&mut self, now_ms: i64, window: &Window) {
+        self.windows += 1;
+        self.touched_ms = now_ms;
+        let held = window.positions.len().saturating_sub(window.fresh);
+        self.alert.count += events(window.positions.get(held..).unwrap_or_default());
+        let last_ms = window.positions.last().map(|last| last.last_at_ms);
+        if let (Some(seen), Some(last_ms)) = (&mut self.alert.last_seen, last_ms) {
+            seen.unix_ms = seen.unix_ms.max(last_ms);
+        }
+    }
+
+    /// Takes in what a later window says: it is never less bad than it was.
     fn grow(&mut self, later: Alert, hubs: Vec<Instance>) {
         let known = &mut self.alert;
-        known.count += later.count;
-        known.last_seen = known.last_seen.max_by_time(later.last_seen);
         if later.confidence >= known.confidence {
             known.severity = known.severity.max(later.severity);
             known.confidence = later.confidence;
@@ -158,6 +186,18 @@ impl Anomaly {
         self.hubs.extend(hubs);
         self.hubs.sort();
         self.hubs.dedup();
+    }
+
+    /// Whether a revision is due that only says that there is more.
+    fn is_due(&self, now_ms: i64) -> bool {
+        let has_more = MILESTONES.iter().any(|&count| self.said_windows < count && self.windows >= count);
+        has_more && now_ms - self.said_ms >= REVISION_MS
+    }
+
+    fn revise(&mut self, now_ms: i64) -> Said {
+        (self.said_ms, self.said_windows) = (now_ms, self.windows);
+        self.alert.revision += 1;
+        self.said()
     }
 
     fn said(&self) -> Said {
@@ -173,16 +213,7 @@ pub(super) struct Saved {
     anomaly: Anomaly,
 }
 
-/// The later of two stamps.
-trait Later {
-    fn max_by_time(self, other: Self) -> Self;
-}
-
-impl Later for Option<nms_proto::time::Stamp> {
-    fn max_by_time(self, other: Self) -> Self {
-        match (self, other) {
-            (Some(a), Some(b)) => Some(if b.unix_ms > a.unix_ms { b } else { a }),
-            (a, b) => a.or(b),
-        }
-    }
+/// Events in a run of positions.
+fn events(positions: &[Position]) -> u64 {
+    positions.iter().map(|position| u64::from(position.count)).sum()
 }

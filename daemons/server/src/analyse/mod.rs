@@ -222,7 +222,13 @@ impl Analysis {
         Some(judged)
     }
 
+    /// A window that fitted badly. Its lines are looked up only where they are told: of an anomaly that is known and was
+    /// as bad before, it is only counted.
     fn on_unusual(&mut self, at: &mut Setting<'_>, window: &Window, judged: &Judged) -> Option<Said> {
+        let part_of = self.open.of(window.scope);
+        if self.anomalies.has_seen_worse(window.scope, &judged.verdict, part_of) {
+            return self.anomalies.count(self.now_ms, window);
+        }
         let mut hubs = Vec::new();
         let mut lines = Vec::new();
         let surplus = window.positions.len().saturating_sub(ALERT_EVIDENCE_MAX);
@@ -246,9 +252,9 @@ impl Analysis {
             unexpected,
             evidence: lines,
             learning: self.is_learning(),
-            part_of: self.open.of(window.scope).cloned(),
+            part_of: part_of.cloned(),
         })?;
-        self.anomalies.raise(self.now_ms, window.scope, alert, hubs)
+        self.anomalies.raise(self.now_ms, window, alert, hubs)
     }
 }
 
