@@ -67,7 +67,7 @@ impl Core {
                 self.uplink.set_vitals(self.vitals(now));
             }
         }
-        let last = self.spooler.flush(clock::tick(), true).map(drop);
+        let last = self.spooler.finish(clock::tick()).map(drop);
         if let Err(error) = last.and_then(|()| Ok(self.spooler.spool().db().flush()?)) {
             log::error!("the last events are not durable error={error}");
         }

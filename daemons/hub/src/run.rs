@@ -65,8 +65,7 @@ impl Run {
                 self.second(now);
             }
         }
-        let last = self.core.flush(clock::tick(), true);
-        if let Err(error) = last.and_then(|()| self.core.sync()) {
+        if let Err(error) = self.core.finish(clock::tick()) {
             log::error!("the last events are not durable error={error}");
         }
     }

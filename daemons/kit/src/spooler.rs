@@ -124,13 +124,30 @@ impl Spooler {
     pub fn flush(&mut self, now: Tick, link_idle: bool) -> Result<Vec<Spooled>, SpoolError> {
         let mut closed: Vec<ClosedBatch> = std::iter::from_fn(|| self.batcher.poll(now, link_idle)).collect();
         if !closed.is_empty() && self.has_marks() {
-            closed.extend(std::iter::from_fn(|| self.batcher.poll(now, true)));
+            closed.extend(self.rest(now));
         }
         let marks_only = closed.is_empty() && self.has_marks() && self.batcher.deadline().is_none();
         if closed.is_empty() && !marks_only {
             return Ok(Vec::new());
         }
         self.commit(closed)
+    }
+
+    /// Hands over all that was pushed, due or not: the end is near.
+    ///
+    /// # Errors
+    /// The store is damaged or closed: nothing more can be taken.
+    pub fn finish(&mut self, now: Tick) -> Result<Vec<Spooled>, SpoolError> {
+        let closed = self.rest(now);
+        if closed.is_empty() && !self.has_marks() {
+            return Ok(Vec::new());
+        }
+        self.commit(closed)
+    }
+
+    fn rest(&mut self, now: Tick) -> Vec<ClosedBatch> {
+        self.batcher.close(now);
+        std::iter::from_fn(|| self.batcher.poll(now, false)).collect()
     }
 
     fn commit(&mut self, closed: Vec<ClosedBatch>) -> Result<Vec<Spooled>, SpoolError> {

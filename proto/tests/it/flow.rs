@@ -134,6 +134,21 @@ fn a_lone_event_on_an_idle_link_goes_at_once() {
 }
 
 #[test]
+fn the_events_of_a_stream_gather_although_the_link_is_idle() {
+    let mut batcher = Batcher::default();
+    push(&mut batcher, 100, 1);
+    assert_eq!(sizes(&mut batcher, 100, true), [1]);
+    push(&mut batcher, 103, 1);
+    push(&mut batcher, 108, 2);
+    assert_eq!(sizes(&mut batcher, 109, true), [0u64; 0]);
+    assert_eq!(sizes(&mut batcher, 110, true), [3]);
+    push(&mut batcher, 115, 1);
+    assert_eq!(sizes(&mut batcher, 115, true), [0u64; 0]);
+    batcher.close(Tick(115));
+    assert_eq!(sizes(&mut batcher, 115, false), [1], "somebody waits for it");
+}
+
+#[test]
 fn a_batch_is_closed_at_256_kib() {
     let mut batcher = Batcher::default();
     batcher.set_events_max(1_024);
