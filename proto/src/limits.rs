@@ -157,6 +157,8 @@ pub const PARSE_ERROR_SAMPLES_MAX: usize = 20;
 pub const PARSE_ERROR_SAMPLE_BYTES_MAX: usize = 256;
 /// Log lines the hub keeps for the dashboard.
 pub const HUB_LINES_CACHED: usize = 50_000;
+/// Bytes of them, whatever their number.
+pub const HUB_LINES_CACHED_BYTES: usize = 16 << 20;
 /// Log lines the dashboard holds.
 pub const DASH_LINES_HELD: usize = 200_000;
 /// Memory of the log lines the dashboard holds, in bytes.

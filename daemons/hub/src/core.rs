@@ -26,7 +26,7 @@ use nms_proto::{
     flow::ledger::Ledger,
     id::{BatchSeq, EndpointId},
     json::Decoder,
-    limits::{CORRELATE_AGAIN_MS, HUB_LINES_CACHED, SPOOL_PRESSURE_PERCENT, SPOOL_SHED_NOTICE_PERCENT},
+    limits::{CORRELATE_AGAIN_MS, SPOOL_PRESSURE_PERCENT, SPOOL_SHED_NOTICE_PERCENT},
     message::{Heartbeat, Results, SourceCount, batch_events},
     time::{Stamp, Tick},
 };
@@ -79,7 +79,7 @@ impl Core {
     ) -> Result<Self, SpoolError> {
         let mut core = Self {
             state: State::default(),
-            lines: Lines::ending_at(spooler.spool().stats().appended, VecDeque::new()),
+            lines: Lines::default(),
             ledger: Ledger::default(),
             spooler,
             correlator,
@@ -114,20 +114,18 @@ impl Core {
         let since_ms = clock::unix_ms() - CORRELATE_AGAIN_MS;
         let mut decoder = Decoder::default();
         let spool = self.spooler.spool().clone();
-        let (mut ignored, mut lines) = (Vec::new(), VecDeque::new());
+        let mut ignored = Vec::new();
+        let lines = &mut self.lines;
         spool.recent(|header, content| {
             for event in batch_events(&mut decoder, content).unwrap_or_default() {
                 if header.oldest_at_ms >= since_ms && !matches!(event.body, Body::Finding(_)) {
                     self.correlator.observe(event.at, &event, &mut ignored);
                     ignored.clear();
                 }
-                if lines.len() >= HUB_LINES_CACHED {
-                    lines.pop_front();
-                }
-                lines.push_back(event);
+                lines.push(&event);
             }
         })?;
-        self.lines = Lines::ending_at(self.lines.next(), lines);
+        lines.end_at(spool.stats().appended);
         Ok(())
     }
 
@@ -248,7 +246,7 @@ impl Core {
             let kind = if event.source.as_str() == EndpointId::SELF { &EndpointKind::Own } else { kind };
             let heard = Heard { source: &event.source, kind, events: 1, parse_errors: 0 };
             self.state.heard(now, stamp, &heard);
-            self.lines.push(event);
+            self.lines.push(&event);
         }
         self.group = group;
     }
@@ -267,12 +265,23 @@ impl Core {
     /// Hands to the spool what is due.
     pub(crate) fn flush(&mut self, now: Tick, link_idle: bool) -> Result<(), SpoolError> {
         let spooled = self.spooler.flush(now, link_idle)?;
+        self.spooled(spooled);
+        Ok(())
+    }
+
+    /// Hands everything to the spool and waits until it is durable: nothing more will come.
+    pub(crate) fn finish(&mut self, now: Tick) -> Result<(), SpoolError> {
+        let spooled = self.spooler.finish(now)?;
+        self.spooled(spooled);
+        Ok(self.spooler.spool().db().flush()?)
+    }
+
+    fn spooled(&mut self, spooled: Vec<Spooled>) {
         if spooled.is_empty() {
-            return Ok(());
+            return;
         }
         self.waiting.extend(spooled);
         self.account_for_losses();
-        Ok(())
     }
 
     /// Batches that the spool gave up are dropped, with the cause that it names.
@@ -344,11 +353,6 @@ impl Core {
         self.group_findings(stamp)?;
         self.queue(now, stamp, &EndpointKind::Own);
         Ok(())
-    }
-
-    /// Waits until everything that was handed to the spool is durable.
-    pub(crate) fn sync(&self) -> Result<(), SpoolError> {
-        Ok(self.spooler.spool().db().flush()?)
     }
 
     /// When `flush` or `tick` is next to be called.

@@ -19,8 +19,9 @@ use nms_proto::{
 };
 use smol::{io::AsyncReadExt as _, net::TcpStream};
 
-/// Bytes read from a connection at a time.
-const READ_BYTES: usize = 64 << 10;
+/// Bytes read from a connection at a time: few at first, more while they come in numbers.
+const READ_BYTES_MIN: usize = 4 << 10;
+const READ_BYTES_MAX: usize = 64 << 10;
 /// Messages in a chunk; a read or a system call may hold more.
 const CHUNK_MESSAGES: usize = 1024;
 /// Longest silence of a TCP sender before its connection is closed, in milliseconds.
@@ -132,7 +133,7 @@ pub(crate) async fn tcp(tasks: Tasks, mut listener: tcp::Listener, sender: Sende
 async fn connection(mut stream: TcpStream, peer: SocketAddr, sender: &Sender, stop: &nms_kit::task::Stop) {
     let source = EndpointId::new(&canonical(peer.ip()).to_string());
     let mut splitter = Splitter::default();
-    let mut buffer = vec![0; READ_BYTES];
+    let mut buffer = vec![0; READ_BYTES_MIN];
     let mut gather = Gather::new();
     loop {
         let idle = async {
@@ -150,6 +151,9 @@ async fn connection(mut stream: TcpStream, peer: SocketAddr, sender: &Sender, st
         }
         if !gather.is_empty() && sender.send(gather.chunk()).await.is_err() {
             return;
+        }
+        if count == buffer.len() && count < READ_BYTES_MAX {
+            buffer = vec![0; count * 4];
         }
     }
     if let Some(frame) = splitter.finish() {
