@@ -62,16 +62,15 @@ impl Default for Anomalies {
 }
 
 impl Anomalies {
-    /// Whether a window's scope is known for one at least as unusual, as part of the same incident: then there is nothing
-    /// about it to be told but that there was one more.
-    pub(super) fn has_seen_worse(&self, scope: Scope, verdict: &ModelVerdict, part_of: Option<&AlertId>) -> bool {
-        self.open.peek(&scope).is_some_and(|known| {
-            let worst = known.alert.model.as_ref().map_or(f32::INFINITY, |model| model.p_value);
-            worst <= verdict.p_value && part_of.is_none_or(|part| known.alert.merged_into.as_ref() == Some(part))
-        })
+    /// Whether an unusual window is told already, so that there is nothing to say of it but that there was one more: its
+    /// scope is known for one as bad, as part of the same incident; or an open incident explained it from the beginning.
+    pub(super) fn is_told(&self, scope: Scope, verdict: &ModelVerdict, part_of: Option<&AlertId>) -> bool {
+        let Some(known) = self.open.peek(&scope) else { return part_of.is_some() };
+        let worst = known.alert.model.as_ref().map_or(f32::INFINITY, |model| model.p_value);
+        worst <= verdict.p_value && part_of.is_none_or(|part| known.alert.merged_into.as_ref() == Some(part))
     }
 
-    /// One more unusual window of a known scope; gives the revision that is to be said, if one is.
+    /// One more unusual window of what is told already; gives the revision that is to be said, if one is.
     pub(super) fn count(&mut self, now_ms: i64, window: &Window) -> Option<Said> {
         let known = self.open.get_mut(&window.scope)?;
         known.count(now_ms, window);
@@ -87,10 +86,6 @@ impl Anomalies {
         hubs: Vec<Instance>,
     ) -> Option<Said> {
         let Some(known) = self.open.get_mut(&window.scope) else {
-            // What an open incident explains from the beginning is told there.
-            if alert.merged_into.is_some() {
-                return None;
-            }
             self.over_ms = self.over_ms.min(now_ms + QUIET_MS);
             alert.count = events(&window.positions);
             let windows = 1;

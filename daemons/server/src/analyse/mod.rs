@@ -226,7 +226,7 @@ impl Analysis {
     /// as bad before, it is only counted.
     fn on_unusual(&mut self, at: &mut Setting<'_>, window: &Window, judged: &Judged) -> Option<Said> {
         let part_of = self.open.of(window.scope);
-        if self.anomalies.has_seen_worse(window.scope, &judged.verdict, part_of) {
+        if self.anomalies.is_told(window.scope, &judged.verdict, part_of) {
             return self.anomalies.count(self.now_ms, window);
         }
         let mut hubs = Vec::new();
