@@ -4,24 +4,27 @@
 //! which slows the sender down. UDP cannot: while the core is behind, datagrams stay in the kernel's
 //! buffer, and what did not fit there is counted as `udp_receive_buffer`.
 
-use std::{collections::HashMap, net::IpAddr, net::SocketAddr};
+use std::{collections::HashMap, net::IpAddr, net::SocketAddr, sync::Arc};
 
 use nms_kit::{
     clock,
     intake::{Chunk, Events, Lost, Rejected, Sender, Tally},
     net::{canonical, tcp, udp},
-    task::Tasks,
+    task::{Stop, Tasks},
 };
 use nms_proto::{
     id::EndpointId,
     limits::{PARSE_ERROR_SAMPLE_BYTES_MAX, SOURCES_MAX},
     syslog::{self, Received, Splitter},
 };
-use smol::{io::AsyncReadExt as _, net::TcpStream};
+use smol::{io::AsyncReadExt as _, lock::Semaphore, net::TcpStream};
 
 /// Bytes read from a connection at a time: few at first, more while they come in numbers.
 const READ_BYTES_MIN: usize = 4 << 10;
 const READ_BYTES_MAX: usize = 64 << 10;
+/// Connections whose bytes are turned into messages at one time, which bounds what many senders at full speed hold in
+/// memory; the others wait with what they read.
+const GATHERING_MAX: usize = 8;
 /// Messages in a chunk; a read or a system call may hold more.
 const CHUNK_MESSAGES: usize = 1024;
 /// Longest silence of a TCP sender before its connection is closed, in milliseconds.
@@ -121,16 +124,17 @@ impl Sources {
 /// Takes connections until the stop.
 pub(crate) async fn tcp(tasks: Tasks, mut listener: tcp::Listener, sender: Sender) {
     let stop = tasks.stop().clone();
+    let turns = Arc::new(Semaphore::new(GATHERING_MAX));
     while let Some((stream, peer, place)) = stop.or(listener.accept()).await {
-        let (stop, sender) = (stop.clone(), sender.clone());
+        let (stop, sender, turns) = (stop.clone(), sender.clone(), Arc::clone(&turns));
         tasks.spawn(format!("syslog-tcp {peer}"), async move {
-            connection(stream, peer, &sender, &stop).await;
+            connection(stream, peer, &sender, &turns, &stop).await;
             drop(place);
         });
     }
 }
 
-async fn connection(mut stream: TcpStream, peer: SocketAddr, sender: &Sender, stop: &nms_kit::task::Stop) {
+async fn connection(mut stream: TcpStream, peer: SocketAddr, sender: &Sender, turns: &Semaphore, stop: &Stop) {
     let source = EndpointId::new(&canonical(peer.ip()).to_string());
     let mut splitter = Splitter::default();
     let mut buffer = vec![0; READ_BYTES_MIN];
@@ -142,6 +146,7 @@ async fn connection(mut stream: TcpStream, peer: SocketAddr, sender: &Sender, st
         };
         let read = stop.or(smol::future::or(stream.read(&mut buffer), idle)).await;
         let Some(Ok(count @ 1..)) = read else { break };
+        let turn = turns.acquire().await;
         let mut rest = buffer.get(..count).unwrap_or_default();
         while let Some(frame) = splitter.next_frame(&mut rest) {
             gather.take(&source, frame.bytes, frame.truncated);
@@ -152,6 +157,7 @@ async fn connection(mut stream: TcpStream, peer: SocketAddr, sender: &Sender, st
         if !gather.is_empty() && sender.send(gather.chunk()).await.is_err() {
             return;
         }
+        drop(turn);
         if count == buffer.len() && count < READ_BYTES_MAX {
             buffer = vec![0; count * 4];
         }

@@ -11,7 +11,7 @@ use nms_proto::{
 use smol::channel;
 
 /// Chunks that may wait for the core.
-pub const CHUNKS_MAX: usize = 256;
+pub const CHUNKS_MAX: usize = 32;
 
 /// How far a source was read, kept by the spool under a key of the source's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
