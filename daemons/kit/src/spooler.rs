@@ -33,7 +33,9 @@ use crate::{
 /// Event numbers taken from the spool at a time.
 const IDS_AT_ONCE: u64 = 4_096;
 /// Wait before a refused commit is tried again, in milliseconds.
-const RETRY_MS: u64 = 20;
+const RETRY_MS: u64 = 5;
+/// Time without a commit after which the log says so, in milliseconds.
+const STUCK_MS: u64 = 5_000;
 
 /// A batch that went into the spool.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,6 +162,7 @@ impl Spooler {
             .collect();
         let waiters = std::mem::take(&mut self.waiters);
         let waiters = Arc::new(std::sync::Mutex::new(waiters));
+        let mut waited_ms = 0;
         let numbers = loop {
             let told = Arc::clone(&waiters);
             let done = Box::new(move |result: Result<(), StoreError>| {
@@ -173,12 +176,19 @@ impl Spooler {
             match self.spool.append(batches.clone(), ops.clone(), WhenFull::DropOldest, done) {
                 Ok(numbers) => break numbers,
                 Err(error) if may_pass(&error) => {
-                    log::warn!("the spool cannot take more now, sources wait error={error}");
+                    waited_ms += RETRY_MS;
+                    // A disk that is slower than its sources is no news; one that takes nothing for long is, once.
+                    if waited_ms == STUCK_MS {
+                        log::warn!("the spool has taken nothing for {STUCK_MS} ms, sources wait error={error}");
+                    }
                     clock::block(RETRY_MS);
                 }
                 Err(error) => return Err(error),
             }
         };
+        if waited_ms >= STUCK_MS {
+            log::info!("the spool takes events again waited_ms={waited_ms}");
+        }
         let spooled = |number| Spooled { batch: BatchSeq(number), counts: counts.pop_front().unwrap_or_default() };
         Ok(numbers.map(spooled).collect())
     }

@@ -116,7 +116,7 @@ pub fn start(tasks: &Tasks, peer: Peer, spool: Spool, register: Register, seed: 
     let idle = Arc::default();
     let register = Register { instance: Some(Instance(spool.instance())), ..register };
     let held = spool.stats();
-    let session = ClientSession::new(clock::tick(), seed, register, BatchSeq(held.first)..BatchSeq(held.next));
+    let session = ClientSession::new(clock::tick(), seed, register, BatchSeq(held.first)..BatchSeq(held.durable));
     let run = Run {
         tasks: tasks.clone(),
         stop: tasks.stop().clone(),
@@ -263,7 +263,7 @@ impl Run {
         match event {
             Event::Stop => return false,
             Event::Due => self.session.handle_timeout(now),
-            Event::Spooled => self.session.spooled(BatchSeq(self.spool.stats().next)),
+            Event::Spooled => self.session.spooled(BatchSeq(self.spool.stats().durable)),
             Event::Ask(Ask::ResultsDurable(seq)) => self.session.results_durable(seq),
             Event::Ask(Ask::Answer(ack)) => self.session.answer(ack),
             Event::Ask(Ask::Command(command)) => {
@@ -352,7 +352,7 @@ impl Run {
             log::error!("cannot renumber the spool error={error}");
             return false;
         }
-        let next = BatchSeq(self.spool.stats().next);
+        let next = BatchSeq(self.spool.stats().durable);
         self.session.renumbered(clock::tick(), Instance(fresh), next);
         self.news.send(News::Renumbered).await.is_ok()
     }

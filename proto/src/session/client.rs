@@ -63,7 +63,7 @@ pub struct ClientSession {
 
 impl ClientSession {
     /// A session that connects at once. `register` says who the sender is, with the spool's instance;
-    /// `spool` is the lowest number that it holds, and the one that its next new batch will get;
+    /// `spool` is the lowest number that it holds, and the one after the last that can be read;
     /// `seed` spreads reconnects.
     pub fn new(now: Tick, seed: u64, register: Register, spool: Range<BatchSeq>) -> Self {
         Self {
@@ -184,7 +184,8 @@ impl ClientSession {
         self.sender.poll_read().map(Output::Read)
     }
 
-    /// The spool took a batch: its next one will have the number `next`.
+    /// The spool took a batch: all that it holds below the number `next` can be read. A batch that is appended but not
+    /// durable yet does not count: it would be looked for, not be found, and be forgotten.
     pub fn spooled(&mut self, next: BatchSeq) {
         self.sender.set_next(next);
     }

@@ -3,9 +3,10 @@
 use crate::sim::SimDisk;
 use nms_kit::store::header::{Count, Header};
 use nms_kit::store::spool::{Batch, Cause, Instance, Limits, NewBatch, Spool, SpoolError, WhenFull};
-use nms_kit::store::{Class, Db, Settings};
+use nms_kit::store::{Class, Db, Settings, ignore};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::mpsc;
 
 const LIMITS: Limits =
     Limits { events_max: 300, bytes_max: 40_000, memory_bytes_max: 4_000, history_bytes_max: 10_000 };
@@ -358,4 +359,26 @@ fn delivered_batches_stay_to_be_looked_at_and_old_ones_go() {
     again.ack(20).unwrap();
     again.db().flush().unwrap();
     assert_eq!(recent(&again), (15..=20).collect::<Vec<u8>>());
+}
+
+#[test]
+fn what_is_appended_and_not_durable_is_not_called_readable() {
+    let spool = open(&SimDisk::new(1));
+    let new = || NewBatch { header: Header::default(), body: b"x".as_slice().into() };
+    let (committed, first) = mpsc::sync_channel(1);
+    let (go_on, held) = mpsc::sync_channel::<()>(0);
+    // The writer stands in the first commit's word while the second batch is appended.
+    let done = Box::new(move |_| {
+        committed.send(()).unwrap();
+        held.recv().unwrap();
+    });
+    spool.append(vec![new()], Vec::new(), WhenFull::Refuse, done).unwrap();
+    first.recv().unwrap();
+    spool.append(vec![new()], Vec::new(), WhenFull::Refuse, ignore()).unwrap();
+    let stats = spool.stats();
+    assert_eq!((stats.durable, stats.next), (2, 3));
+    assert_eq!(spool.read(1, 1 << 20).unwrap().len(), 1);
+    go_on.send(()).unwrap();
+    spool.db().flush().unwrap();
+    assert_eq!((spool.stats().durable, spool.read(1, 1 << 20).unwrap().len()), (3, 2));
 }

@@ -256,6 +256,7 @@ impl Spool {
                 .max(percent(held.bytes, state.limits.bytes_max)),
             first: state.number(state.head.position),
             next: state.number(state.next.position),
+            durable: state.number(state.durable),
             appended: state.next.before.events,
             delivered: state.delivered,
             quarantined: state.quarantined,

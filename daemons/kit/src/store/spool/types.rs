@@ -133,6 +133,8 @@ pub struct Stats {
     pub first: u64,
     /// The number that the next batch will have.
     pub next: u64,
+    /// The number after the last batch that is durable: those from here to [`Stats::next`] cannot be read yet.
+    pub durable: u64,
     /// Events appended in the spool's life.
     pub appended: u64,
     /// Events acknowledged in the spool's life.
