@@ -195,7 +195,8 @@ impl Stage {
     pub(crate) fn until(&mut self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
         let end = Instant::now() + PATIENCE;
         while !is_so(self) {
-            assert!(Instant::now() < end, "not within {PATIENCE:?}: {what}\n{}", self.logs());
+            let late = || format!("not within {PATIENCE:?}: {what}\nlink: {}\n{}", self.link("hub"), self.logs());
+            assert!(Instant::now() < end, "{}", late());
             thread::sleep(LOOK);
         }
     }
