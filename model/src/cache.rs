@@ -1,15 +1,14 @@
-//! Caches in front of the model: what was computed once for equal input is not computed again.
+//! The cache in front of the model: what was computed once for equal input is not computed again.
 //!
 //! Equal input is compared whole, never by hash alone, so that a cached answer is bit for bit the
-//! computed one, and nobody who makes hashes collide gets another line's answer. Both caches are
-//! bounded, forget what was unused for longest, and count.
+//! computed one, and nobody who makes hashes collide gets another window's answer. It is bounded,
+//! forgets what was unused for longest, and counts.
 
 use std::fmt;
 use std::hash::Hash;
 use std::num::NonZeroUsize;
 
 use lru::LruCache;
-use nms_proto::limits::{MODEL_EVENT_CACHE, MODEL_EVENT_CACHE_LINE_BYTES};
 
 /// How a cache did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,35 +69,5 @@ impl<K: Hash + Eq, V> Cache<K, V> {
     /// How it did so far.
     pub fn counts(&self) -> CacheCounts {
         self.counts
-    }
-}
-
-/// What a caller read out of a masked line, by the line: at most [`MODEL_EVENT_CACHE`] lines of at
-/// most [`MODEL_EVENT_CACHE_LINE_BYTES`] bytes; longer ones are read anew each time.
-#[derive(Debug)]
-pub struct EventCache<V>(Cache<Box<str>, V>);
-
-impl<V> Default for EventCache<V> {
-    fn default() -> Self {
-        Self(Cache::new(MODEL_EVENT_CACHE))
-    }
-}
-
-impl<V: Clone> EventCache<V> {
-    /// The value of `line`, computed by `read` where it is not known.
-    pub fn get_or_read(&mut self, line: &str, read: impl FnOnce() -> V) -> V {
-        if let Some(value) = self.0.get(line) {
-            return value.clone();
-        }
-        let value = read();
-        if line.len() <= MODEL_EVENT_CACHE_LINE_BYTES {
-            self.0.put(line.into(), value.clone());
-        }
-        value
-    }
-
-    /// How it did so far.
-    pub fn counts(&self) -> CacheCounts {
-        self.0.counts()
     }
 }

@@ -189,10 +189,6 @@ pub const TEMPLATE_CHILDREN_MAX: usize = 100;
 pub const MODEL_WINDOWS_MAX: usize = 8_192;
 /// Scores that the window cache keeps.
 pub const MODEL_WINDOW_CACHE: usize = 16_384;
-/// Masked lines whose reading the event cache keeps.
-pub const MODEL_EVENT_CACHE: usize = 16_384;
-/// Longest masked line that the event cache keeps, in bytes.
-pub const MODEL_EVENT_CACHE_LINE_BYTES: usize = 512;
 /// Largest model bundle that is loaded, in bytes.
 pub const MODEL_BUNDLE_BYTES_MAX: usize = 64 << 20;
 /// Hubs of one tenant whose numbers a server keeps in mind; the one unseen for longest gives way.

@@ -104,7 +104,8 @@ fn status_of(tenant: &Tenant) -> serde_json::Value {
         "log": { "last": logged.0, "analysed": standing.cursor.scored.0, "backlog_bytes": backlog_bytes,
                  "quarantined": standing.quarantined, "damaged": standing.damaged },
         "analysis": { "findings": standing.counts.findings, "windows": standing.counts.windows,
-                      "unusual": standing.counts.unusual, "unscored": standing.counts.unscored },
+                      "unusual": standing.counts.unusual, "unscored": standing.counts.unscored,
+                      "cache_hits": standing.cache.hits, "cache_misses": standing.cache.misses },
     })
 }
 

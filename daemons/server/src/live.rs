@@ -12,6 +12,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use nms_model::cache::CacheCounts;
 use nms_proto::{
     event::Event,
     id::{BatchSeq, Instance, TenantId},
@@ -57,6 +58,8 @@ pub struct Standing {
     pub quarantined: usize,
     /// Damaged batches that were skipped since the start.
     pub damaged: u64,
+    /// The window cache of the thread that analyses it, for all the thread's tenants.
+    pub cache: CacheCounts,
 }
 
 /// A batch on its way to the commit.

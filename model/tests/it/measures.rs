@@ -1,9 +1,7 @@
-//! The measures, the baselines and the event cache.
+//! The measures and the baselines.
 
-use nms_model::cache::EventCache;
 use nms_model::eval::{Ngram, UnseenKeys, auroc};
 use nms_model::window::{Window, Windows};
-use nms_proto::limits::MODEL_EVENT_CACHE_LINE_BYTES;
 
 use crate::window::event;
 
@@ -37,20 +35,4 @@ fn the_ngram_prefers_what_it_has_seen() {
     let unseen = UnseenKeys::learn(&known);
     assert!(unseen.score(&odd).abs() < f32::EPSILON);
     assert!((unseen.score(&window(&["sshd.ids.none"])) - 1.0).abs() < f32::EPSILON);
-}
-
-#[test]
-fn the_event_cache_reads_a_line_once_and_a_long_one_each_time() {
-    let mut cache = EventCache::default();
-    let mut reads = 0;
-    let long = "x".repeat(MODEL_EVENT_CACHE_LINE_BYTES + 1);
-    for line in ["a <n>", "a <n>", "b", long.as_str(), long.as_str()] {
-        let length = cache.get_or_read(line, || {
-            reads += 1;
-            line.len()
-        });
-        assert_eq!(length, line.len());
-    }
-    assert_eq!(reads, 4);
-    assert_eq!((cache.counts().hits, cache.counts().misses), (1, 4));
 }

@@ -15,6 +15,7 @@ const END_LOOKS: u32 = 100;
 /// Hub and server.
 pub(super) struct Daemons {
     folder: tempfile::TempDir,
+    binaries: PathBuf,
     running: Vec<(&'static str, Child)>,
     pub(super) syslog: SocketAddr,
 }
@@ -67,7 +68,7 @@ impl Daemons {
             command.arg("--config").arg(config(name)).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
             running.push((binary, command.spawn().map_err(|error| format!("cannot start {binary}: {error}"))?));
         }
-        Ok(Self { folder, running, syslog })
+        Ok(Self { folder, binaries: binaries.to_owned(), running, syslog })
     }
 
     pub(super) fn socket(&self) -> PathBuf {
@@ -86,6 +87,15 @@ impl Daemons {
         let rss_kb =
             status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
         Usage { cpu_s: (ticks(11) + ticks(12)) / TICKS_PER_S, rss_mb: rss_kb.unwrap_or(0.0) / 1_024.0 }
+    }
+
+    /// What the server says of its only tenant; null where it has none.
+    pub(super) fn tenant(&self) -> serde_json::Value {
+        let mut command = Command::new(self.binaries.join("nmsd-server"));
+        let asked = command.arg("--config").arg(self.folder.path().join("server.toml")).arg("status").output();
+        let text = asked.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        let said = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        said.into_iter().find(|value| value.get("tenant").is_some()).unwrap_or_default()
     }
 
     /// The end of both logs.

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use nms_kit::clock;
+use nms_model::sequence::MASKS;
+use nms_proto::limits::MODEL_WINDOW_EVENTS;
 
 use super::{
     Figure,
@@ -102,8 +104,24 @@ impl<'a> Run<'a> {
             figures.push(Figure::new(leg, "CPU", per_million, "s per million events"));
             figures.push(Figure::new(leg, "memory at the end", after.rss_mb, "MiB"));
         }
+        figures.extend(self.model());
         figures.extend(self.latencies(&sent));
         Ok(figures)
+    }
+
+    /// What the model had to do: repetitive traffic would win any bench.
+    fn model(&self) -> Vec<Figure> {
+        let tenant = self.daemons.tenant();
+        let count =
+            |name: &str| tenant.pointer(&format!("/analysis/{name}")).and_then(|n| n.as_f64()).unwrap_or(f64::NAN);
+        let (hits, misses) = (count("cache_hits"), count("cache_misses"));
+        vec![
+            Figure::new("model", "windows scored", count("windows"), "windows"),
+            Figure::new("model", "passes a window that is not cached, one a mask", MASKS as f64, "passes"),
+            Figure::new("model", "positions of a window at most", MODEL_WINDOW_EVENTS as f64, "positions"),
+            Figure::new("model", "window cache hits", hits * 100.0 / (hits + misses), "%"),
+            Figure::new("model", "window cache misses", misses, "windows"),
+        ]
     }
 
     /// From the write of a probe's last line to its alert here.

@@ -10,6 +10,9 @@ use socket2::{Domain, Socket, Type};
 
 use super::corpus::{Corpus, failure};
 
+/// What a sender's socket holds of what the hub has not taken, in bytes. The kernel's own idea, megabytes for each of
+/// 200 connections, would be a queue of minutes in front of the hub.
+const SEND_BUFFER_BYTES: usize = 64 << 10;
 /// Sources, one connection each.
 const SOURCES: u8 = 200;
 /// Lines in one write at full speed.
@@ -105,5 +108,6 @@ fn from(address: Ipv4Addr, to: SocketAddr) -> std::io::Result<TcpStream> {
     socket.bind(&SocketAddr::from((address, 0)).into())?;
     socket.connect(&to.into())?;
     socket.set_tcp_nodelay(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     Ok(socket.into())
 }

@@ -14,6 +14,7 @@ use std::{collections::HashMap, num::NonZeroUsize, sync::Arc};
 
 use lru::LruCache;
 use nms_detect::Standing;
+use nms_model::cache::CacheCounts;
 use nms_proto::{
     id::{AlertId, Instance},
     limits::RESULTS_ALERTS_MAX,
@@ -125,7 +126,7 @@ impl Work {
         }
         self.stats.processing_time_ms += (nms_kit::clock::monotonic_us() - began_us) / 1_000;
         self.store(said, now)?;
-        self.tenant.set_analysis(self.standing());
+        self.tenant.set_analysis(live::Standing { cache: model.cache(), ..self.standing() });
         Ok(!slice.is_empty())
     }
 
@@ -341,13 +342,14 @@ impl Work {
         self.commit(vec![Change::Cursor(self.at), Change::Snapshot(snapshot)], Vec::new())
     }
 
-    /// How it stands.
+    /// How it stands, but for the model's cache.
     pub fn standing(&self) -> live::Standing {
         live::Standing {
             cursor: self.at,
             counts: self.analysis.counts(),
             quarantined: self.marks.quarantined(),
             damaged: self.damaged,
+            cache: CacheCounts::default(),
         }
     }
 }
