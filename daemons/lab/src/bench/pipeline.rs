@@ -112,8 +112,9 @@ impl<'a> Run<'a> {
     /// What the model had to do: repetitive traffic would win any bench.
     fn model(&self) -> Vec<Figure> {
         let tenant = self.daemons.tenant();
-        let count =
-            |name: &str| tenant.pointer(&format!("/analysis/{name}")).and_then(|n| n.as_f64()).unwrap_or(f64::NAN);
+        let count = |name: &str| {
+            tenant.pointer(&format!("/analysis/{name}")).and_then(serde_json::Value::as_f64).unwrap_or(f64::NAN)
+        };
         let (hits, misses) = (count("cache_hits"), count("cache_misses"));
         vec![
             Figure::new("model", "windows scored", count("windows"), "windows"),
