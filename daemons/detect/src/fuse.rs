@@ -124,9 +124,10 @@ pub fn model_only(unusual: Unusual) -> Option<Alert> {
     evidence.truncate(ALERT_EVIDENCE_MAX);
     let low = model.p_value <= LOW_P && !learning;
     let reason = format!(
-        "surprise {:.2} (threshold {:.2}): {:.2} % of ordinary windows are as surprising",
+        "surprise {:.2} (threshold {:.2}) and distance {:.2}: {:.2} % of ordinary windows are as unusual",
         model.score,
         model.threshold,
+        model.distance,
         model.p_value * 100.0
     );
     Some(Alert {

@@ -121,5 +121,8 @@ fn what_only_the_model_noticed_stays_low() {
     assert_eq!(model_only(unusual(0.01, false)).unwrap().severity, Severity::Info);
     assert_eq!(model_only(unusual(0.0001, true)).unwrap().severity, Severity::Info);
     assert_eq!(rare.id, model_only(unusual(0.0001, false)).unwrap().id);
-    assert_eq!(&*rare.reasons[0], "surprise 3.00 (threshold 2.00): 0.01 % of ordinary windows are as surprising");
+    assert_eq!(
+        &*rare.reasons[0],
+        "surprise 3.00 (threshold 2.00) and distance 0.50: 0.01 % of ordinary windows are as unusual"
+    );
 }
