@@ -5,11 +5,12 @@
 //! when all three are back from the server as `brute_force`, HIGH or more, judged by the model. It
 //! fails 60 s after the daemons are ready without them. Nothing is left running, however it ends.
 
-mod stage;
 mod traffic;
 
 use std::{
+    fs::File,
     io::{IsTerminal as _, stdout},
+    path::{Path, PathBuf},
     process::Command,
     sync::{
         Arc,
@@ -20,11 +21,11 @@ use std::{
 };
 
 use clap::Args;
+use nms_e2e::{Hub, Stage};
 use serde_json::Value;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::run::{cargo, step, target};
-use stage::Stage;
 use traffic::Traffic;
 
 /// Why the demo fails when no alerts come.
@@ -36,6 +37,8 @@ const READY_S_MAX: u64 = 30;
 /// Seconds that the check without a server waits: it is known to be in vain.
 const IN_VAIN_S: u64 = 15;
 const LOOK: Duration = Duration::from_millis(300);
+/// The sources of the three guessing runs: UDP, TCP, the agent's file.
+const SOURCES: [&str; 3] = ["127.0.0.1", "127.0.0.2", "127.0.0.1/agent"];
 
 /// How the demo is run.
 #[derive(Debug, Args)]
@@ -69,31 +72,31 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     step(build.args(["-p", "nmsd-server", "-p", "nmsd-hub", "-p", "nmsd-agent", "-p", "nms-tui"]))?;
 
     let binaries = target().join("release");
-    let mut stage = Stage::set(&binaries)?;
+    let (mut stage, hub, log_file) = set(&binaries)?;
     let deadline = |seconds: u64| clock() + Duration::from_secs(seconds);
     eprintln!("demo: starting server, hub and agent below {}", stage.folder().display());
     let ready = deadline(READY_S_MAX);
-    while !stage.is_ready() {
-        stage.check_alive()?;
+    while !is_ready(&stage) {
+        check_alive(&mut stage)?;
         wait(&interrupted)?;
         if clock() > ready {
             return Err(format!("the daemons were not ready within {READY_S_MAX} s\n{}", stage.logs()));
         }
     }
-    eprintln!("demo: ready, the dashboard's socket is {}", stage.socket().display());
+    eprintln!("demo: ready, the dashboard's socket is {}", stage.socket("hub").display());
     if options.without_server {
-        stage.stop_server();
+        stage.kill("server")?;
     }
-    let traffic = Traffic::start(&stage.places())?;
+    let traffic = Traffic::start(&hub, &log_file)?;
     if !options.headless && stdout().is_terminal() {
         return dashboard(&stage);
     }
     let end = deadline(if options.without_server { IN_VAIN_S } else { ALERTS_S_MAX });
     loop {
-        let alerts = stage.alerts();
+        let alerts = stage.once("hub", "alerts");
         let found: Vec<&Value> =
-            stage.sources().iter().filter_map(|source| alerts.iter().find(|alert| fits(alert, source))).collect();
-        if found.len() == stage.sources().len() {
+            SOURCES.iter().filter_map(|source| alerts.iter().find(|alert| fits(alert, source))).collect();
+        if found.len() == SOURCES.len() {
             drop(traffic);
             show(&alerts);
             eprintln!("demo: all {} guessing runs came back from the server", found.len());
@@ -101,11 +104,36 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         }
         if clock() > end {
             show(&alerts);
-            let missing = stage.sources().len() - found.len();
-            return Err(format!("{NO_ALERTS}: {missing} of {} are missing\n{}", stage.sources().len(), stage.logs()));
+            let missing = SOURCES.len() - found.len();
+            return Err(format!("{NO_ALERTS}: {missing} of {} are missing\n{}", SOURCES.len(), stage.logs()));
         }
         wait(&interrupted)?;
     }
+}
+
+/// Starts server, hub, and an agent that reads an empty file.
+fn set(binaries: &Path) -> Result<(Stage, Hub, PathBuf), String> {
+    let mut stage = Stage::new("nms-demo-", binaries, "public_ip = true")?;
+    let hub = stage.hub("hub", "")?;
+    let log_file = stage.path("auth.log");
+    File::create(&log_file).map_err(|error| error.to_string())?;
+    stage.agent("agent", &hub, &[&log_file], &[])?;
+    for (binary, name) in [("nmsd-server", "server"), ("nmsd-hub", "hub"), ("nmsd-agent", "agent")] {
+        stage.start(binary, name)?;
+    }
+    Ok((stage, hub, log_file))
+}
+
+/// Whether the hub has its server and its agent.
+fn is_ready(stage: &Stage) -> bool {
+    let is_agent = |endpoint: &Value| endpoint.get("kind").is_some_and(|kind| kind == "agent");
+    stage.is_linked("hub") && stage.once("hub", "endpoints").iter().any(is_agent)
+}
+
+/// A daemon that ended by itself is an error, with its log.
+fn check_alive(stage: &mut Stage) -> Result<(), String> {
+    let ended: Vec<String> = stage.ended().iter().map(|(name, status)| format!("{name} ended with {status}")).collect();
+    if ended.is_empty() { Ok(()) } else { Err(format!("{}\n{}", ended.join(", "), stage.logs())) }
 }
 
 fn show(alerts: &[Value]) {
@@ -125,7 +153,7 @@ fn fits(alert: &Value, source: &str) -> bool {
 }
 
 fn dashboard(stage: &Stage) -> Result<(), String> {
-    let status = Command::new(stage.binary("nms-tui")).arg("--socket").arg(stage.socket()).status();
+    let status = Command::new(stage.binary("nms-tui")).arg("--socket").arg(stage.socket("hub")).status();
     let status = status.map_err(|error| format!("cannot open the dashboard: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("the dashboard ended with {status}")) }
 }

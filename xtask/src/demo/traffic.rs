@@ -4,6 +4,7 @@ use std::{
     fs::OpenOptions,
     io::Write as _,
     net::{SocketAddr, TcpStream, UdpSocket},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use super::stage::Places;
+use nms_e2e::Hub;
 
 /// Failed logins of each run: a burst is 8 in 2 minutes.
 const FAILURES: u32 = 12;
@@ -40,8 +41,8 @@ pub(super) struct Traffic {
 
 impl Traffic {
     /// Ordinary lines, then the attacks, then ordinary lines again.
-    pub(super) fn start(places: &Places) -> Result<Self, String> {
-        let mut ways = Ways::open(places).map_err(|error| format!("cannot send the demo's traffic: {error}"))?;
+    pub(super) fn start(hub: &Hub, log_file: &Path) -> Result<Self, String> {
+        let mut ways = Ways::open(hub, log_file).map_err(|error| format!("cannot send the demo's traffic: {error}"))?;
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&stop);
         let thread = thread::spawn(move || {
@@ -75,13 +76,13 @@ struct Ways {
 }
 
 impl Ways {
-    fn open(places: &Places) -> std::io::Result<Self> {
+    fn open(hub: &Hub, log_file: &Path) -> std::io::Result<Self> {
         let udp = UdpSocket::bind("127.0.0.1:0")?;
-        udp.connect(("127.0.0.1", places.udp))?;
+        udp.connect(("127.0.0.1", hub.udp))?;
         Ok(Self {
             udp,
-            tcp: from_address("127.0.0.2:0", places.tcp)?,
-            file: OpenOptions::new().append(true).open(&places.log_file)?,
+            tcp: from_address("127.0.0.2:0", hub.tcp)?,
+            file: OpenOptions::new().append(true).open(log_file)?,
         })
     }
 

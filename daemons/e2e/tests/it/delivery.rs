@@ -11,7 +11,7 @@ use crate::{
 
 /// What the server says of its one tenant: counts since it started.
 fn tenant(stage: &Stage) -> Value {
-    let text = stage.verb("nmsd-server", &["status"]);
+    let text = stage.verb(&["status"]);
     let mut rows = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     rows.find(|row| row["tenant"].is_string()).unwrap()
 }
@@ -75,14 +75,8 @@ fn two_hours_of_backlog_in_two_seconds_are_no_burst() {
     let ordinary: String = (0..120).step_by(3).map(|minute| line(minute, "203.0.113.50")).collect();
     let log = stage.path("auth.log");
     fs::write(&log, ordinary).unwrap();
-    stage.agent("agent", &hub, &[&log]);
-    stage.start("nmsd-agent", "agent");
-    let source = |row: &Value| row["source"].as_str().is_some_and(|source| source.starts_with("127.0.0.1/"));
-    let delivered = |stage: &Stage| {
-        let link = stage.link("hub");
-        link["sources"].as_array().and_then(|rows| rows.iter().find(|row| source(row))?["delivered"].as_u64())
-    };
-    stage.until("the backlog is delivered", |stage| delivered(stage) == Some(40));
+    stage.start_agent("agent", &hub, &[&log]);
+    stage.until("the backlog is delivered", |stage| stage.account("hub", "127.0.0.1/agent")["delivered"] == 40);
     assert!(stage.alerts("hub").is_empty(), "{:?}", stage.alerts("hub"));
     // A real run in the same backlog is one alert, with the run's own times.
     let failed = |second: u32| {
@@ -104,7 +98,7 @@ fn overload_is_refused_by_name_and_nothing_is_lost() {
     stage.start_server();
     let hub = stage.hub("hub", "");
     stage.start("nmsd-hub", "hub");
-    stage.until("the hub is linked", |stage| stage.link("hub")["server"] == "ok");
+    stage.until("the hub is linked", |stage| stage.is_linked("hub"));
     let lines = 10_000_u64;
     tcp(
         &hub,

@@ -33,8 +33,7 @@ fn guessing_over_udp_tcp_and_a_file_comes_back_judged() {
     let Some((mut stage, hub)) = Stage::chain() else { return };
     let log = stage.path("auth.log");
     fs::write(&log, "").unwrap();
-    stage.agent("agent", &hub, &[&log]);
-    stage.start("nmsd-agent", "agent");
+    stage.start_agent("agent", &hub, &[&log]);
     stage.until("the agent is there", |stage| stage.once("hub", "endpoints").iter().any(|row| row["kind"] == "agent"));
     udp(&hub, (0..10).map(|port| sshd(&failure("203.0.113.50", 40_000 + port))));
     tcp(&hub, (0..10).map(|port| sshd(&failure("198.51.100.23", 40_000 + port))));
@@ -129,5 +128,5 @@ fn malformed_input_is_counted_kept_and_not_forwarded() {
         assert_eq!(rejected.get(reason).and_then(Value::as_u64), Some(1), "{reason} in {account}");
     }
     stage.until("the rest is delivered", |stage| stage.account("hub", "127.0.0.1")["delivered"] == 11);
-    assert!(stage.is_alive("hub") && stage.is_alive("server"));
+    assert_eq!(stage.ended(), []);
 }

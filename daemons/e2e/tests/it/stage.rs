@@ -1,15 +1,14 @@
-//! Server, hubs and agents in a temporary folder: started, killed, asked. Everything ends with the value.
+//! The stage as tests use it: what fails fails the test, and every wait has a deadline.
 
 use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    net::{TcpListener, UdpSocket},
+    ops::{Deref, DerefMut},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
 
+pub(crate) use nms_e2e::Hub;
 use serde_json::Value;
 
 /// How long anything may take before a test gives up.
@@ -17,7 +16,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Where the binaries are; none where a test is to be skipped.
-pub(crate) fn binaries() -> Option<PathBuf> {
+fn binaries() -> Option<PathBuf> {
     let named = std::env::var_os("NMS_BIN").map(PathBuf::from);
     let found = named.filter(|folder| folder.join("nmsd-hub").is_file());
     if found.is_none() {
@@ -28,36 +27,27 @@ pub(crate) fn binaries() -> Option<PathBuf> {
     found
 }
 
-/// A hub's ports.
-#[derive(Clone, Debug)]
-pub(crate) struct Hub {
-    pub(crate) udp: u16,
-    pub(crate) tcp: u16,
-    pub(crate) agents: u16,
+/// A stage whose failures are the test's.
+pub(crate) struct Stage(nms_e2e::Stage);
+
+impl Deref for Stage {
+    type Target = nms_e2e::Stage;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
 }
 
-/// The processes and their folder.
-pub(crate) struct Stage {
-    folder: tempfile::TempDir,
-    binaries: PathBuf,
-    server_port: u16,
-    running: BTreeMap<String, Child>,
+impl DerefMut for Stage {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
 }
 
 impl Stage {
-    /// A folder with an authority and a server's settings; nothing runs yet. `server` is added to its settings.
-    pub(crate) fn new(server: &str) -> Option<Self> {
-        let binaries = binaries()?;
-        let folder = tempfile::Builder::new().prefix("nms-e2e-").tempdir().unwrap();
-        let server_port = free_port();
-        let stage = Self { folder, binaries, server_port, running: BTreeMap::new() };
-        let root = stage.root();
-        let settings = format!(
-            "state = \"{root}/server\"\nruntime = \"{root}/run-server\"\nlisten = \"127.0.0.1:{server_port}\"\n{server}\n"
-        );
-        stage.write("server.toml", &settings);
-        stage.verb("nmsd-server", &["init", "--name", "127.0.0.1"]);
-        Some(stage)
+    /// A folder with an authority and a server's settings; nothing runs yet. `more` is added to its settings.
+    pub(crate) fn new(more: &str) -> Option<Self> {
+        Some(Self(nms_e2e::Stage::new("nms-e2e-", &binaries()?, more).unwrap()))
     }
 
     /// A whole chain that runs: server with `public_ip`, one hub.
@@ -66,105 +56,46 @@ impl Stage {
         stage.start_server();
         let hub = stage.hub("hub", "");
         stage.start("nmsd-hub", "hub");
-        stage.until("the hub is linked", |stage| stage.link("hub")["server"] == "ok");
+        stage.until("the hub is linked", |stage| stage.is_linked("hub"));
         Some((stage, hub))
     }
 
-    pub(crate) fn root(&self) -> String {
-        self.folder.path().display().to_string()
-    }
-
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
     pub(crate) fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
+        self.0.write(name, text).unwrap();
     }
 
     /// Runs a verb of the server to its end and gives what it printed.
-    pub(crate) fn verb(&self, binary: &str, words: &[&str]) -> String {
-        let settings = self.path(&format!("{}.toml", binary.trim_start_matches("nmsd-")));
-        let output =
-            Command::new(self.binaries.join(binary)).arg("--config").arg(settings).args(words).output().unwrap();
-        let shown = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{binary} {words:?}: {shown}");
-        String::from_utf8(output.stdout).unwrap()
+    pub(crate) fn verb(&self, words: &[&str]) -> String {
+        self.0.verb(words).unwrap()
     }
 
-    /// Writes a hub's settings; `server` is added to its server section.
-    pub(crate) fn hub(&self, name: &str, server: &str) -> Hub {
-        let hub = Hub { udp: free_udp_port(), tcp: free_port(), agents: free_port() };
-        let (root, port) = (self.root(), self.server_port);
-        let settings = format!(
-            "name = \"{name}\"\nstate = \"{root}/{name}\"\nruntime = \"{root}/run-{name}\"\nplain_networks = [\"127.0.0.0/8\"]\nown_host = false\n\
-             [listen]\nsyslog_udp = \"127.0.0.1:{}\"\nsyslog_tcp = \"127.0.0.1:{}\"\nagents = \"127.0.0.1:{}\"\n\
-             [server]\naddress = \"127.0.0.1:{port}\"\nca = \"{root}/server/ca.pem\"\n{server}\n",
-            hub.udp, hub.tcp, hub.agents
-        );
-        self.write(&format!("{name}.toml"), &settings);
-        hub
+    /// Writes a hub's settings; `more` is added to its server section.
+    pub(crate) fn hub(&self, name: &str, more: &str) -> Hub {
+        self.0.hub(name, more).unwrap()
     }
 
-    /// Writes an agent's settings: it tails `files` from their start.
-    pub(crate) fn agent(&self, name: &str, hub: &Hub, files: &[&Path]) {
-        let root = self.root();
-        let files: Vec<String> = files.iter().map(|file| format!("\"{}\"", file.display())).collect();
-        let settings = format!(
-            "state = \"{root}/{name}\"\njournal = false\nfiles = [{}]\nfrom_start = true\n\
-             [hub]\naddress = \"127.0.0.1:{}\"\nplain = true\n[fim]\nenabled = false\n",
-            files.join(", "),
-            hub.agents
-        );
-        self.write(&format!("{name}.toml"), &settings);
+    /// Starts an agent that reads `files` from their start.
+    pub(crate) fn start_agent(&mut self, name: &str, hub: &Hub, files: &[&Path]) {
+        self.0.agent(name, hub, files, &[]).unwrap();
+        self.start("nmsd-agent", name);
     }
 
     pub(crate) fn start_server(&mut self) {
         self.start("nmsd-server", "server");
     }
 
-    /// Starts a daemon with the settings `<name>.toml`; its log goes to `<name>.log`.
     pub(crate) fn start(&mut self, binary: &str, name: &str) {
-        let log = File::options().create(true).append(true).open(self.path(&format!("{name}.log"))).unwrap();
-        let child = Command::new(self.binaries.join(binary))
-            .arg("--config")
-            .arg(self.path(&format!("{name}.toml")))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        assert!(self.running.insert(name.into(), child).is_none(), "{name} runs already");
+        self.0.start(binary, name).unwrap();
     }
 
     /// Starts any other program; it ends with the stage.
     pub(crate) fn start_other(&mut self, name: &str, command: &mut Command) {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        self.running.insert(name.into(), child);
+        self.0.start_other(name, command).unwrap();
     }
 
     /// kill -9.
     pub(crate) fn kill(&mut self, name: &str) {
-        let mut child = self.running.remove(name).unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-
-    /// Whether the daemon still runs.
-    pub(crate) fn is_alive(&mut self, name: &str) -> bool {
-        self.running.get_mut(name).is_some_and(|child| matches!(child.try_wait(), Ok(None)))
-    }
-
-    /// What `nms-tui --once WHAT --json` prints of a hub.
-    pub(crate) fn once(&self, hub: &str, what: &str) -> Vec<Value> {
-        let socket = self.path(&format!("run-{hub}/dash.sock"));
-        let output = Command::new(self.binaries.join("nms-tui"))
-            .arg("--socket")
-            .arg(socket)
-            .args(["--once", what, "--json"])
-            .output();
-        let text = String::from_utf8(output.unwrap().stdout).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        self.0.kill(name).unwrap();
     }
 
     pub(crate) fn alerts(&self, hub: &str) -> Vec<Value> {
@@ -177,10 +108,6 @@ impl Stage {
             alert["category"] == category && alert["status"] != "provisional" && alert["model"].is_object()
         };
         self.alerts(hub).into_iter().filter(is_judged).collect()
-    }
-
-    pub(crate) fn link(&self, hub: &str) -> Value {
-        self.once(hub, "link").into_iter().next().unwrap_or(Value::Null)
     }
 
     /// A source's account at a hub.
@@ -200,36 +127,4 @@ impl Stage {
             thread::sleep(LOOK);
         }
     }
-
-    /// The end of every log.
-    pub(crate) fn logs(&self) -> String {
-        let mut shown = String::new();
-        for entry in fs::read_dir(self.folder.path()).unwrap().flatten() {
-            let path = entry.path();
-            if path.extension().is_some_and(|extension| extension == "log") {
-                let text = fs::read_to_string(&path).unwrap_or_default();
-                let lines: Vec<&str> = text.lines().collect();
-                let tail = lines[lines.len().saturating_sub(20)..].join("\n");
-                shown = format!("{shown}--- {}\n{tail}\n", path.display());
-            }
-        }
-        shown
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        for child in self.running.values_mut() {
-            child.kill().ok();
-            child.wait().ok();
-        }
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn free_udp_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -18,7 +18,7 @@ fn two_tenants_see_nothing_of_each_other() {
     let tokens: Vec<(String, String)> = ["red", "blue"]
         .iter()
         .map(|name| {
-            let text = stage.verb("nmsd-server", &["token", name]);
+            let text = stage.verb(&["token", name]);
             (value(&text, "token"), value(&text, "token_sha256"))
         })
         .collect();
@@ -36,7 +36,7 @@ fn two_tenants_see_nothing_of_each_other() {
         stage.start("nmsd-hub", hub);
     }
     for hub in ["red", "blue"] {
-        stage.until("the hub is linked", |stage| stage.link(hub)["server"] == "ok");
+        stage.until("the hub is linked", |stage| stage.is_linked(hub));
     }
     udp(&red, (0..10).map(|port| sshd(&failure("203.0.113.50", 40_000 + port))));
     udp(&blue, (0..10).map(|port| sshd(&failure("198.51.100.23", 40_000 + port))));

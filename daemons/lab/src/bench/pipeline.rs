@@ -67,7 +67,7 @@ impl<'a> Run<'a> {
     }
 
     fn usage(&self) -> [(&'static str, Usage); 2] {
-        ["nmsd-hub", "nmsd-server"].map(|name| (name, self.daemons.usage(name)))
+        ["hub", "server"].map(|name| (name, self.daemons.usage(name)))
     }
 
     fn measure(&self, corpus: &Corpus, options: &Options) -> Result<Vec<Figure>, String> {
@@ -98,8 +98,7 @@ impl<'a> Run<'a> {
             Figure::new("pipeline", "events lost", account.dropped as f64, "events"),
             Figure::new("hub", "alerts", self.watcher.alerts() as f64, "alerts"),
         ];
-        for ((name, before), (_, after)) in before.into_iter().zip(after) {
-            let leg = if name == "nmsd-hub" { "hub" } else { "server" };
+        for ((leg, before), (_, after)) in before.into_iter().zip(after) {
             let per_million = (after.cpu_s - before.cpu_s) * 1e6 / sent.lines as f64;
             figures.push(Figure::new(leg, "CPU", per_million, "s per million events"));
             figures.push(Figure::new(leg, "memory at the end", after.rss_mb, "MiB"));
