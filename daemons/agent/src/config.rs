@@ -58,6 +58,8 @@ struct Raw {
     name: Option<Box<str>>,
     #[serde(default)]
     state: Option<PathBuf>,
+    #[serde(default)]
+    runtime: Option<PathBuf>,
     hub: Hub,
     #[serde(default)]
     spool: Spool,
@@ -78,6 +80,8 @@ pub struct Config {
     pub name: Box<str>,
     /// Folder of the spool and the file integrity baseline.
     pub state: PathBuf,
+    /// Folder of the control socket.
+    pub runtime: PathBuf,
     /// The hub.
     pub hub: Hub,
     /// How much the spool holds.
@@ -102,10 +106,23 @@ impl Config {
         Ok(Self {
             name: raw.name.unwrap_or_else(|| nms_kit::host::name().into()),
             state: raw.state.unwrap_or_else(|| "/var/lib/nmsd-agent".into()),
+            runtime: raw.runtime.unwrap_or_else(|| "/run/nmsd-agent".into()),
             hub: raw.hub,
             spool: raw.spool,
             plan,
         })
+    }
+}
+
+impl Config {
+    /// The socket of the admin verbs.
+    pub fn control(&self) -> PathBuf {
+        self.runtime.join("control.sock")
+    }
+
+    /// The file of what waits for the hub.
+    pub fn spool_file(&self) -> PathBuf {
+        self.state.join("spool.redb")
     }
 }
 

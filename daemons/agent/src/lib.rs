@@ -5,13 +5,14 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+mod admin;
 mod core;
 
 use std::{fmt, io, path::PathBuf, sync::Arc};
 
 use nms_collect::plan::{self, Way};
 use nms_kit::{
-    clock, host, intake,
+    clock, control, host, intake,
     net::tcp,
     spooler::Spooler,
     store::{
@@ -40,6 +41,8 @@ pub enum StartError {
     Spool(SpoolError),
     /// The hub's authority cannot be used.
     Tls(TlsError),
+    /// The control socket cannot be made.
+    Control(PathBuf, io::Error),
     /// A collector cannot be started.
     Collect(plan::StartError),
     /// A thread cannot be started.
@@ -53,6 +56,7 @@ impl fmt::Display for StartError {
             Self::Store(error) => error.fmt(f),
             Self::Spool(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
+            Self::Control(path, error) => write!(f, "cannot make the control socket {}: {error}", path.display()),
             Self::Collect(error) => error.fmt(f),
             Self::Thread(error) => write!(f, "cannot start a thread: {error}"),
         }
@@ -75,7 +79,10 @@ pub struct Running {
 /// # Errors
 /// What could not be had, where, and what to do.
 pub fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError> {
-    std::fs::create_dir_all(&config.state).map_err(|error| StartError::Folder(config.state.clone(), error))?;
+    for folder in [&config.state, &config.runtime] {
+        std::fs::create_dir_all(folder).map_err(|error| StartError::Folder(folder.clone(), error))?;
+    }
+    let control = config.control();
     let spool = open_spool(&config)?;
     let uplink = start_uplink(&config, tasks, &spool)?;
     let (sender, chunks) = intake::channel();
@@ -95,6 +102,9 @@ pub fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError> {
     let source = EndpointId::new(EndpointId::SELF);
     let way = Way { sender, checkpoints: Arc::new(find), source, state: config.state };
     let collectors = plan::start(config.plan, tasks, &way).map_err(StartError::Collect)?;
+    let admin = admin::Admin { spool: spool.clone(), collectors: collectors.clone() };
+    control::serve(tasks, &control, move |request, lines| admin.clone().answer(request, lines))
+        .map_err(|error| StartError::Control(control.clone(), error))?;
     // The collectors hold the only ways into the core: when they have ended, it ends.
     drop(way);
     let core = core::Core {
@@ -110,8 +120,7 @@ pub fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError> {
 }
 
 fn open_spool(config: &Config) -> Result<Spool, StartError> {
-    let path = config.state.join("spool.redb");
-    let db = Db::open_file(&path, Settings::with_cache(STORE_CACHE_BYTES)).map_err(StartError::Store)?;
+    let db = Db::open_file(&config.spool_file(), Settings::with_cache(STORE_CACHE_BYTES)).map_err(StartError::Store)?;
     let limits = Limits {
         events_max: config.spool.events_max,
         bytes_max: config.spool.bytes_max,

@@ -3,13 +3,14 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use log::LevelFilter;
 use nms_collect::plan;
 use nms_kit::{
+    control::Request,
     exit::{self, Code, Failure},
-    logger,
-    service::{self, Signal},
+    logger, service,
+    spool_admin::{self, SpoolVerb},
     task::Tasks,
 };
 use nmsd_agent::config::Config;
@@ -24,14 +25,26 @@ const TASK_THREADS: usize = 1;
 #[command(version)]
 struct Arguments {
     /// Settings file.
-    #[arg(long, default_value = "/etc/nms/agent.toml")]
+    #[arg(long, global = true, default_value = "/etc/nms/agent.toml")]
     config: PathBuf,
     /// Check the settings and end.
     #[arg(long)]
     check: bool,
     /// error, warn, info, debug or trace.
-    #[arg(long, default_value = "info")]
+    #[arg(long, global = true, default_value = "info")]
     log_level: LevelFilter,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+/// What else the program does.
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Verb {
+    /// Print how the running agent stands, as JSON.
+    Status,
+    /// Look at what waits in the spool, whether the agent runs or not.
+    #[command(subcommand)]
+    Spool(SpoolVerb),
 }
 
 fn main() -> ExitCode {
@@ -42,8 +55,13 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     logger::start(arguments.log_level);
     let config = Config::load(&arguments.config, plan::journal_present())
         .map_err(|error| Failure::because(Code::Config, "cannot start", error))?;
-    if arguments.check {
-        return Ok(());
+    match arguments.verb {
+        Some(Verb::Status) => {
+            return spool_admin::ask(&config.control(), &Request::new("status")).map_err(spool_admin::refused);
+        }
+        Some(Verb::Spool(verb)) => return spool_admin::run(verb, &config.control(), &config.spool_file()),
+        None if arguments.check => return Ok(()),
+        None => {}
     }
     let failed = |error| Failure::because(Code::Software, "cannot start", error);
     let tasks = Tasks::start(TASK_THREADS).map_err(failed)?;
@@ -51,20 +69,5 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let hub = config.hub.address.clone();
     nmsd_agent::start(config, &tasks).map_err(|error| Failure::because(Code::Unavailable, "cannot start", error))?;
     log::info!("ready hub={hub}");
-    service::ready(&tasks);
-    smol::block_on(async {
-        while let Ok(signal) = signals.recv().await {
-            match signal {
-                Signal::Stop => break,
-                Signal::Reload => log::warn!("settings are read at start only; restart to change them"),
-            }
-        }
-    });
-    service::stopping();
-    let late = tasks.join(STOP_MS_MAX);
-    if late.is_empty() {
-        log::info!("stopped");
-        return Ok(());
-    }
-    Err(Failure::new(Code::Software, format!("did not end in time: {}", late.join(", "))))
+    service::live(&tasks, &signals, STOP_MS_MAX, || ())
 }

@@ -36,7 +36,7 @@ pub(crate) fn agent(root: &Path, name: &str, hub: &Hub, files: &[&Path], watched
     let root = root.display();
     let (files, is_watching, watched, port) = (list(files), !watched.is_empty(), list(watched), hub.agents);
     format!(
-        "name = \"{name}\"\nstate = \"{root}/{name}\"\njournal = false\nfiles = {files}\nfrom_start = true\n\
+        "name = \"{name}\"\nstate = \"{root}/{name}\"\nruntime = \"{root}/run-{name}\"\njournal = false\nfiles = {files}\nfrom_start = true\n\
          [hub]\naddress = \"127.0.0.1:{port}\"\nplain = true\n\
          [fim]\nenabled = {is_watching}\ninclude = {watched}\n"
     )

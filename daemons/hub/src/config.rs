@@ -136,6 +136,16 @@ impl Config {
         self.own_host.then(|| plan::check(&settings, plan::journal_present())).transpose()
     }
 
+    /// The socket of the admin verbs.
+    pub fn control(&self) -> PathBuf {
+        self.runtime.join("control.sock")
+    }
+
+    /// The file of what waits for the server.
+    pub fn spool_file(&self) -> PathBuf {
+        self.state.join("spool.redb")
+    }
+
     fn check(&self, path: &Path) -> Result<(), ConfigError> {
         if self.spool.events_max == 0 || self.spool.bytes_max < 1 << 20 {
             let value = format!("{} events, {} bytes", self.spool.events_max, self.spool.bytes_max);

@@ -16,6 +16,7 @@ mod core;
 mod dash;
 mod syslog_in;
 mod agents;
+mod admin;
 mod upstream;
 mod run;
 
@@ -24,7 +25,7 @@ use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc};
 use nms_collect::plan;
 use nms_detect::Correlator;
 use nms_kit::{
-    clock, host, intake,
+    clock, control, host, intake,
     net::{tcp, udp, unix},
     spooler::Spooler,
     store::{
@@ -134,6 +135,10 @@ pub async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError>
         config.plain_networks.clone(),
     ));
     let registry = agents.registry();
+    let admin = admin::Admin { spool: spool.clone(), agents: Arc::clone(&registry) };
+    let control = config.control();
+    control::serve(tasks, &control, move |request, lines| admin.clone().answer(request, lines))
+        .map_err(|error| StartError::Listen("admin verbs", control.display().to_string(), error))?;
     let collectors = collect(&config, tasks, &spool, waits_in.clone())?;
     let running =
         listen(&config, tasks, &agents, Ways { waits: waits_in, sheds: sheds_in, requests: requests_in }).await?;
@@ -173,8 +178,7 @@ fn configured(mut core: core::Core, config: &Config) -> core::Core {
 }
 
 fn open_spool(config: &Config) -> Result<Spool, StartError> {
-    let path = config.state.join("spool.redb");
-    let db = Db::open_file(&path, Settings::with_cache(STORE_CACHE_BYTES)).map_err(StartError::Store)?;
+    let db = Db::open_file(&config.spool_file(), Settings::with_cache(STORE_CACHE_BYTES)).map_err(StartError::Store)?;
     let limits = Limits {
         events_max: config.spool.events_max,
         bytes_max: config.spool.bytes_max,

@@ -15,6 +15,7 @@ pub mod pki;
 pub mod store;
 pub mod net;
 pub mod control;
+pub mod spool_admin;
 pub mod intake;
 pub mod spooler;
 pub mod drive;

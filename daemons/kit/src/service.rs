@@ -9,7 +9,11 @@ use signal_hook::{
 };
 use smol::channel;
 
-use crate::{clock, task::Tasks};
+use crate::{
+    clock,
+    exit::{Code, Failure},
+    task::Tasks,
+};
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +44,38 @@ pub fn signals() -> io::Result<channel::Receiver<Signal>> {
     Ok(receiver)
 }
 
+/// The life of a daemon that has started: tells systemd that it is ready, waits for the signal to stop, ends the
+/// tasks in order, and calls `close` for what is left after them.
+///
+/// # Errors
+/// Names the tasks that did not end within `stop_ms_max`.
+pub fn live(
+    tasks: &Tasks,
+    signals: &channel::Receiver<Signal>,
+    stop_ms_max: u64,
+    close: impl FnOnce(),
+) -> Result<(), Failure> {
+    ready(tasks);
+    smol::block_on(async {
+        while let Ok(signal) = signals.recv().await {
+            match signal {
+                Signal::Stop => break,
+                Signal::Reload => log::warn!("settings are read at start only; restart to change them"),
+            }
+        }
+    });
+    tell(&[NotifyState::Stopping]);
+    let late = tasks.join(stop_ms_max);
+    close();
+    if late.is_empty() {
+        log::info!("stopped");
+        return Ok(());
+    }
+    Err(Failure::new(Code::Software, format!("did not end in time: {}", late.join(", "))))
+}
+
 /// Tells systemd that the daemon is ready, and keeps its watchdog quiet while tasks run.
-pub fn ready(tasks: &Tasks) {
+fn ready(tasks: &Tasks) {
     tell(&[NotifyState::Ready]);
     if let Some(period) = sd_notify::watchdog_enabled() {
         let stop = tasks.stop().clone();
@@ -51,11 +85,6 @@ pub fn ready(tasks: &Tasks) {
             }
         });
     }
-}
-
-/// Tells systemd that the daemon is on its way out.
-pub fn stopping() {
-    tell(&[NotifyState::Stopping]);
 }
 
 fn beat_ms(period: Duration) -> u64 {

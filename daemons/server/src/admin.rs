@@ -69,8 +69,11 @@ impl Admin {
             return Err(format!("{action} is not sent by this server: only request_fim_report is"));
         }
         let id: TenantId = name.parse().map_err(|error: nms_proto::id::IdError| error.to_string())?;
-        let tenant =
-            self.tenants.known(&id).ok_or_else(|| format!("no hub of tenant {name} was seen since the start"))?;
+        let tenant = self.tenants.known(&id).ok_or_else(|| {
+            let known: Vec<String> = self.tenants.all().iter().map(|tenant| tenant.id().to_string()).collect();
+            let known = if known.is_empty() { "none".into() } else { known.join(", ") };
+            format!("no hub of tenant {name} was seen since the start; tenants that were: {known}")
+        })?;
         let drawn = draw_instance().map_err(|error| error.to_string())?;
         let command_id: Box<str> = format!("cmd-{}", digest::hex(&drawn)).into();
         let ticket = tenant.commands.wait(&command_id).ok_or("too many commands are waited for, try again later")?;

@@ -9,8 +9,7 @@ use clap::Parser;
 use log::LevelFilter;
 use nms_kit::{
     exit::{self, Code, Failure},
-    logger,
-    service::{self, Signal},
+    logger, service,
     task::Tasks,
     tls,
 };
@@ -77,21 +76,5 @@ fn serve(config: Config) -> Result<(), Failure> {
     let running = smol::block_on(nmsd_server::start(config, &tasks))
         .map_err(|error| Failure::because(Code::Unavailable, "cannot start", error))?;
     log::info!("ready listen={}", running.address);
-    service::ready(&tasks);
-    smol::block_on(async {
-        while let Ok(signal) = signals.recv().await {
-            match signal {
-                Signal::Stop => break,
-                Signal::Reload => log::warn!("settings are read at start only; restart to change them"),
-            }
-        }
-    });
-    service::stopping();
-    let late = tasks.join(STOP_MS_MAX);
-    running.close();
-    if late.is_empty() {
-        log::info!("stopped");
-        return Ok(());
-    }
-    Err(Failure::new(Code::Software, format!("did not end in time: {}", late.join(", "))))
+    service::live(&tasks, &signals, STOP_MS_MAX, || running.close())
 }

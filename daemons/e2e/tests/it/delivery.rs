@@ -114,3 +114,29 @@ fn overload_is_refused_by_name_and_nothing_is_lost() {
     assert!(status["batches"]["busy"].as_u64() > Some(0), "SERVER_BUSY was never said: {status}");
     assert_eq!(status["events"]["taken"], lines, "{status}");
 }
+
+#[test]
+fn a_spool_can_be_looked_at_whether_its_daemon_runs_or_not() {
+    let Some((mut stage, hub)) = Stage::chain() else { return };
+    stage.kill("server");
+    udp(&hub, (0..7).map(|number| format!("<13>gate app: kept {number}")));
+    let look = |stage: &Stage| {
+        let check = stage.admin("nmsd-hub", "hub", &["spool", "check"]).remove(0);
+        let batches = stage.admin("nmsd-hub", "hub", &["spool", "dump"]);
+        let events: Vec<Value> = batches.iter().flat_map(|batch| batch["events"].as_array().unwrap().clone()).collect();
+        (check, events)
+    };
+    stage.until("the lines wait", |stage| look(stage).1.len() == 7);
+    for is_running in [true, false] {
+        if !is_running {
+            stage.kill("hub");
+        }
+        let (check, events) = look(&stage);
+        assert_eq!((&check["events"], &check["totals_agree"]), (&Value::from(7), &Value::from(true)), "{check}");
+        assert_eq!(events[6]["syslog"]["message"], "gate app: kept 6");
+    }
+    // What was looked at is still there, and still goes.
+    stage.start("nmsd-hub", "hub");
+    stage.start_server();
+    stage.until("everything is delivered", |stage| stage.account("hub", "127.0.0.1")["delivered"] == 7);
+}

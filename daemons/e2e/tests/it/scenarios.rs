@@ -130,3 +130,44 @@ fn malformed_input_is_counted_kept_and_not_forwarded() {
     stage.until("the rest is delivered", |stage| stage.account("hub", "127.0.0.1")["delivered"] == 11);
     assert_eq!(stage.ended(), []);
 }
+
+/// A changed file reaches the dashboard as an alert, and a report asked for at the server comes back through hub and
+/// agent, a row for each file.
+#[test]
+fn a_changed_file_alerts_and_a_report_comes_back() {
+    let Some((mut stage, hub)) = Stage::chain() else { return };
+    let watched = stage.path("etc");
+    fs::create_dir(&watched).unwrap();
+    fs::write(watched.join("passwd"), "root:x:0:0::/root:/bin/sh\n").unwrap();
+    fs::write(watched.join("motd"), "welcome\n").unwrap();
+    stage.start_watching("agent", &hub, &watched);
+    let target = ["--tenant", "ip-127.0.0.1", "--target", "127.0.0.1/agent", "--json"];
+    let report = |stage: &Stage| {
+        let words = [["command", "request_fim_report"].as_slice(), &target].concat();
+        let text = stage.verb(&words);
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()
+    };
+    stage.until("the agent is there", |stage| stage.once("hub", "endpoints").iter().any(|row| row["kind"] == "agent"));
+    // Nothing is reported as changed before the baseline stands.
+    stage.until("the baseline stands", |stage| {
+        stage.admin("nmsd-agent", "agent", &["status"])[0]["collectors"]["fim_checks"].as_u64() > Some(0)
+    });
+    let rows = report(&stage);
+    let digest = |rows: &[Value], name: &str| {
+        let ends_so = |row: &&Value| row["file"]["path"].as_str().is_some_and(|path| path.ends_with(name));
+        rows.iter().find(ends_so).map(|row| row["file"]["new_sha256"].clone())
+    };
+    let before = digest(&rows, "/passwd").expect("a row for passwd");
+    assert!(digest(&rows, "/motd").is_some(), "{rows:?}");
+    let end = &rows.last().unwrap()["report"];
+    assert!(end["files"].as_u64() >= Some(2) && end["changed"] == 0, "{end}");
+
+    fs::write(watched.join("passwd"), "root:x:0:0::/root:/bin/sh\ntoor:x:0:0::/root:/bin/sh\n").unwrap();
+    let is_passwd = |alert: &Value| alert["message"].as_str().is_some_and(|text| text.contains("passwd"));
+    stage.until("the change is a judged alert", |stage| stage.judged("hub", "file_integrity").iter().any(is_passwd));
+    let after = digest(&report(&stage), "/passwd").unwrap();
+    assert_ne!(before, after);
+    let refused =
+        stage.refused_verb(&["command", "request_fim_report", "--tenant", "ip-127.0.0.1", "--target", "nobody"]);
+    assert!(refused.contains("no agent named nobody is connected"), "{refused}");
+}

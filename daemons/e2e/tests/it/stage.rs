@@ -80,6 +80,24 @@ impl Stage {
         self.start("nmsd-agent", name);
     }
 
+    /// Starts an agent that reads no file and watches what lies below `folder`.
+    pub(crate) fn start_watching(&mut self, name: &str, hub: &Hub, folder: &Path) {
+        self.0.agent(name, hub, &[], &[folder]).unwrap();
+        self.start("nmsd-agent", name);
+    }
+
+    /// What an admin verb of a daemon with the settings `<name>.toml` printed, JSON lines.
+    pub(crate) fn admin(&self, binary: &str, name: &str, words: &[&str]) -> Vec<Value> {
+        let answer = self.command(binary, name).args(words).output().unwrap();
+        assert!(answer.status.success(), "{binary} {words:?}: {}", String::from_utf8_lossy(&answer.stderr));
+        String::from_utf8_lossy(&answer.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// What the server said of a verb that it refused.
+    pub(crate) fn refused_verb(&self, words: &[&str]) -> String {
+        self.0.verb(words).unwrap_err()
+    }
+
     pub(crate) fn start_server(&mut self) {
         self.start("nmsd-server", "server");
     }

@@ -72,6 +72,14 @@ impl Registry {
     pub(crate) fn command(&self, source: &EndpointId, command: Command) -> bool {
         self.known().sources.get(source).is_some_and(|queue| queue.try_send(command).is_ok())
     }
+
+    /// The sources of the agents that are connected, in order, and how often one connected a second time.
+    pub(crate) fn connected(&self) -> (Vec<EndpointId>, u64) {
+        let known = self.known();
+        let mut sources: Vec<_> = known.sources.keys().cloned().collect();
+        sources.sort();
+        (sources, known.replaced)
+    }
 }
 
 #[derive(Default)]

@@ -41,6 +41,18 @@ pub enum Health {
     Stopped,
 }
 
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sound => f.write_str("sound"),
+            Self::Full => f.write_str("full"),
+            Self::Failing(problem) => write!(f, "failing: {problem}"),
+            Self::Damaged(problem) => write!(f, "damaged: {problem}"),
+            Self::Stopped => f.write_str("stopped"),
+        }
+    }
+}
+
 /// Called with each new state, on the writer's thread.
 pub type OnHealth = Arc<dyn Fn(&Health) + Send + Sync>;
 

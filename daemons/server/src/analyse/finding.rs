@@ -10,7 +10,7 @@ use lru::LruCache;
 use nms_detect::{extract, fuse};
 use nms_model::{
     key::Scope,
-    window::{Window, Windows},
+    window::{KeyedEvent, Window, Windows},
 };
 use nms_proto::{
     event::{Body, Change, Event, FileChange, Syslog},
@@ -20,7 +20,7 @@ use nms_proto::{
     limits::{ALERT_EVIDENCE_MAX, ALERT_REASONS_MAX, INCIDENTS_MAX},
 };
 
-use super::{Analysis, Said, Setting, actor_scope, keyed, model::Judged, source_id, source_scope};
+use super::{Analysis, Said, Setting, actor_scope, model::Judged, source_id, source_scope};
 
 /// The hubs' open incidents, by the scopes that they are about.
 #[derive(Debug)]
@@ -125,7 +125,7 @@ fn own_window(seed: u64, events: &[Event]) -> Option<Window> {
     for event in events {
         let extraction = extract(event);
         let source = source_id(seed, &event.source);
-        let keyed = keyed(event, &extraction, 0);
+        let keyed = KeyedEvent::of(event, &extraction, 0);
         last = Some(source_scope(source, keyed.key));
         windows.push(0, source, None, keyed);
     }

@@ -17,7 +17,7 @@ mod snapshot;
 
 use nms_detect::{Unusual, extract, model_only};
 use nms_model::{
-    key::{Context, Scope, Situation, SourceRole, TypedKey, UtcOffset},
+    key::{Scope, TypedKey},
     template::Miner,
     window::{KeyedEvent, Window, Windows, actor_id},
 };
@@ -193,7 +193,7 @@ impl Analysis {
         }
         self.first_ms.get_or_insert(event.at.unix_ms);
         self.last_ms = self.last_ms.max(event.at.unix_ms);
-        let keyed = keyed(event, &extraction, token);
+        let keyed = KeyedEvent::of(event, &extraction, token);
         let source = source_id(seed, &event.source);
         let actor = extraction.actor.map(|actor| actor_scope(source, &actor));
         if let Some(actor) = actor {
@@ -255,30 +255,6 @@ impl Analysis {
             part_of: part_of.cloned(),
         })?;
         self.anomalies.raise(self.now_ms, window, alert, hubs)
-    }
-}
-
-/// The event as the windows take it.
-fn keyed(event: &Event, extraction: &Extraction<'_>, token: u64) -> KeyedEvent {
-    let (severity, admin_session, package_manager) = match &event.body {
-        Body::Syslog(line) => (Some(line.severity), false, false),
-        Body::File(file) => (None, !file.sessions.is_empty(), file.package_manager),
-        _ => (None, false, false),
-    };
-    let situation = Situation {
-        at_ms: event.at.unix_ms,
-        offset: UtcOffset::Seconds(i32::from(event.at.offset_min) * 60),
-        severity,
-        role: SourceRole::Unknown,
-        admin_session,
-        package_manager,
-    };
-    KeyedEvent {
-        key: TypedKey::of(extraction),
-        context: Context::of(extraction, &situation),
-        at_ms: event.at.unix_ms,
-        times: extraction.times.max(1),
-        token,
     }
 }
 

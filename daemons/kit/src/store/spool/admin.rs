@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// Rows looked at in one snapshot.
 const PAGE_ROWS: usize = 256;
+/// Bytes of batches shown from one snapshot, but one batch at least.
+const PAGE_BYTES: usize = 1 << 20;
 
 /// One number of the spool.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +26,15 @@ pub struct Entry {
     pub header: Option<Header>,
     /// Length of its stored form, in bytes; 0 where it is damaged.
     pub bytes: u64,
+}
+
+/// A batch as it lies in the spool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// Its number.
+    pub number: u64,
+    /// The bytes that are sent.
+    pub body: Arc<[u8]>,
 }
 
 /// What a check of the whole spool found.
@@ -85,16 +96,13 @@ impl Spool {
     /// A page of what is held, from number `from` on: empty at the end. Skipped numbers are left
     /// out; damaged rows are named.
     pub fn entries(&self, from: u64) -> Result<Vec<Entry>, SpoolError> {
-        let (low, high) = {
-            let state = self.state();
-            (state.position(from).max(state.head.position), state.durable)
-        };
-        let high = high.min(low.saturating_add(PAGE_ROWS as u64));
-        let mut rows: Vec<(u64, Option<Held>)> = Vec::new();
+        let (low, high) = self.page(from);
+        let mut rows: Vec<(u64, Option<(Header, u64)>)> = Vec::new();
         self.db().read(|view| {
             view.range(BATCHES, &key_of(low), &key_of(high.saturating_sub(1)), |key, found| {
                 if let Some(position) = number_of(key) {
-                    rows.push((position, found.sound().and_then(|value| Held::read(position, value))));
+                    let held = found.sound().and_then(|value| Held::read(position, value));
+                    rows.push((position, held.map(|held| (Arc::unwrap_or_clone(held.header), held.bytes))));
                 }
                 ControlFlow::Continue(())
             })
@@ -106,11 +114,41 @@ impl Spool {
             let held = rows.next_if(|(at, _)| *at == position).and_then(|(_, held)| held);
             if position >= state.head.position && state.hole_at(position).is_none() {
                 let number = state.number(position);
-                let bytes = held.as_ref().map_or(0, |held| held.bytes);
-                entries.push(Entry { number, header: held.map(|held| held.header.as_ref().clone()), bytes });
+                let (header, bytes) = held.map_or((None, 0), |(header, bytes)| (Some(header), bytes));
+                entries.push(Entry { number, header, bytes });
             }
         }
         Ok(entries)
+    }
+
+    /// A page of the sound batches that are held, from number `from` on: empty at the end.
+    pub fn contents(&self, from: u64) -> Result<Vec<Content>, SpoolError> {
+        let (mut low, end) = (self.page(from).0, self.state().durable);
+        let mut contents = Vec::new();
+        while contents.is_empty() && low < end {
+            let high = end.min(low.saturating_add(PAGE_ROWS as u64));
+            let (mut rows, mut bytes) = (Vec::new(), 0);
+            self.db().read(|view| {
+                view.range(BATCHES, &key_of(low), &key_of(high.saturating_sub(1)), |key, found| {
+                    let held = number_of(key).zip(found.sound()).and_then(|(at, value)| Held::read(at, value));
+                    bytes += held.as_ref().map_or(0, |held| held.body.len());
+                    rows.extend(held.map(|held| (held.position, held.body)));
+                    if bytes >= PAGE_BYTES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                })
+            })?;
+            let state = self.state();
+            rows.retain(|(position, _)| state.hole_at(*position).is_none());
+            contents.extend(rows.into_iter().map(|(at, body)| Content { number: state.number(at), body }));
+            low = high;
+        }
+        Ok(contents)
+    }
+
+    /// The positions of the page that begins with number `from`, the second one excluded.
+    fn page(&self, from: u64) -> (u64, u64) {
+        let state = self.state();
+        let low = state.position(from).max(state.head.position);
+        (low, state.durable.min(low.saturating_add(PAGE_ROWS as u64)))
     }
 
     /// Shows every sound batch that is on disk, delivered or held, oldest first: what is known of it, and its body.

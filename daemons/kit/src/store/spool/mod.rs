@@ -34,7 +34,7 @@ use std::future::Future;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use self::admin::{Check, Entry, Quarantined};
+pub use self::admin::{Check, Content, Entry, Quarantined};
 pub use self::types::{Batch, Cause, Instance, Limits, Loss, NewBatch, Skipped, SpoolError, Stats, WhenFull};
 
 /// A handle of a spool; a clone is another handle of the same one.

@@ -1,0 +1,41 @@
+//! Admin verbs of the running hub, by its control socket: `status`, `spool check`, `spool dump`.
+
+use std::sync::Arc;
+
+use nms_kit::{
+    control::{Lines, Request},
+    spool_admin,
+    store::spool::Spool,
+};
+use serde_json::json;
+
+use crate::agents::Registry;
+
+/// Who answers.
+#[derive(Clone)]
+pub(crate) struct Admin {
+    pub(crate) spool: Spool,
+    pub(crate) agents: Arc<Registry>,
+}
+
+impl Admin {
+    /// Carries out a request.
+    ///
+    /// # Errors
+    /// In words: what failed, and what to do.
+    pub(crate) async fn answer(self, request: Request, lines: Lines) -> Result<(), String> {
+        if let Some(verb) = spool_admin::verb(&request) {
+            return spool_admin::answer(self.spool, verb, lines).await;
+        }
+        if request.verb != "status" {
+            return Err(format!("unknown verb {}: this hub knows status, spool check and spool dump", request.verb));
+        }
+        let (agents, replaced) = self.agents.connected();
+        let whole = json!({
+            "hub": env!("CARGO_PKG_VERSION"), "agents": agents, "agent_connections_replaced": replaced,
+            "spool": spool_admin::standing(&self.spool),
+        });
+        lines.say(whole.to_string()).await;
+        Ok(())
+    }
+}
