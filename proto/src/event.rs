@@ -300,6 +300,26 @@ pub struct Loss {
     pub cause: Box<str>,
     /// How many.
     pub count: u64,
+    /// The beginning of one of them, base64, where it was there and turned away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Box<str>>,
+}
+
+impl Loss {
+    /// Cause of lines that were cut at the longest length; their beginning was taken.
+    pub const TRUNCATED: &'static str = "truncated";
+    /// What the causes begin with of lines that were there and turned away; the reason follows.
+    pub const REJECTED: &'static str = "rejected_";
+
+    /// Events that were lost without a trace.
+    pub fn of(source: EndpointId, cause: impl Into<Box<str>>, count: u64) -> Self {
+        Self { source, cause: cause.into(), count, sample: None }
+    }
+
+    /// Why lines were turned away; none where they were lost or cut.
+    pub fn rejected(&self) -> Option<&str> {
+        self.cause.strip_prefix(Self::REJECTED)
+    }
 }
 
 /// An event as it stands in a batch; [`Event`] behind the border.

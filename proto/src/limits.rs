@@ -207,6 +207,10 @@ pub const RESULTS_ALERTS_MAX: usize = 32;
 pub const TENANTS_MAX: usize = 4_096;
 /// Sources a hub keeps separate counters for; later ones are counted together as `other`.
 pub const SOURCES_MAX: usize = 16_384;
+/// Sources and endpoints that a dashboard is sent; what is left out of the accounts is summed up as `other`.
+pub const DASH_SOURCES_MAX: usize = 2_000;
+/// Instances of agents that a hub keeps in memory; twice as many on disk. Those seen longest ago are forgotten.
+pub const AGENT_INSTANCES_MAX: usize = 1_024;
 /// Memory of one tenant's analysis, in bytes.
 pub const TENANT_MEMORY_BYTES: usize = 32 << 20;
 /// Connections from one address.

@@ -16,7 +16,7 @@ use nms_kit::{
     clock,
     intake::{Chunk, Events},
     spooler::{Spooled, Spooler},
-    store::spool::SpoolError,
+    store::spool::{Cause, Missing, SpoolError},
 };
 use nms_proto::{
     dash::{CommandResult, DashCommand, EndpointKind, FromHub, Snapshot},
@@ -26,7 +26,7 @@ use nms_proto::{
     flow::ledger::Ledger,
     id::{BatchSeq, EndpointId},
     json::Decoder,
-    limits::{CORRELATE_AGAIN_MS, SPOOL_PRESSURE_PERCENT, SPOOL_SHED_NOTICE_PERCENT},
+    limits::{CORRELATE_AGAIN_MS, DASH_SOURCES_MAX, SPOOL_PRESSURE_PERCENT, SPOOL_SHED_NOTICE_PERCENT},
     message::{Heartbeat, Results, SourceCount, batch_events},
     time::{Stamp, Tick},
 };
@@ -52,8 +52,10 @@ pub(crate) struct Core {
     spooler: Spooler,
     correlator: Correlator,
     store: AlertStore,
-    /// Batches in the spool, oldest first.
+    /// Batches in the spool, oldest first, by position.
     waiting: VecDeque<Spooled>,
+    /// What the numbers that the uplink speaks of are drawn from.
+    base: u64,
     /// Changes of alerts since dashboards were last told.
     news: Vec<FromHub>,
     findings: Vec<Finding>,
@@ -66,6 +68,8 @@ pub(crate) struct Core {
 pub(crate) enum Way {
     /// Its source waits.
     Waits,
+    /// From an agent: it was taken because there was room for it.
+    Agents,
     /// Its source cannot wait (UDP): unimportant lines are shed.
     Sheds,
 }
@@ -85,6 +89,7 @@ impl Core {
             correlator,
             store,
             waiting: VecDeque::new(),
+            base: 0,
             news: Vec::new(),
             findings: Vec::new(),
             group: Vec::new(),
@@ -105,6 +110,7 @@ impl Core {
             self.ledger.carried_over(&batch.counts);
         }
         self.waiting = held.into();
+        self.base = self.spooler.spool().base();
         Ok(())
     }
 
@@ -131,6 +137,7 @@ impl Core {
 
     fn held(&self) -> Result<Vec<Spooled>, SpoolError> {
         let spool = self.spooler.spool();
+        let base = spool.base();
         let mut held = Vec::new();
         let mut from = 0;
         loop {
@@ -143,7 +150,7 @@ impl Core {
                     severity: count.severity,
                     events: count.events.into(),
                 });
-                Some(Spooled { batch: BatchSeq(entry.number), counts: counts.collect() })
+                Some(Spooled { position: base + entry.number, counts: counts.collect() })
             }));
         }
     }
@@ -153,9 +160,28 @@ impl Core {
         &mut self.state
     }
 
-    /// Fill of the spool at which sources that can wait are no longer read.
+    /// Whether sources that can wait are not read.
     pub(crate) fn is_under_pressure(&self) -> bool {
-        self.spooler.spool().stats().fill_percent >= SPOOL_PRESSURE_PERCENT
+        self.is_stuck() || self.spooler.fill_percent() >= SPOOL_PRESSURE_PERCENT
+    }
+
+    /// Whether nothing at all can be taken for now.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.spooler.is_stuck()
+    }
+
+    /// Whether what was taken is to be flushed before more is.
+    pub(crate) fn has_gathered(&self) -> bool {
+        self.spooler.has_gathered()
+    }
+
+    /// Events that fit before sources that can wait have to.
+    pub(crate) fn room(&self) -> u64 {
+        if self.is_under_pressure() {
+            return 0;
+        }
+        let least = self.spooler.spool().limits().events_max / 100 * SPOOL_PRESSURE_PERCENT;
+        least.saturating_sub(self.spooler.spool().stats().events)
     }
 
     /// Takes a chunk.
@@ -166,24 +192,28 @@ impl Core {
             self.ledger.rejected(&rejected.source, rejected.reason, 1);
             self.state.rejected(now, stamp, rejected);
         }
-        let fill = if way == Way::Sheds { self.spooler.spool().stats().fill_percent } else { 0 };
+        let fill = if way == Way::Sheds { self.spooler.fill_percent() } else { 0 };
+        let kind = if way == Way::Agents { EndpointKind::Agent } else { EndpointKind::Syslog };
         match events {
-            Events::Drafts(drafts) => self.drafts(now, stamp, fill, drafts)?,
+            Events::Drafts(drafts) => self.drafts(now, stamp, (&kind, fill), drafts)?,
             Events::Numbered(events) => {
                 for event in events {
-                    self.event(now, stamp, &EndpointKind::Agent, event)?;
+                    if let Body::Loss(loss) = &event.body {
+                        self.told_of(now, stamp, loss);
+                    }
+                    self.event(now, stamp, &kind, event)?;
                 }
             }
         }
         for source in tally.cut {
-            self.state.cut(stamp, &source);
+            self.state.cut(stamp, &source, 1);
         }
         for lost in tally.lost {
             self.ledger.received(&lost.source, lost.events);
             self.ledger.dropped(&lost.source, lost.cause, lost.events);
-            let loss = Loss { source: lost.source.clone(), cause: lost.cause.into(), count: lost.events };
+            let loss = Loss::of(lost.source.clone(), lost.cause, lost.events);
             let draft = Draft::new(Body::Loss(Box::new(loss)));
-            self.drafts(now, stamp, 0, vec![(lost.source, draft)])?;
+            self.drafts(now, stamp, (&kind, 0), vec![(lost.source, draft)])?;
         }
         if !checkpoints.is_empty() || done.is_some() {
             self.spooler.mark(checkpoints, done);
@@ -195,7 +225,7 @@ impl Core {
         &mut self,
         now: Tick,
         stamp: Stamp,
-        fill: u64,
+        (kind, fill): (&EndpointKind, u64),
         drafts: Vec<(EndpointId, Draft)>,
     ) -> Result<(), SpoolError> {
         for (source, draft) in drafts {
@@ -205,9 +235,26 @@ impl Core {
                 self.ledger.dropped(&event.source, "shed", 1);
                 continue;
             }
-            self.event(now, stamp, &EndpointKind::Syslog, event)?;
+            self.event(now, stamp, kind, event)?;
         }
         Ok(())
+    }
+
+    /// An agent counted what it lost, turned away or cut: that belongs to the account of its source.
+    fn told_of(&mut self, now: Tick, stamp: Stamp, loss: &Loss) {
+        let Loss { source, cause, count, sample } = loss;
+        if &**cause == Loss::TRUNCATED {
+            self.state.cut(stamp, source, *count);
+            return;
+        }
+        self.ledger.received(source, *count);
+        match loss.rejected() {
+            None => self.ledger.dropped(source, cause, *count),
+            Some(reason) => {
+                self.ledger.rejected(source, reason, *count);
+                self.state.turned_away(now, stamp, (source, &EndpointKind::Agent), (reason, *count, sample.as_deref()));
+            }
+        }
     }
 
     fn event(&mut self, now: Tick, stamp: Stamp, kind: &EndpointKind, mut event: Event) -> Result<(), SpoolError> {
@@ -273,7 +320,7 @@ impl Core {
     pub(crate) fn finish(&mut self, now: Tick) -> Result<(), SpoolError> {
         let spooled = self.spooler.finish(now)?;
         self.spooled(spooled);
-        Ok(self.spooler.spool().db().flush()?)
+        Ok(())
     }
 
     fn spooled(&mut self, spooled: Vec<Spooled>) {
@@ -281,17 +328,16 @@ impl Core {
             return;
         }
         self.waiting.extend(spooled);
-        self.account_for_losses();
+        let missing = self.spooler.spool().missing();
+        self.missing(&missing);
     }
 
     /// Batches that the spool gave up are dropped, with the cause that it names.
-    fn account_for_losses(&mut self) {
-        for run in self.spooler.spool().skipped() {
-            let gone = |batch: &Spooled| (run.from..=run.to).contains(&batch.batch.0);
-            let (lost, kept): (VecDeque<_>, VecDeque<_>) =
-                std::mem::take(&mut self.waiting).into_iter().partition(gone);
-            self.waiting = kept;
-            for batch in lost {
+    pub(crate) fn missing(&mut self, missing: &[Missing]) {
+        for run in missing {
+            let from = self.waiting.partition_point(|batch| batch.position < *run.positions.start());
+            let to = self.waiting.partition_point(|batch| batch.position <= *run.positions.end());
+            for batch in self.waiting.drain(from..to) {
                 self.ledger.dropped_from_queue(&batch.counts, run.cause.word());
             }
         }
@@ -299,28 +345,22 @@ impl Core {
 
     /// Everything up to that batch was delivered.
     pub(crate) fn delivered(&mut self, batch: BatchSeq) {
-        while let Some(first) = self.waiting.pop_front_if(|first| first.batch <= batch) {
+        let position = self.base + batch.0;
+        while let Some(first) = self.waiting.pop_front_if(|first| first.position <= position) {
             self.ledger.delivered(&first.counts);
         }
     }
 
     /// A batch went to the quarantine.
     pub(crate) fn quarantined(&mut self, batch: BatchSeq) {
-        if let Some(at) = self.waiting.iter().position(|waiting| waiting.batch == batch)
-            && let Some(gone) = self.waiting.remove(at)
-        {
-            self.ledger.dropped_from_queue(&gone.counts, "refused");
-        }
+        let position = self.base + batch.0;
+        self.missing(&[Missing { positions: position..=position, cause: Cause::Refused }]);
     }
 
-    /// The spool's batches have new numbers, in the same order, ending before its next one.
-    pub(crate) fn renumbered(&mut self) {
+    /// The spool's batches have new numbers: their positions less `base`.
+    pub(crate) fn renumbered(&mut self, base: u64) {
+        self.base = base;
         self.spooler.renumbered();
-        let mut number = self.spooler.spool().stats().next;
-        for batch in self.waiting.iter_mut().rev() {
-            number = number.saturating_sub(1);
-            batch.batch = BatchSeq(number);
-        }
     }
 
     /// The server's alerts; `done` once they are durable here.
@@ -373,7 +413,7 @@ impl Core {
 
     /// What dashboards are told once a second.
     pub(crate) fn second(&mut self, now: Tick) -> Vec<FromHub> {
-        let accounts = self.ledger.accounts();
+        let accounts = self.ledger.accounts(DASH_SOURCES_MAX);
         let stats = self.spooler.spool().stats();
         self.state.link().queue = stats.events;
         self.state.second(now, accounts)
@@ -381,7 +421,7 @@ impl Core {
 
     /// Everything as it stands: a snapshot, and the alerts that do not fit its frame after it.
     pub(crate) fn snapshot(&mut self, now: Tick) -> Vec<FromHub> {
-        let accounts = self.ledger.accounts();
+        let accounts = self.ledger.accounts(DASH_SOURCES_MAX);
         let after = self.lines.next().saturating_sub(SNAPSHOT_LINES as u64 + 1);
         let lines = self.lines.after(after, SNAPSHOT_LINES, LINES_BYTES_MAX);
         let mut snapshot = Snapshot { lines, ..self.state.snapshot(now, accounts) };

@@ -26,7 +26,8 @@ pub(crate) fn news(core: &mut Core, below: &Below<'_>, asks: &Sender<Ask>, news:
         News::Link(view) => show(core.state().link(), &view, clock::tick(), clock::stamp()),
         News::Delivered(batch) => core.delivered(batch),
         News::Quarantined(batch) => core.quarantined(batch),
-        News::Renumbered => core.renumbered(),
+        News::Missing(missing) => core.missing(&missing),
+        News::Renumbered { base } => core.renumbered(base),
         News::Config(config) => core.set_batch_events(config.batch_size),
         News::Results(results) => {
             let (seq, asks) = (results.seq, asks.clone());

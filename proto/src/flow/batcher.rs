@@ -105,6 +105,12 @@ impl Batcher {
         self.closed.push_back(ClosedBatch { header, content });
     }
 
+    /// Events in it, in the open batch and in closed ones.
+    pub fn events(&self) -> u64 {
+        let closed: u64 = self.closed.iter().map(|batch| batch.header.events).sum();
+        closed + self.builder.len() as u64
+    }
+
     /// When the open batch is closed by its age.
     pub fn deadline(&self) -> Option<Tick> {
         (!self.builder.is_empty()).then(|| self.opened.plus(BATCH_AGE_MS))

@@ -199,13 +199,13 @@ fn received_is_delivered_and_waiting_and_dropped_and_rejected() {
     ledger.queued(&pi, 15);
     ledger.delivered(&counts("pi", 9));
     ledger.dropped_from_queue(&counts("pi", 4), "spool_full");
-    let account = &ledger.accounts()[0];
+    let account = &ledger.accounts(100)[0];
     assert_eq!((account.received, account.delivered, account.waiting), (25, 9, 7));
     assert_eq!(ledger.dropped_total(), [("shed".into(), 3), ("spool_full".into(), 4)].into());
     assert!(ledger.imbalance().is_empty());
     ledger.delivered(&counts("pi", 8));
     assert!(ledger.imbalance().is_empty(), "waiting below zero is still a sum");
-    assert_eq!(ledger.accounts()[0].waiting, 0);
+    assert_eq!(ledger.accounts(100)[0].waiting, 0);
     ledger.received(&pi, 1);
     assert_eq!(ledger.imbalance(), [(pi, 1)].into(), "an event that nobody accounts for shows");
 }
@@ -218,14 +218,14 @@ fn sources_and_causes_beyond_the_bound_are_counted_together() {
         ledger.received(&source, 1);
         ledger.rejected(&source, "empty", 1);
     }
-    let names: Vec<_> = ledger.accounts().iter().map(|account| account.source.to_string()).collect();
+    let names: Vec<_> = ledger.accounts(100).iter().map(|account| account.source.to_string()).collect();
     assert_eq!(names, [OTHER, "s0", "s1"]);
-    assert_eq!(ledger.accounts()[0].received, 3);
+    assert_eq!(ledger.accounts(100)[0].received, 3);
     for number in 0..100 {
         ledger.dropped(&EndpointId::new("s0"), &format!("cause {number}"), 1);
         ledger.received(&EndpointId::new("s0"), 1);
     }
-    let dropped = &ledger.accounts()[1].dropped;
+    let dropped = &ledger.accounts(100)[1].dropped;
     assert_eq!((dropped.len(), dropped[OTHER]), (33, 68));
     assert!(ledger.imbalance().is_empty());
 }
@@ -312,4 +312,19 @@ fn a_restart_goes_on_with_the_numbers_and_what_was_not_acknowledged() {
     let mut again = Outbox::restore(2, waiting);
     assert_eq!(again.push(vec![alert(1, 2)], ResultsStats::default()), 2);
     assert_eq!(sent(&mut again, 0), [1, 2], "what may have been sent keeps its number");
+}
+
+#[test]
+fn accounts_that_do_not_fit_are_summed_up() {
+    let mut ledger = Ledger::new(10);
+    for number in 0..12_u64 {
+        let source = EndpointId::new(&format!("192.0.2.{number}"));
+        ledger.received(&source, 100 - number);
+        ledger.dropped(&source, "shed", 1);
+    }
+    let rows = ledger.accounts(4);
+    let shown: Vec<_> = rows.iter().map(|row| (row.source.as_str(), row.received, row.dropped["shed"])).collect();
+    // The three that sent most stand alone; the rest, and what was `other` before, are one.
+    let rest = (3..12).map(|number| 100 - number).sum::<u64>();
+    assert_eq!(shown, [("192.0.2.0", 100, 1), ("192.0.2.1", 99, 1), ("192.0.2.2", 98, 1), ("other", rest, 9)]);
 }

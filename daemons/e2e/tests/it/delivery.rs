@@ -1,6 +1,6 @@
 //! What is promised about delivery, with real kills: nothing acknowledged is lost, nothing is stored twice.
 
-use std::{fs, io::Write as _};
+use std::{fs, io::Write as _, net::TcpStream};
 
 use serde_json::Value;
 
@@ -139,4 +139,44 @@ fn a_spool_can_be_looked_at_whether_its_daemon_runs_or_not() {
     stage.start("nmsd-hub", "hub");
     stage.start_server();
     stage.until("everything is delivered", |stage| stage.account("hub", "127.0.0.1")["delivered"] == 7);
+}
+
+/// TCP senders wait at a spool that is nearly full; the hub goes on, says so, ends when told to, and loses nothing.
+#[test]
+fn at_a_small_spool_senders_wait_and_the_hub_lives() {
+    const SENDERS: u64 = 12;
+    const LINES: u64 = 2_500;
+    let Some(mut stage) = Stage::new("public_ip = true") else { return };
+    let hub = stage.hub("hub", "[spool]\nevents_max = 10000");
+    stage.start("nmsd-hub", "hub");
+    stage.until("the hub listens", |stage| !stage.once("hub", "link").is_empty());
+    let senders: Vec<_> = (0..SENDERS)
+        .map(|sender| {
+            let hub = hub.clone();
+            std::thread::spawn(move || {
+                let text = "x".repeat(400);
+                // The hub ends while some of them still wait; what was not taken then is theirs to send again.
+                let mut stream = TcpStream::connect(("127.0.0.1", hub.tcp)).unwrap();
+                (0..LINES).try_for_each(|number| writeln!(stream, "<14>gate app: {sender} {number} {text}")).ok();
+            })
+        })
+        .collect();
+    stage.until("the spool is under pressure", |stage| stage.link("hub")["queue"].as_u64() > Some(7_900));
+    let link = stage.link("hub");
+    assert!(link["queue"].as_u64() < Some(10_000), "{link}");
+    assert_eq!(stage.account("hub", "127.0.0.1")["dropped"], serde_json::json!({}), "who can wait is not shed");
+    // Told to end it ends in time, and what it took is on its disk.
+    assert!(stage.stop("hub").success(), "{}", stage.logs());
+    let kept = stage.admin("nmsd-hub", "hub", &["spool", "check"]).remove(0);
+    assert!(kept["events"].as_u64() >= link["queue"].as_u64(), "{kept} after {link}");
+    assert_eq!((&kept["totals_agree"], &kept["lost"]), (&Value::from(true), &serde_json::json!([])), "{kept}");
+    for sender in senders {
+        sender.join().unwrap();
+    }
+    stage.start("nmsd-hub", "hub");
+    stage.start_server();
+    stage.until("everything that was taken is delivered", |stage| {
+        stage.is_linked("hub") && stage.link("hub")["queue"] == 0
+    });
+    assert_eq!(tenant(&stage)["events"]["taken"], kept["events"]);
 }

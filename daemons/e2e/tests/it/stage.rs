@@ -116,6 +116,11 @@ impl Stage {
         self.0.kill(name).unwrap();
     }
 
+    /// Asks a daemon to end, and waits.
+    pub(crate) fn stop(&mut self, name: &str) -> std::process::ExitStatus {
+        self.0.stop(name).unwrap()
+    }
+
     pub(crate) fn alerts(&self, hub: &str) -> Vec<Value> {
         self.once(hub, "alerts")
     }
