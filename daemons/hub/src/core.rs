@@ -346,12 +346,12 @@ impl Core {
 
     /// Time passed: incidents go quiet.
     pub(crate) fn tick(&mut self, now: Tick, stamp: Stamp) -> Result<(), SpoolError> {
-        self.findings = self.correlator.tick(stamp);
-        if self.findings.is_empty() {
-            return Ok(());
+        // No event completed them, so each is a group of its own: all together may be more than a frame holds.
+        for finding in self.correlator.tick(stamp) {
+            self.findings.push(finding);
+            self.group_findings(stamp)?;
+            self.queue(now, stamp, &EndpointKind::Own);
         }
-        self.group_findings(stamp)?;
-        self.queue(now, stamp, &EndpointKind::Own);
         Ok(())
     }
 

@@ -143,11 +143,10 @@ impl Connection {
                 let answer = self.take(batch).await;
                 link.session().answer(now, answer);
             }
-            Output::Event(event) => {
-                if let Ok(batch) = Batch::of_one(*event) {
-                    self.take(batch).await;
-                }
-            }
+            Output::Event(single) => match Batch::of_one(*single) {
+                Ok(batch) => drop(self.take(batch).await),
+                Err(error) => log::warn!("an event cannot be kept source={} error={error}", self.source),
+            },
             Output::Heartbeat(Heartbeat { events_queued, .. }) => self.describe(None, Some(events_queued)).await,
             Output::Command(command) => {
                 let refusal = format!("agents may not ask for {}", command.action);
@@ -249,7 +248,8 @@ impl Connection {
         } else {
             Events::Drafts(batch.events.into_iter().map(|event| (self.source.clone(), event.into_draft())).collect())
         };
-        Chunk { events, checkpoints: checkpoint.into_iter().collect(), done: Some(done), tally: Tally::default() }
+        let tally = Tally { cut: vec![self.source.clone(); batch.cut], ..Tally::default() };
+        Chunk { events, checkpoints: checkpoint.into_iter().collect(), done: Some(done), tally }
     }
 
     fn durable(&mut self, link: &mut Downlink) {
