@@ -126,7 +126,7 @@ impl Core {
                 }
             }
         }
-        self.tally(now, stamp, tally)?;
+        self.tally(now, stamp, &tally)?;
         self.spooler.mark(checkpoints, done);
         Ok(())
     }
@@ -147,7 +147,7 @@ impl Core {
 
     /// What was lost, turned away or cut travels as events, one for each cause, so that it is counted once at the hub
     /// whatever happens on the way.
-    fn tally(&mut self, now: Tick, stamp: Stamp, tally: Tally) -> Result<(), SpoolError> {
+    fn tally(&mut self, now: Tick, stamp: Stamp, tally: &Tally) -> Result<(), SpoolError> {
         let mut losses: BTreeMap<(EndpointId, Box<str>), Loss> = BTreeMap::new();
         let mut add = |source: &EndpointId, cause: Box<str>, events: u64, raw: Option<&[u8]>| {
             let none = || Loss::of(source.clone(), cause.clone(), 0);

@@ -9,30 +9,28 @@
 //! Everything here is a step on data; `run` feeds it. Sources that can wait come through a channel of
 //! their own, which is not read while the spool is under pressure.
 
-use std::collections::VecDeque;
-
 use nms_detect::{Correlator, provisional};
 use nms_kit::{
     clock,
     intake::{Chunk, Events},
     spooler::{Spooled, Spooler},
-    store::spool::{Cause, Missing, SpoolError},
+    store::spool::SpoolError,
 };
 use nms_proto::{
     dash::{CommandResult, DashCommand, EndpointKind, FromHub, Snapshot},
     event::{Body, Draft, Event, Loss},
     extraction::Action,
     finding::Finding,
-    flow::ledger::Ledger,
-    id::{BatchSeq, EndpointId},
+    id::EndpointId,
     json::Decoder,
     limits::{CORRELATE_AGAIN_MS, DASH_SOURCES_MAX, SPOOL_PRESSURE_PERCENT, SPOOL_SHED_NOTICE_PERCENT},
-    message::{Heartbeat, Results, SourceCount, batch_events},
+    message::{Heartbeat, Results, batch_events},
     time::{Stamp, Tick},
 };
 
 use crate::{
     alerts::AlertStore,
+    books::Books,
     lines::{LINES_BYTES_MAX, Lines},
     state::{Change, Heard, State},
 };
@@ -48,14 +46,10 @@ const SNAPSHOT_ALERTS: usize = 200;
 pub(crate) struct Core {
     state: State,
     lines: Lines,
-    ledger: Ledger,
+    books: Books,
     spooler: Spooler,
     correlator: Correlator,
     store: AlertStore,
-    /// Batches in the spool, oldest first, by position.
-    waiting: VecDeque<Spooled>,
-    /// What the numbers that the uplink speaks of are drawn from.
-    base: u64,
     /// Changes of alerts since dashboards were last told.
     news: Vec<FromHub>,
     findings: Vec<Finding>,
@@ -84,34 +78,21 @@ impl Core {
         let mut core = Self {
             state: State::default(),
             lines: Lines::default(),
-            ledger: Ledger::default(),
+            books: Books::default(),
             spooler,
             correlator,
             store,
-            waiting: VecDeque::new(),
-            base: 0,
             news: Vec::new(),
             findings: Vec::new(),
             group: Vec::new(),
             started: now,
         };
-        core.carry_over()?;
+        core.books.carry_over(core.spooler.spool())?;
         core.look_again()?;
         for alert in core.store.load() {
             core.state.alert(alert);
         }
         Ok(core)
-    }
-
-    /// What an earlier run left in the spool is received and waiting in this one.
-    fn carry_over(&mut self) -> Result<(), SpoolError> {
-        let held = self.held()?;
-        for batch in &held {
-            self.ledger.carried_over(&batch.counts);
-        }
-        self.waiting = held.into();
-        self.base = self.spooler.spool().base();
-        Ok(())
     }
 
     /// Shows the last lines again, and what happened in the last minutes to the correlators, without output: a run
@@ -133,26 +114,6 @@ impl Core {
         })?;
         lines.end_at(spool.stats().appended);
         Ok(())
-    }
-
-    fn held(&self) -> Result<Vec<Spooled>, SpoolError> {
-        let spool = self.spooler.spool();
-        let base = spool.base();
-        let mut held = Vec::new();
-        let mut from = 0;
-        loop {
-            let page = spool.entries(from)?;
-            let Some(last) = page.last() else { return Ok(held) };
-            from = last.number + 1;
-            held.extend(page.into_iter().filter_map(|entry| {
-                let counts = entry.header?.counts.into_iter().map(|count| SourceCount {
-                    source: EndpointId::new(&count.source),
-                    severity: count.severity,
-                    events: count.events.into(),
-                });
-                Some(Spooled { position: base + entry.number, counts: counts.collect() })
-            }));
-        }
     }
 
     /// The state, for what needs no more than it.
@@ -188,8 +149,8 @@ impl Core {
     pub(crate) fn take(&mut self, now: Tick, stamp: Stamp, way: Way, chunk: Chunk) -> Result<(), SpoolError> {
         let Chunk { events, checkpoints, done, tally } = chunk;
         for rejected in &tally.rejected {
-            self.ledger.received(&rejected.source, 1);
-            self.ledger.rejected(&rejected.source, rejected.reason, 1);
+            self.books.ledger.received(&rejected.source, 1);
+            self.books.ledger.rejected(&rejected.source, rejected.reason, 1);
             self.state.rejected(now, stamp, rejected);
         }
         let fill = if way == Way::Sheds { self.spooler.fill_percent() } else { 0 };
@@ -209,8 +170,8 @@ impl Core {
             self.state.cut(stamp, &source, 1);
         }
         for lost in tally.lost {
-            self.ledger.received(&lost.source, lost.events);
-            self.ledger.dropped(&lost.source, lost.cause, lost.events);
+            self.books.ledger.received(&lost.source, lost.events);
+            self.books.ledger.dropped(&lost.source, lost.cause, lost.events);
             let loss = Loss::of(lost.source.clone(), lost.cause, lost.events);
             let draft = Draft::new(Body::Loss(Box::new(loss)));
             self.drafts(now, stamp, (&kind, 0), vec![(lost.source, draft)])?;
@@ -231,8 +192,8 @@ impl Core {
         for (source, draft) in drafts {
             let event = draft.named(self.spooler.next_id()?, source, stamp);
             if fill >= SPOOL_PRESSURE_PERCENT && may_shed(fill, &event) {
-                self.ledger.received(&event.source, 1);
-                self.ledger.dropped(&event.source, "shed", 1);
+                self.books.ledger.received(&event.source, 1);
+                self.books.ledger.dropped(&event.source, "shed", 1);
                 continue;
             }
             self.event(now, stamp, kind, event)?;
@@ -247,11 +208,11 @@ impl Core {
             self.state.cut(stamp, source, *count);
             return;
         }
-        self.ledger.received(source, *count);
+        self.books.ledger.received(source, *count);
         match loss.rejected() {
-            None => self.ledger.dropped(source, cause, *count),
+            None => self.books.ledger.dropped(source, cause, *count),
             Some(reason) => {
-                self.ledger.rejected(source, reason, *count);
+                self.books.ledger.rejected(source, reason, *count);
                 self.state.turned_away(now, stamp, (source, &EndpointKind::Agent), (reason, *count, sample.as_deref()));
             }
         }
@@ -284,11 +245,11 @@ impl Core {
         let mut group = std::mem::take(&mut self.group);
         let pushed = self.spooler.push_group(now, &group);
         for event in group.drain(..) {
-            self.ledger.received(&event.source, 1);
+            self.books.ledger.received(&event.source, 1);
             if pushed.is_ok() {
-                self.ledger.queued(&event.source, 1);
+                self.books.ledger.queued(&event.source, 1);
             } else {
-                self.ledger.dropped(&event.source, "not_encodable", 1);
+                self.books.ledger.dropped(&event.source, "not_encodable", 1);
             }
             let kind = if event.source.as_str() == EndpointId::SELF { &EndpointKind::Own } else { kind };
             let heard = Heard { source: &event.source, kind, events: 1, parse_errors: 0 };
@@ -324,42 +285,20 @@ impl Core {
     }
 
     fn spooled(&mut self, spooled: Vec<Spooled>) {
-        if spooled.is_empty() {
-            return;
-        }
-        self.waiting.extend(spooled);
-        let missing = self.spooler.spool().missing();
-        self.missing(&missing);
-    }
-
-    /// Batches that the spool gave up are dropped, with the cause that it names.
-    pub(crate) fn missing(&mut self, missing: &[Missing]) {
-        for run in missing {
-            let from = self.waiting.partition_point(|batch| batch.position < *run.positions.start());
-            let to = self.waiting.partition_point(|batch| batch.position <= *run.positions.end());
-            for batch in self.waiting.drain(from..to) {
-                self.ledger.dropped_from_queue(&batch.counts, run.cause.word());
-            }
+        if !spooled.is_empty() {
+            self.books.spooled(spooled);
+            self.books.missing(&self.spooler.spool().missing());
         }
     }
 
-    /// Everything up to that batch was delivered.
-    pub(crate) fn delivered(&mut self, batch: BatchSeq) {
-        let position = self.base + batch.0;
-        while let Some(first) = self.waiting.pop_front_if(|first| first.position <= position) {
-            self.ledger.delivered(&first.counts);
-        }
-    }
-
-    /// A batch went to the quarantine.
-    pub(crate) fn quarantined(&mut self, batch: BatchSeq) {
-        let position = self.base + batch.0;
-        self.missing(&[Missing { positions: position..=position, cause: Cause::Refused }]);
+    /// The accounts, for what the uplink has news of.
+    pub(crate) fn books(&mut self) -> &mut Books {
+        &mut self.books
     }
 
     /// The spool's batches have new numbers: their positions less `base`.
     pub(crate) fn renumbered(&mut self, base: u64) {
-        self.base = base;
+        self.books.renumbered(base);
         self.spooler.renumbered();
     }
 
@@ -386,12 +325,12 @@ impl Core {
 
     /// Time passed: incidents go quiet.
     pub(crate) fn tick(&mut self, now: Tick, stamp: Stamp) -> Result<(), SpoolError> {
-        self.findings = self.correlator.tick(stamp);
-        if self.findings.is_empty() {
-            return Ok(());
+        // No event completed them, so each is a group of its own: all together may be more than a frame holds.
+        for finding in self.correlator.tick(stamp) {
+            self.findings.push(finding);
+            self.group_findings(stamp)?;
+            self.queue(now, stamp, &EndpointKind::Own);
         }
-        self.group_findings(stamp)?;
-        self.queue(now, stamp, &EndpointKind::Own);
         Ok(())
     }
 
@@ -413,7 +352,7 @@ impl Core {
 
     /// What dashboards are told once a second.
     pub(crate) fn second(&mut self, now: Tick) -> Vec<FromHub> {
-        let accounts = self.ledger.accounts(DASH_SOURCES_MAX);
+        let accounts = self.books.ledger.accounts(DASH_SOURCES_MAX);
         let stats = self.spooler.spool().stats();
         self.state.link().queue = stats.events;
         self.state.second(now, accounts)
@@ -421,7 +360,7 @@ impl Core {
 
     /// Everything as it stands: a snapshot, and the alerts that do not fit its frame after it.
     pub(crate) fn snapshot(&mut self, now: Tick) -> Vec<FromHub> {
-        let accounts = self.ledger.accounts(DASH_SOURCES_MAX);
+        let accounts = self.books.ledger.accounts(DASH_SOURCES_MAX);
         let after = self.lines.next().saturating_sub(SNAPSHOT_LINES as u64 + 1);
         let lines = self.lines.after(after, SNAPSHOT_LINES, LINES_BYTES_MAX);
         let mut snapshot = Snapshot { lines, ..self.state.snapshot(now, accounts) };
@@ -445,7 +384,7 @@ impl Core {
             uptime_seconds: now.since(self.started) / 1_000,
             events_queued: spool.stats().events,
             endpoints_connected: self.state.connected(now),
-            dropped: self.ledger.dropped_total(),
+            dropped: self.books.ledger.dropped_total(),
             oldest_age_ms: oldest.map(|at| clock::unix_ms().saturating_sub(at).max(0).unsigned_abs()),
             heartbeat: None,
         }

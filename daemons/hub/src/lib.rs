@@ -12,6 +12,7 @@ pub mod config;
 mod lines;
 mod alerts;
 mod state;
+mod books;
 mod core;
 mod dash;
 mod syslog_in;

@@ -1,12 +1,16 @@
 //! Rates, sizes and accounts: what flows, how fast, and what became of it.
 
+use nms_proto::event::{Body, Syslog};
 use nms_proto::flow::backoff::Backoff;
 use nms_proto::flow::batcher::{BatchSizer, Batcher};
 use nms_proto::flow::ledger::{Ledger, OTHER};
 use nms_proto::flow::outbox::Outbox;
 use nms_proto::flow::pacer::Pacer;
 use nms_proto::id::{EndpointId, Instance};
-use nms_proto::limits::{BATCH_AGE_MS, OUTBOX_RESULTS_MAX, OUTBOX_WINDOW, RESULTS_RESEND_MS};
+use nms_proto::limits::{
+    BATCH_AGE_MS, BATCH_BYTES_MAX, FRAME_BYTES_MAX, LINE_BYTES_MAX, OUTBOX_RESULTS_MAX, OUTBOX_WINDOW,
+    RESULTS_RESEND_MS,
+};
 use nms_proto::message::{ResultsStats, SourceCount};
 use nms_proto::time::Tick;
 
@@ -157,7 +161,47 @@ fn a_batch_is_closed_at_256_kib() {
     for _ in 0..10 {
         batcher.push(Tick(0), &long).unwrap();
     }
-    assert_eq!(sizes(&mut batcher, 1, false), [5, 5]);
+    assert_eq!(sizes(&mut batcher, 1, false), [4, 4], "the fifth would go over it");
+}
+
+#[test]
+fn a_long_event_never_drags_the_batch_before_it_over_the_frame() {
+    let mut batcher = Batcher::default();
+    let mut long = event(Instance([1; 16]), 9, false);
+    long.host = Some("h".repeat(900_000).into());
+    push(&mut batcher, 0, 10);
+    batcher.push(Tick(1), &long).unwrap();
+    push(&mut batcher, 1, 1);
+    batcher.close(Tick(1));
+    let closed: Vec<_> = std::iter::from_fn(|| batcher.poll(Tick(1), false)).collect();
+    let sizes: Vec<_> = closed.iter().map(|batch| (batch.header.events, batch.content.len() > 900_000)).collect();
+    assert_eq!(sizes, [(10, false), (1, true), (1, false)]);
+    assert!(closed.iter().all(|batch| batch.content.len() < FRAME_BYTES_MAX));
+}
+
+#[test]
+fn a_group_that_no_frame_holds_is_refused_and_nothing_of_it_is_added() {
+    let mut batcher = Batcher::default();
+    push(&mut batcher, 0, 3);
+    let mut group = [event(Instance([1; 16]), 7, false), event(Instance([2; 16]), 8, false)];
+    group[1].host = Some("h".repeat(BATCH_BYTES_MAX).into());
+    let refused = batcher.push_group(Tick(1), &group).unwrap_err().to_string();
+    assert!(refused.ends_with("bytes, at most 983040 in one batch"), "{refused}");
+    assert_eq!((sizes(&mut batcher, 1, false), batcher.deadline()), (vec![3], None));
+    push(&mut batcher, 2, 1);
+    assert_eq!(sizes(&mut batcher, 12, false), [1]);
+}
+
+#[test]
+fn the_longest_line_that_is_kept_fits_a_batch_however_it_is_escaped() {
+    let mut batcher = Batcher::default();
+    let mut worst = event(Instance([1; 16]), 1, false);
+    let control = || "\u{1}".repeat(LINE_BYTES_MAX).into_boxed_str();
+    worst.raw = Some(vec![0xff; LINE_BYTES_MAX].into());
+    let line = Syslog { message: control(), structured_data: Some(control()), ..Syslog::default() };
+    worst.body = Body::Syslog(line);
+    batcher.push(Tick(0), &worst).unwrap();
+    assert_eq!(sizes(&mut batcher, 0, false), [1]);
 }
 
 #[test]

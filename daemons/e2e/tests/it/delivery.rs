@@ -2,10 +2,10 @@
 
 use std::{fs, io::Write as _, net::TcpStream};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
-    senders::{failure, sshd, tcp, udp},
+    senders::{failure, frames, sshd, tcp, udp},
     stage::Stage,
 };
 
@@ -89,6 +89,28 @@ fn two_hours_of_backlog_in_two_seconds_are_no_burst() {
     let alert = stage.judged("hub", "brute_force").remove(0);
     assert_eq!(alert["actor"], "203.0.113.60");
     assert!(alert["first_seen"].as_str().is_some_and(|at| at.starts_with("2026-01-05T11:00:00")), "{alert}");
+}
+
+#[test]
+fn an_agents_endless_line_is_cut_and_counted_and_takes_nobody_with_it() {
+    let Some((mut stage, hub)) = Stage::chain() else { return };
+    let now = "2026-01-05T14:30:00Z";
+    let register = json!({ "client_version": "1", "hostname": "raw", "os": "x", "endpoints_count": 1,
+        "instance": "5f0c1a2b3c4d5e6f708192a3b4c5d6e7", "next": 1 });
+    let batch = |number: u64| {
+        let event = |seq: u64, text: &str| json!({ "id": [0, seq], "syslog": { "facility": 1, "severity": 6, "message": text } });
+        let events = [event(number * 2, &"x".repeat(600_000)), event(number * 2 + 1, "innocent")];
+        let payload = json!({ "batch": number, "origins": [register["instance"]], "events": events });
+        json!({ "type": "BATCH_EVENT", "timestamp": now, "payload": payload })
+    };
+    let said = [json!({ "type": "REGISTER", "timestamp": now, "payload": register }), batch(1), batch(2)];
+    let _agent = frames(&hub, &said);
+    stage.until("all of it is delivered", |stage| stage.account("hub", "127.0.0.1/raw")["delivered"] == 4);
+    let malformed = stage.snapshot("hub")["parse_errors"].clone();
+    assert_eq!(
+        (&malformed[0]["source"], &malformed[0]["reasons"]),
+        (&json!("127.0.0.1/raw"), &json!({ "truncated": 2 }))
+    );
 }
 
 #[test]

@@ -15,7 +15,7 @@ use nms_kit::{
 use nms_proto::{
     event::Body,
     id::{BatchSeq, EndpointId, Instance},
-    message::{Ack, AckConfig, AckStatus, Batch, Command, Heartbeat, Register},
+    message::{Ack, AckConfig, AckStatus, Batch, Command, Heartbeat, Register, Single},
     session::{
         End,
         receiver::{Judgement, Receiver},
@@ -145,7 +145,7 @@ impl Connection {
                 let answer = self.take(batch);
                 link.session().answer(now, answer);
             }
-            Output::Event(event) => self.take_event(*event).await,
+            Output::Event(single) => self.take_event(*single).await,
             Output::Heartbeat(Heartbeat { events_queued, .. }) => self.describe(None, Some(events_queued)).await,
             Output::Command(command) => {
                 let refusal = format!("agents may not ask for {}", command.action);
@@ -251,12 +251,15 @@ impl Connection {
 
     /// Takes a single event of a sender that knows no batches. It cannot be refused, so it goes the way of those who
     /// cannot wait, where what has to go is counted.
-    async fn take_event(&self, event: nms_proto::event::Event) {
+    async fn take_event(&self, Single { event, is_cut }: Single) {
         if is_of_a_correlator(&event) {
             log::warn!("an agent's finding was refused source={}", self.source);
             return;
         }
-        let chunk = Chunk::of(&self.source, vec![event.into_draft()]);
+        let mut chunk = Chunk::of(&self.source, vec![event.into_draft()]);
+        if is_cut {
+            chunk.tally.cut.push(self.source.clone());
+        }
         if self.agents.sheds.send(chunk).await.is_err() {
             log::debug!("an event came while the hub was stopping source={}", self.source);
         }
@@ -284,7 +287,8 @@ impl Connection {
                 batch.events.into_iter().map(|event| (self.source.clone(), named(event).into_draft())).collect(),
             )
         };
-        Chunk { events, checkpoints: checkpoint.into_iter().collect(), done: Some(done), tally: Tally::default() }
+        let tally = Tally { cut: vec![self.source.clone(); batch.cut], ..Tally::default() };
+        Chunk { events, checkpoints: checkpoint.into_iter().collect(), done: Some(done), tally }
     }
 
     fn durable(&mut self, link: &mut Downlink) {
