@@ -4,7 +4,8 @@
 //! the categories, four under fixed complementary masks for the surprise. Nothing is random, so the
 //! same window gives the same score bit for bit, from the cache or computed. Events whose key
 //! training never had count as `unseen` and not as surprise: novelty is a feature beside the score,
-//! never an alert by itself. NaN or infinity anywhere is an error, never a score.
+//! never an alert by itself, so of a window that holds any only the surprise of the others counts, and
+//! a window of which most is unseen has no score. NaN or infinity anywhere is an error, never a score.
 
 use std::fmt;
 use std::sync::Arc;
@@ -48,9 +49,11 @@ pub struct EventScore {
     pub surprise: f32,
     /// Probability of the key, 0 to 1.
     pub probability: f32,
-    /// Keys that were more probable.
+    /// Keys that were more probable, of those that can stand there: in a source's window, the keys of its family.
     pub rank: u32,
-    /// The most probable keys.
+    /// How many can stand there; an unseen key is one more, and behind all others.
+    pub candidates: u32,
+    /// The most probable of them.
     pub expected: Vec<Expected>,
 }
 
@@ -65,7 +68,8 @@ pub struct Score {
     pub p_surprise: f32,
     /// Share of ordinary windows with at least this distance.
     pub p_distance: f32,
-    /// Both together (Bonferroni): 1 is ordinary, 0.001 is one in a thousand.
+    /// Both together (Bonferroni), or the surprise's alone where a key is unseen: 1 is ordinary, 0.001 is one in a
+    /// thousand.
     pub p_value: f32,
     /// Positions whose key training never had.
     pub unseen: u32,
@@ -82,6 +86,8 @@ pub enum ScoreError {
     Empty,
     /// It has more positions than the net reads.
     TooLong(usize),
+    /// Most of its keys were never seen in training: the net has no word on them.
+    Unseen,
     /// The net answered NaN or infinity.
     NotFinite,
 }
@@ -93,6 +99,7 @@ impl fmt::Display for ScoreError {
             Self::TooLong(length) => {
                 write!(f, "a window of {length} positions cannot be scored, at most {POSITIONS_MAX} are read")
             }
+            Self::Unseen => write!(f, "most keys of the window were never seen in training; it is not scored"),
             Self::NotFinite => write!(f, "the model answered with NaN or infinity; the window is not scored"),
         }
     }
@@ -106,6 +113,7 @@ struct Judged {
     surprise: f32,
     probability: f32,
     rank: u32,
+    candidates: u32,
     expected: Vec<(Token, f32)>,
 }
 
@@ -161,7 +169,9 @@ impl Scorer {
         if !self.net.shape().factors {
             sequence.contexts.clear();
         }
-        let verdict = self.verdict(&sequence);
+        let unseen = sequence.tokens.iter().filter(|token| **token == UNKNOWN).count();
+        let verdict =
+            if unseen * 2 > window.positions.len() { Err(ScoreError::Unseen) } else { self.verdict(&sequence) };
         let score = verdict.map(|verdict| self.assemble(window, &sequence, &verdict));
         self.sequence = sequence;
         score
@@ -206,6 +216,7 @@ impl Scorer {
     }
 
     fn compute(&mut self, sequence: &Sequence) -> Verdict {
+        let may_stand = self.candidates(sequence);
         for (pass, (masked, wanted)) in self.passes.iter_mut().enumerate() {
             masked.clone_from(sequence);
             wanted.clear();
@@ -230,10 +241,21 @@ impl Scorer {
         let mut judged: Vec<(usize, Judged)> = positions
             .zip(logits.chunks_exact(columns))
             .filter(|(position, _)| position + 1 < sequence.len())
-            .map(|(position, row)| (position, judge(sequence, position, row, &self.groups, self.scoring)))
+            .map(|(position, row)| (position, judge((sequence, position), row, &self.groups, self.scoring, &may_stand)))
             .collect();
         judged.sort_by_key(|(position, _)| *position);
         Verdict { distance, categories, judged: judged.into_iter().map(|(_, judged)| judged).collect() }
+    }
+
+    /// The tokens that can stand in this sequence: those of the family where all that is known is of one, as in a
+    /// source's window; otherwise every key.
+    fn candidates(&self, sequence: &Sequence) -> Vec<Token> {
+        let family = |token: &Token| self.vocabulary.key(*token).map(|key| key.family());
+        let mut known = sequence.tokens.iter().filter_map(family);
+        let first = known.next();
+        let one = first.filter(|first| known.all(|family| family == *first));
+        let all = (0..self.vocabulary.size()).skip(SPECIALS).map(|token| token as Token);
+        all.filter(|token| one.is_none_or(|one| family(token) == Some(one))).collect()
     }
 
     fn assemble(&self, window: &Window, sequence: &Sequence, verdict: &Verdict) -> Score {
@@ -252,19 +274,22 @@ impl Scorer {
                 surprise: judged.surprise,
                 probability: judged.probability,
                 rank: judged.rank,
+                candidates: judged.candidates,
                 expected: self.expected(judged),
             })
             .collect();
         let surprise = surprise(&events, self.scoring.top_share);
         let p_surprise = p_value(surprise, &self.calibration.surprise);
         let p_distance = p_value(verdict.distance, &self.calibration.distance);
+        let unseen = events.iter().filter(|event| event.unseen).count() as u32;
+        let both = (2.0 * p_surprise.min(p_distance)).min(1.0);
         Score {
             surprise,
             distance: verdict.distance,
             p_surprise,
             p_distance,
-            p_value: (2.0 * p_surprise.min(p_distance)).min(1.0),
-            unseen: events.iter().filter(|event| event.unseen).count() as u32,
+            p_value: if unseen == 0 { both } else { p_surprise },
+            unseen,
             categories: verdict.categories.clone(),
             events,
         }
@@ -278,9 +303,16 @@ impl Scorer {
     }
 }
 
-/// Reads the logits of a masked position.
-fn judge(sequence: &Sequence, position: usize, row: &[f32], groups: &[(usize, usize)], scoring: Scoring) -> Judged {
-    let mut judged = Judged { surprise: 0.0, probability: 0.0, rank: 0, expected: Vec::with_capacity(EXPECTED) };
+/// Reads the logits of a masked position; ranks among `may_stand`.
+fn judge(
+    (sequence, position): (&Sequence, usize),
+    row: &[f32],
+    groups: &[(usize, usize)],
+    scoring: Scoring,
+    may_stand: &[Token],
+) -> Judged {
+    let mut judged =
+        Judged { surprise: 0.0, probability: 0.0, rank: 0, candidates: 0, expected: Vec::with_capacity(EXPECTED) };
     for (group, ((first, columns), target)) in groups.iter().zip(sequence.targets(position)).enumerate() {
         let logits = row.get(*first..first + columns).unwrap_or_default();
         let chosen = logits.get(target).copied().unwrap_or(f32::NAN);
@@ -291,12 +323,17 @@ fn judge(sequence: &Sequence, position: usize, row: &[f32], groups: &[(usize, us
             judged.surprise += scoring.factor_weight * nll;
             continue;
         }
+        let of = |token: &Token| logits.get(*token as usize).copied().unwrap_or(f32::NEG_INFINITY);
         judged.probability = (-nll).exp();
-        judged.rank = logits.iter().filter(|logit| **logit > chosen).count() as u32;
+        judged.rank = may_stand.iter().filter(|token| of(token) > chosen).count() as u32;
+        judged.candidates = may_stand.len() as u32;
         judged.surprise = nll;
-        judged.expected = top_keys(logits, top, total);
+        judged.expected = top_keys(may_stand.iter().map(|token| (*token, of(token))), top, total);
         if target == UNKNOWN as usize {
             judged.surprise = 0.0;
+            judged.probability = 0.0;
+            judged.rank = judged.candidates;
+            judged.candidates += 1;
             break;
         }
     }
@@ -304,12 +341,12 @@ fn judge(sequence: &Sequence, position: usize, row: &[f32], groups: &[(usize, us
 }
 
 /// The most probable keys, the earlier token first among equals.
-fn top_keys(logits: &[f32], top: f32, total: f32) -> Vec<(Token, f32)> {
+fn top_keys(logits: impl Iterator<Item = (Token, f32)>, top: f32, total: f32) -> Vec<(Token, f32)> {
     let mut best: Vec<(Token, f32)> = Vec::with_capacity(EXPECTED + 1);
-    for (token, logit) in logits.iter().enumerate().skip(SPECIALS) {
-        let place = best.iter().position(|(_, other)| logit > other).unwrap_or(best.len());
+    for (token, logit) in logits {
+        let place = best.iter().position(|(_, other)| logit > *other).unwrap_or(best.len());
         if place < EXPECTED {
-            best.insert(place, (token as Token, *logit));
+            best.insert(place, (token, logit));
             best.truncate(EXPECTED);
         }
     }
@@ -319,8 +356,11 @@ fn top_keys(logits: &[f32], top: f32, total: f32) -> Vec<(Token, f32)> {
 /// Mean of the most surprising share of events whose key is known.
 fn surprise(events: &[EventScore], share: f32) -> f32 {
     let mut known: Vec<f32> = events.iter().filter(|event| !event.unseen).map(|event| event.surprise).collect();
+    if known.is_empty() {
+        return 0.0;
+    }
     known.sort_by(|left, right| right.total_cmp(left));
-    let count = ((known.len() as f32 * share).ceil() as usize).clamp(1, known.len().max(1));
+    let count = ((known.len() as f32 * share).ceil() as usize).clamp(1, known.len());
     known.iter().take(count).sum::<f32>() / count as f32
 }
 

@@ -210,18 +210,25 @@ fn step(at: Stamp, what: &str) -> Step {
 
 /// What the hub shows after `new`, its own or the server's; none where what it shows is as new.
 ///
-/// A provisional revision of an alert that the server has answered keeps what only the server knows: the
-/// model's part, what people settled, and that it is no longer provisional.
+/// A revision of the hub's own, provisional or resolved, of an alert that the server has answered keeps what only the
+/// server knows: the model's part, what people settled, and that it is no longer provisional.
 pub fn newer(known: Option<&Alert>, new: Alert) -> Option<Alert> {
     let Some(known) = known else { return Some(new) };
     if new.revision <= known.revision {
         return None;
     }
-    if new.status != Status::Provisional || known.status == Status::Provisional {
+    let is_over = new.status == Status::Resolved;
+    let is_of_the_hub = new.status == Status::Provisional || (is_over && new.model.is_none());
+    if !is_of_the_hub || known.status == Status::Provisional {
         return Some(new);
     }
     let worse = new.severity > known.severity;
-    let status = if worse || known.status == Status::Resolved { Status::Open } else { known.status.clone() };
+    let status = match known.status {
+        Status::Open | Status::Resolved if is_over => Status::Resolved,
+        Status::Resolved => Status::Open,
+        _ if worse => Status::Open,
+        _ => known.status.clone(),
+    };
     Some(Alert {
         status,
         verdict: known.verdict.clone(),

@@ -64,9 +64,34 @@ fn each_event_says_what_was_expected() {
     let odd =
         scorer.score(&window(&["sshd.login.ok", "pam.login.none", "suricata.ids.none", "sshd.logout.ok"])).unwrap();
     assert_eq!(odd.unseen, 1);
+    assert_eq!(odd.p_value, odd.p_surprise, "what is only new is not unusual");
     let reasons = explain(&odd, 2);
     assert!(reasons[0].text.starts_with("suricata: intrusion notice: the model was never shown"), "{reasons:?}");
     assert_eq!(describe(key("sshd.login.failed")), "sshd: login failed");
+}
+
+#[test]
+fn in_a_familys_window_only_its_keys_could_have_come() {
+    let bundle = Bundle::shipped().unwrap();
+    let mut scorer = Scorer::new(&bundle).unwrap();
+    let of_sshd = bundle.vocabulary.keys().iter().filter(|key| key.to_string().starts_with("sshd.")).count() as u32;
+    let names = ["sshd.login.failed", "sshd.login.ok", "sshd.logout.ok", "sshd.other.ok"];
+    let score = scorer.score(&window(&names)).unwrap();
+    for event in score.events.iter().filter(|event| !event.unseen) {
+        assert_eq!(event.candidates, of_sshd);
+        assert!(event.rank < event.candidates, "{event:?}");
+        assert!(event.expected.iter().all(|expected| expected.key.to_string().starts_with("sshd.")), "{event:?}");
+    }
+    // A key that was never seen is behind all that were.
+    let unseen: Vec<_> = score.events.iter().filter(|event| event.unseen).collect();
+    assert_eq!((unseen[0].rank, unseen[0].candidates), (of_sshd, of_sshd + 1));
+}
+
+#[test]
+fn a_window_of_what_was_never_seen_has_no_score() {
+    let mut scorer = Scorer::new(&Bundle::shipped().unwrap()).unwrap();
+    let strange = window(&["asa.block.failed", "asa.connection.ok", "asa.other.none"]);
+    assert_eq!(scorer.score(&strange), Err(ScoreError::Unseen));
 }
 
 #[test]

@@ -23,10 +23,11 @@ pub(super) fn systemd(text: &str) -> Extraction<'_> {
             of(FAMILY, Action::Service, Outcome::Failed)
                 .object(Object::Service(unit.unwrap_or(rest).trim_end_matches('.')))
         }
-        "New" => {
+        "New" if rest.starts_with("session ") => {
             let account = after(rest, " of user ").unwrap_or_default().trim_end_matches('.');
-            let account = account.split_once("' ").map_or(account, |(account, _class)| account);
-            of(FAMILY, Action::Login, Outcome::None).account(account.trim_matches('\''))
+            let account = account.split_once("' ").map_or(account, |(account, _class)| account).trim_matches('\'');
+            let login = of(FAMILY, Action::Login, Outcome::None);
+            if account.is_empty() { login } else { login.account(account) }
         }
         "Removed" | "Session" => of(FAMILY, Action::Logout, Outcome::Ok),
         _ => unit(first, rest),

@@ -240,6 +240,7 @@ fn accounts_schedules_and_services() {
         ",
     );
     check("systemd-logind", "New session 3 of user alice.", "systemd login none account alice");
+    check("systemd-logind", "New seat seat0.", "systemd other none");
     check("systemd-logind", "Removed session 3.", "systemd logout ok");
 }
 

@@ -2,7 +2,7 @@
 
 use nms_detect::{Standing, Unusual, fuse, model_only, newer, provisional};
 use nms_proto::{
-    alert::{ModelVerdict, Status, Verdict},
+    alert::{Alert, ModelVerdict, Status, Verdict},
     event::{Body, FileChange},
     finding::Finding,
     severity::Severity,
@@ -71,6 +71,10 @@ fn the_servers_answer_replaces_the_hubs_word_and_the_next_word_keeps_it() {
     assert!(second.model.is_some());
     let last = newer(Some(&second), provisional(findings.last().unwrap())).unwrap();
     assert_eq!(last.status, Status::Resolved);
+    // With the server away the hub says alone that it is over; what the server said of it stays.
+    assert_eq!((&last.model, &last.history), (&second.model, &second.history));
+    let closed = Alert { status: Status::Closed, ..second };
+    assert_eq!(newer(Some(&closed), provisional(findings.last().unwrap())).unwrap().status, Status::Closed);
 }
 
 #[test]

@@ -25,7 +25,6 @@ pub struct Model {
     id: Box<str>,
     hash: Box<str>,
     threshold: f32,
-    candidates: u32,
 }
 
 impl fmt::Debug for Model {
@@ -54,7 +53,6 @@ impl Model {
             id: bundle.manifest.name.as_str().into(),
             hash: bundle.version().into(),
             threshold: threshold(&bundle.manifest.calibration.surprise),
-            candidates: bundle.vocabulary.keys().len() as u32,
         })
     }
 
@@ -81,7 +79,7 @@ impl Model {
             text: describe(event.key).into(),
             count: event.count.into(),
             rank: event.rank.saturating_add(1),
-            candidates: self.candidates,
+            candidates: event.candidates,
             probability: event.probability,
             expected: event
                 .expected
