@@ -18,6 +18,8 @@
 use nms_kit::digest;
 use serde::{Deserialize, Serialize};
 
+use crate::line::Before;
+
 /// Bytes of the beginning of a file that are hashed, at most.
 pub const HEAD_BYTES_MAX: u64 = 1024;
 /// Bytes just before the place that are hashed, at most.
@@ -64,8 +66,8 @@ pub struct Mark {
     pub tail: Print,
     /// Whether the rest of a line that is too long is still to be skipped.
     pub skipping: bool,
-    /// `at` of the last line, in milliseconds since 1970 UTC.
-    pub at_ms: Option<i64>,
+    /// The last stamp that was believed.
+    pub before: Option<Before>,
     /// The longest that the file was seen, in bytes.
     pub size_seen: u64,
     /// When it was last read, in milliseconds since 1970 UTC.
@@ -75,9 +77,9 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// The beginning of `file`; stamps may not go back behind `at_ms`.
-    pub fn start(file: FileId, at_ms: Option<i64>) -> Self {
-        Self { file, at_ms, ..Self::default() }
+    /// The beginning of `file`; stamps may not go back behind `before`.
+    pub fn start(file: FileId, before: Option<Before>) -> Self {
+        Self { file, before, ..Self::default() }
     }
 
     /// Takes the length of one more line into the average.

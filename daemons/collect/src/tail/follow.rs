@@ -9,7 +9,6 @@ use std::{fs::File, io, path::Path, path::PathBuf};
 
 use nms_kit::intake::Checkpoint;
 use nms_proto::{
-    event::Draft,
     limits::{CHUNK_EVENTS_MAX, TAIL_READ_BYTES},
     time::{Stamp, Tick},
 };
@@ -170,7 +169,7 @@ impl Follower {
         let Some(mut before) = self.reader.take() else { return Ok(portion) };
         portion.lose(TRUNCATED_AWAY, before.mark.lines_in(gone.bytes));
         portion.lose(GONE_UNSEEN, gone.unseen);
-        let mut mark = Mark::start(look::id(&file.metadata()?), before.mark.at_ms);
+        let mut mark = Mark::start(look::id(&file.metadata()?), before.mark.before);
         mark.seen_ms = now.stamp.unix_ms;
         self.reader = Some(Reader { mark, file: Some(file), dry_at: None });
         if keep {
@@ -291,9 +290,11 @@ fn take_lines(buffer: &[u8], mark: &mut Mark, now: Stamp, portion: &mut Portion)
 }
 
 fn take_line(text: &[u8], mark: &mut Mark, now: Stamp, portion: &mut Portion) {
-    let message = line::read(text, line::Seen { now, previous_ms: mark.at_ms });
-    if let Ok(Draft { at: Some(at), .. }) = &message {
-        mark.at_ms = Some(at.unix_ms);
+    let seen = line::Seen { now, before: mark.before };
+    let message = line::read(text, seen);
+    // A time that we gave ourselves says nothing of the lines that follow: they may be hours older.
+    if let Some(believed) = message.as_ref().ok().and_then(|draft| seen.believed(draft.device_at)) {
+        mark.before = Some(believed);
     }
     portion.push(message);
 }

@@ -4,6 +4,7 @@
 //! fit, `~` where only the head fits, `@` the time of the last write.
 
 use nms_collect::checkpoint::{FileId, Fit, Kept, Mark, Print, Seen, Sibling, Sight, decide, is_rotated, rotation};
+use nms_collect::line::Before;
 
 fn seen(text: &str) -> Seen {
     let (text, modified) = text.split_once('@').unwrap_or((text, "0"));
@@ -136,7 +137,7 @@ fn names_of_rotations() {
 
 #[test]
 fn the_stored_form_reads_back_and_damage_is_none() {
-    let mut mark = Mark::start(FileId { dev: 3, inode: 4 }, Some(-5));
+    let mut mark = Mark::start(FileId { dev: 3, inode: 4 }, Some(Before { at_ms: -5, behind_ms: 7 }));
     mark.count_line(80);
     let kept = Kept { mark: mark.clone(), rotated: Some(mark) };
     assert_eq!(Kept::decode(&kept.encode()), Some(kept));
