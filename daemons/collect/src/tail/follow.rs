@@ -15,7 +15,7 @@ use nms_proto::{
 
 use super::look;
 use crate::{
-    checkpoint::{FileId, Fit, Gone, Kept, Mark, Place, Sibling, Sight, Step, decide},
+    checkpoint::{FileId, Fit, Gone, Kept, Mark, Place, Seen, Sibling, Sight, Step, decide},
     line,
     moment::Now,
     portion::Portion,
@@ -28,7 +28,7 @@ const STEPS_MAX: usize = 256;
 
 /// Lines lost because their file was truncated or removed before they were read; an estimate from their bytes.
 pub const TRUNCATED_AWAY: &str = "truncated_away";
-/// Times a file was truncated or replaced while nobody looked, holding nobody knows how much more.
+/// Times a file was truncated or replaced between two looks, holding nobody knows how much more.
 pub const GONE_UNSEEN: &str = "gone_unseen";
 
 /// Where a path that has no checkpoint begins.
@@ -103,6 +103,8 @@ impl Follower {
                 return self.begin(now);
             };
             let sight = self.look(reader)?;
+            let Some(reader) = &mut self.reader else { return Ok(None) };
+            reader.saw(&sight);
             match decide(&reader.mark, &sight) {
                 Step::Wait => return Ok(None),
                 Step::Switch { to, keep, gone } => return self.switch(&to, keep, gone, &sight, now).map(Some),
@@ -234,6 +236,13 @@ impl Reader {
         let ours = |sibling: &&Sibling| sibling.seen.fit == Fit::Ours && sibling.seen.file == self.mark.file;
         let found = siblings.iter().find(ours)?;
         look::open(&path.with_file_name(&found.name)).ok()
+    }
+
+    /// What there is of its file counts as seen, whether it is read before it is cut or not.
+    fn saw(&mut self, sight: &Sight) {
+        let ours = |seen: &&Seen| seen.file == self.mark.file && seen.fit == Fit::Ours;
+        let longest = [&sight.held, &sight.path].into_iter().flatten().filter(ours).map(|seen| seen.size).max();
+        self.mark.size_seen = self.mark.size_seen.max(longest.unwrap_or(0));
     }
 
     /// The next lines; none when there is no complete one.

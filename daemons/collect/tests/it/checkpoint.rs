@@ -96,8 +96,8 @@ fn the_next_step() {
     check("copied and cut, with a rest", "path=1:0~ held=1:0~ log.1=2:70@6", "Read(Sibling(\"log.1\"))");
     check("the copy is being read", "path=1:0~ held=1:0~ log.1=2:50@6", &to_path(true, 0, 0));
     check("copied, cut and grown beyond", "path=1:90! held=1:90! log.1=2:70@6", "Read(Sibling(\"log.1\"))");
-    check("a copy that is shorter than what was read", "path=1:5! held=1:5! log.1=2:40~@6", &to_path(false, 10, 0));
-    check("cut without a copy", "path=1:5! held=1:5!", &to_path(false, 10, 0));
+    check("a copy that is shorter than what was read", "path=1:5! held=1:5! log.1=2:40~@6", &to_path(false, 10, 1));
+    check("cut without a copy", "path=1:5! held=1:5!", &to_path(false, 10, 1));
     check("cut without a copy while away", "path=1:5!", &to_path(false, 10, 1));
 
     check("the inode was reused", "path=1:90!", &to_path(false, 10, 1));

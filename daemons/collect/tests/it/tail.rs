@@ -332,20 +332,49 @@ fn what_a_truncation_took_is_counted() {
     bench.truncate("log");
     bench.write("log", "b1\n");
     bench.check("b1");
-    assert_eq!(bench.lost, [], "all was read");
+    assert_eq!(bench.lost, [("gone_unseen", 1)], "nobody knows what was written between the last look and the cut");
 
     bench.write("log", "seen to be there but without its end");
     bench.check("");
     bench.truncate("log");
     bench.write("log", "c1\n");
     bench.check("c1");
-    assert_eq!(bench.lost, [("truncated_away", 12)], "36 bytes at 3 bytes a line");
+    assert_eq!(bench.lost[1..], [("truncated_away", 12), ("gone_unseen", 1)], "36 bytes at 3 bytes a line");
 
     bench.restart();
     bench.truncate("log");
     bench.write("log", "d\n");
     bench.check("d");
-    assert_eq!(bench.lost[1..], [("gone_unseen", 1)]);
+    assert_eq!(bench.lost[3..], [("gone_unseen", 1)]);
+}
+
+#[test]
+fn what_is_written_and_cut_between_two_looks_is_counted_though_the_file_was_held() {
+    let mut bench = Bench::new(&["log"]);
+    bench.write("log", "a1\n");
+    bench.check("a1");
+    for round in 1..=20 {
+        bench.write("log", &"nobody sees this line\n".repeat(500));
+        bench.truncate("log");
+        bench.write("log", &format!("b{round}\n"));
+        bench.check(&format!("b{round}"));
+        assert_eq!(bench.lost.iter().map(|(_, times)| times).sum::<u64>(), round);
+        assert!(bench.lost.iter().all(|(cause, _)| *cause == "gone_unseen"));
+    }
+}
+
+#[test]
+fn what_was_seen_to_be_there_and_cut_before_it_was_read_is_counted_in_lines() {
+    let mut bench = Bench::new(&["log"]);
+    bench.write("log", &"a line\n".repeat(2 * CHUNK_EVENTS_MAX));
+    bench.tail().sweep(Tick(0));
+    bench.portion().unwrap();
+    assert_eq!(bench.portion().unwrap().len(), CHUNK_EVENTS_MAX);
+    bench.truncate("log");
+    bench.check("");
+    bench.write("log", "b\n");
+    bench.check("b");
+    assert_eq!(bench.lost, [("truncated_away", CHUNK_EVENTS_MAX as u64), ("gone_unseen", 1)]);
 }
 
 #[test]
