@@ -2,8 +2,10 @@
 //!
 //! Before the decoder sees anything, one pass over the bytes bounds the nesting (simd-json alone
 //! would go 1,024 levels deep) and notes where a batch's `origins` and `events` stand, so that they
-//! can be hashed as they came. The input is never destroyed: it is what the server logs. A decoding
-//! error names the field; the path is only computed when there is an error, by decoding once more.
+//! can be hashed as they came. The bytes it finds must be those that the decoder reads: only names
+//! directly in `payload` count, and one that comes twice or is written with escapes makes it unclear
+//! which are meant. The input is never destroyed: it is what the server logs. A decoding error names
+//! the field; the path is only computed when there is an error, by decoding once more.
 
 use std::{fmt, ops::Range};
 
@@ -36,11 +38,50 @@ impl fmt::Display for JsonError {
 
 impl std::error::Error for JsonError {}
 
-/// Where a batch's values stand in the bytes of a frame.
+/// Where a value stands in the bytes of a frame.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Span {
+    /// It is not there, or is neither an object nor an array.
+    #[default]
+    Missing,
+    /// From bracket to bracket.
+    At(Range<usize>),
+    /// It is not said which bytes are meant; why.
+    Unclear(&'static str),
+}
+
+impl Span {
+    /// Its bytes of `frame`, none where it is missing.
+    pub(crate) fn of<'a>(&self, frame: &'a [u8]) -> Result<Option<&'a [u8]>, &'static str> {
+        match self {
+            Self::Missing => Ok(None),
+            Self::At(range) => Ok(frame.get(range.clone())),
+            Self::Unclear(problem) => Err(problem),
+        }
+    }
+
+    /// Its name was read, as it stands in the bytes.
+    fn named(&mut self, name: &[u8], seen: &mut bool) {
+        if std::mem::replace(seen, true) {
+            *self = Self::Unclear("given twice");
+        } else if name.contains(&b'\\') {
+            *self = Self::Unclear("its name is written with escapes");
+        }
+    }
+
+    fn found(&mut self, range: Range<usize>) {
+        if *self == Self::Missing {
+            *self = Self::At(range);
+        }
+    }
+}
+
+/// Where the payload stands, and directly in it the two values of a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outline {
-    pub(crate) origins: Range<usize>,
-    pub(crate) events: Range<usize>,
+    pub(crate) payload: Span,
+    pub(crate) origins: Span,
+    pub(crate) events: Span,
 }
 
 /// Decodes frames, reusing its buffers.
@@ -106,44 +147,119 @@ fn locate<'a, T: Deserialize<'a>>(mut bytes: Vec<u8>, first: &simd_json::Error) 
     }
 }
 
-/// One pass over the bytes: nesting, and the spans of `payload.origins` and `payload.events`.
+/// One pass over the bytes: nesting, and where the values of a batch stand. It goes by brackets, strings and colons
+/// alone, and is right about bytes that the decoder takes for JSON.
 fn outline(bytes: &[u8]) -> Result<Outline, JsonError> {
-    let mut outline = Outline::default();
-    let mut depth = 0usize;
+    let mut walk = Walk::default();
     let mut at = 0usize;
-    let mut key = Range::default();
-    let mut open: Option<(usize, bool)> = None;
     while let Some(&byte) = bytes.get(at) {
         match byte {
             b'"' => {
                 let end = string_end(bytes, at + 1);
-                if depth == 2 {
-                    key = at + 1..end;
+                if walk.depth <= 2 {
+                    walk.text = at + 1..end;
                 }
                 at = end;
             }
-            b'{' | b'[' => {
-                depth += 1;
-                if depth > JSON_DEPTH_MAX {
-                    return Err(JsonError::TooDeep);
-                }
-                let name = bytes.get(key.clone()).unwrap_or_default();
-                if depth == 3 && byte == b'[' && (name == b"origins" || name == b"events") {
-                    open = Some((at, name == b"events"));
-                }
-            }
-            b'}' | b']' => {
-                if let (3, Some((start, is_events))) = (depth, open) {
-                    *(if is_events { &mut outline.events } else { &mut outline.origins }) = start..at + 1;
-                    open = None;
-                }
-                depth = depth.saturating_sub(1);
-            }
+            b':' if walk.depth <= 2 => walk.name(bytes),
+            b'{' | b'[' => walk.open(at, byte)?,
+            b'}' | b']' => walk.close(at),
             _ => {}
         }
         at += 1;
     }
-    Ok(outline)
+    Ok(walk.outline)
+}
+
+/// A value that the outline tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Value {
+    Payload,
+    Origins,
+    Events,
+}
+
+#[derive(Default)]
+struct Walk {
+    depth: usize,
+    /// The last string of the envelope or directly in the payload, without its quotes.
+    text: Range<usize>,
+    /// What the last name names.
+    named: Option<Value>,
+    /// Which names were seen: payload, origins, events.
+    seen: [bool; 3],
+    payload_from: Option<usize>,
+    value_from: Option<(Value, usize)>,
+    outline: Outline,
+}
+
+impl Walk {
+    /// The string before a colon is a name.
+    fn name(&mut self, bytes: &[u8]) {
+        let name = bytes.get(self.text.clone()).unwrap_or_default();
+        let [payload, origins, events] = &mut self.seen;
+        self.named = match self.depth {
+            1 if spells(name, "payload") => {
+                self.outline.payload.named(name, payload);
+                Some(Value::Payload)
+            }
+            2 if self.payload_from.is_some() && spells(name, "origins") => {
+                self.outline.origins.named(name, origins);
+                Some(Value::Origins)
+            }
+            2 if self.payload_from.is_some() && spells(name, "events") => {
+                self.outline.events.named(name, events);
+                Some(Value::Events)
+            }
+            _ => None,
+        };
+    }
+
+    fn open(&mut self, at: usize, byte: u8) -> Result<(), JsonError> {
+        self.depth += 1;
+        if self.depth > JSON_DEPTH_MAX {
+            return Err(JsonError::TooDeep);
+        }
+        match (self.depth, self.named, byte) {
+            (2, Some(Value::Payload), b'{') => self.payload_from = Some(at),
+            (3, Some(value), b'[') if value != Value::Payload => self.value_from = Some((value, at)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, at: usize) {
+        match (self.depth, self.value_from, self.payload_from) {
+            (3, Some((value, from)), _) => {
+                let span = if value == Value::Events { &mut self.outline.events } else { &mut self.outline.origins };
+                span.found(from..at + 1);
+                self.value_from = None;
+            }
+            (2, _, Some(from)) => {
+                self.outline.payload.found(from..at + 1);
+                self.payload_from = None;
+            }
+            _ => {}
+        }
+        self.depth = self.depth.saturating_sub(1);
+    }
+}
+
+/// Whether a string's bytes spell `name`, a word of ASCII letters: of all escapes only `\uXXXX` spells a letter.
+fn spells(mut text: &[u8], name: &str) -> bool {
+    for letter in name.bytes() {
+        let length = match text {
+            [first, ..] if *first == letter => 1,
+            [b'\\', b'u', digits @ ..] if spelled(digits) == Some(letter.into()) => 6,
+            _ => return false,
+        };
+        text = text.get(length..).unwrap_or_default();
+    }
+    text.is_empty()
+}
+
+fn spelled(digits: &[u8]) -> Option<u32> {
+    u32::from_str_radix(std::str::from_utf8(digits.first_chunk::<4>()?).ok()?, 16).ok()
 }
 
 /// Index of the quote that ends the string that starts at `from`, or the end of the bytes.

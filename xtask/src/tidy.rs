@@ -11,7 +11,7 @@ use crate::run::root;
 /// Crates that may be named only below these paths (docs/ARCHITECTURE.md, "One home for each crate").
 const HOMES: &[(&str, &[&str])] = &[
     ("nom::", &["proto/src/syslog"]),
-    ("simd_json::", &["proto/src/json.rs", "proto/src/message/mod.rs"]),
+    ("simd_json::", &["proto/src/json.rs"]),
     ("async_rustls::", &["daemons/kit/src/tls.rs", "daemons/kit/src/uplink.rs"]),
     ("redb::", &["daemons/kit/src/store", "daemons/kit/tests"]),
     ("candle_core::", &["model", "daemons/lab"]),

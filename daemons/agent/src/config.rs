@@ -13,7 +13,10 @@
 use std::path::{Path, PathBuf};
 
 use nms_collect::plan::{self, Fim, Journal, Plan};
-use nms_kit::config::{self, ConfigError, wrong_value};
+use nms_kit::{
+    config::{self, ConfigError, wrong_value},
+    net::tcp,
+};
 use nms_proto::limits::{AGENT_SPOOL_BYTES, AGENT_SPOOL_EVENTS, CHUNK_EVENTS_MAX};
 use serde::Deserialize;
 
@@ -133,8 +136,7 @@ fn check_hub(path: &Path, hub: &Hub) -> Result<(), ConfigError> {
             None => Ok(()),
         };
     }
-    let port = hub.address.rsplit_once(':').and_then(|(_host, port)| port.parse::<u16>().ok());
-    if port.is_none() {
+    if !tcp::is_dialable(&hub.address) {
         return Err(wrong_value(
             path,
             "hub.address",

@@ -132,8 +132,15 @@ fn open_spool(config: &Config) -> Result<Spool, StartError> {
     Spool::open(db, limits, fresh).map_err(StartError::Spool)
 }
 
-fn start_uplink(config: &Config, tasks: &Tasks, spool: &Spool) -> Result<Uplink, StartError> {
-    let hub = &config.hub;
+/// Whether an agent with these settings could speak to its hub, as far as can be seen without starting it.
+///
+/// # Errors
+/// The hub's authority or name cannot be used.
+pub fn check(config: &Config) -> Result<(), StartError> {
+    peer(&config.hub).map(drop)
+}
+
+fn peer(hub: &config::Hub) -> Result<Peer, StartError> {
     let tls = match &hub.ca {
         None => None,
         Some(ca) => {
@@ -142,6 +149,11 @@ fn start_uplink(config: &Config, tasks: &Tasks, spool: &Spool) -> Result<Uplink,
             Some((connector, tls::server_name(name).map_err(StartError::Tls)?))
         }
     };
+    Ok(Peer { address: hub.address.clone(), tls })
+}
+
+fn start_uplink(config: &Config, tasks: &Tasks, spool: &Spool) -> Result<Uplink, StartError> {
+    let peer = peer(&config.hub)?;
     let register = Register {
         client_version: env!("CARGO_PKG_VERSION").into(),
         hostname: config.name.clone(),
@@ -151,5 +163,5 @@ fn start_uplink(config: &Config, tasks: &Tasks, spool: &Spool) -> Result<Uplink,
         ..Register::default()
     };
     let seed = u64::from_le_bytes(*spool.instance().first_chunk::<8>().unwrap_or(&[0; 8]));
-    Ok(uplink::start(tasks, Peer { address: hub.address.clone(), tls }, spool.clone(), register, seed))
+    Ok(uplink::start(tasks, peer, spool.clone(), register, seed))
 }

@@ -60,7 +60,10 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             return spool_admin::ask(&config.control(), &Request::new("status")).map_err(spool_admin::refused);
         }
         Some(Verb::Spool(verb)) => return spool_admin::run(verb, &config.control(), &config.spool_file()),
-        None if arguments.check => return Ok(()),
+        None if arguments.check => {
+            let wrong = |error| Failure::because(Code::Config, "the settings cannot be used", error);
+            return nmsd_agent::check(&config).map_err(wrong);
+        }
         None => {}
     }
     let failed = |error| Failure::because(Code::Software, "cannot start", error);

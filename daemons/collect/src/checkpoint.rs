@@ -12,11 +12,14 @@
 //! auth.log was cut (copytruncate)          read what the copy holds beyond the place, then as above
 //! nothing holds our place                  count what is known to be gone, and that it is gone
 //! ```
+//! A file that was emptied, and is written and emptied again before anybody looks, shows nothing of it.
 //! Inode numbers are reused at once by common file systems; so content has the last word: a file is
 //! ours only if the bytes fit. It refuses to guess amounts: what cannot be known is counted as once.
 
 use nms_kit::digest;
 use serde::{Deserialize, Serialize};
+
+use crate::line::Before;
 
 /// Bytes of the beginning of a file that are hashed, at most.
 pub const HEAD_BYTES_MAX: u64 = 1024;
@@ -64,9 +67,9 @@ pub struct Mark {
     pub tail: Print,
     /// Whether the rest of a line that is too long is still to be skipped.
     pub skipping: bool,
-    /// `at` of the last line, in milliseconds since 1970 UTC.
-    pub at_ms: Option<i64>,
-    /// The longest that the file was seen, in bytes.
+    /// The last stamp that was believed.
+    pub before: Option<Before>,
+    /// The longest that the file was seen, in bytes, read or not.
     pub size_seen: u64,
     /// When it was last read, in milliseconds since 1970 UTC.
     pub seen_ms: i64,
@@ -75,9 +78,9 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// The beginning of `file`; stamps may not go back behind `at_ms`.
-    pub fn start(file: FileId, at_ms: Option<i64>) -> Self {
-        Self { file, at_ms, ..Self::default() }
+    /// The beginning of `file`; stamps may not go back behind `before`.
+    pub fn start(file: FileId, before: Option<Before>) -> Self {
+        Self { file, before, ..Self::default() }
     }
 
     /// Takes the length of one more line into the average.
@@ -167,7 +170,7 @@ impl Sight {
 pub struct Gone {
     /// Bytes that were seen to be there.
     pub bytes: u64,
-    /// Times that a file went away and nobody knows what it held beyond the place.
+    /// Times that a file went away and nobody knows what it held beyond what was seen.
     pub unseen: u64,
 }
 
@@ -228,10 +231,9 @@ fn replace(mark: &Mark, sight: &Sight) -> Step {
     let Some((to, packed)) = next(sight, mark.seen_ms, None) else {
         return Step::Wait;
     };
-    // While it was held open, all that was there was seen; after a restart nobody knows.
-    let unknown = u64::from(sight.held.is_none());
+    // Whether it was held open or not: what was written after the last look and cut before this one nobody saw.
     let bytes = mark.size_seen.saturating_sub(mark.offset);
-    Step::Switch { to, keep: false, gone: Gone { bytes, unseen: packed.max(unknown) } }
+    Step::Switch { to, keep: false, gone: Gone { bytes, unseen: packed.max(1) } }
 }
 
 /// What comes after a file last written at `after_ms`: the oldest rotation that was written later,

@@ -2,8 +2,9 @@
 //!
 //! The same reader as for syslog from the network takes it apart, because what a syslog daemon
 //! writes to a file is RFC 3164 without PRI, and an application's own format is plain text. The
-//! time of a line is its own stamp where that is believable: not before the line before it and not
-//! in the future. Refused as by `proto::syslog`, with a reason, kept raw: what is empty or binary.
+//! time of a line is its own stamp where that is believable: not before the last one that was, and
+//! not in the future. A line without a stamp belongs to the one before it, as the lines of a trace do,
+//! and only a stamp that was believed holds the next ones to it. Refused as by `proto::syslog`, with a reason, kept raw: what is empty or binary.
 
 use nms_proto::{
     event::{Body, Draft, Syslog},
@@ -11,6 +12,7 @@ use nms_proto::{
     syslog::{self, Message, Received},
     time::Stamp,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::portion::Refused;
 
@@ -19,8 +21,41 @@ use crate::portion::Refused;
 pub struct Seen {
     /// The wall clock when it was read.
     pub now: Stamp,
-    /// The `at` of the line before it, in milliseconds since 1970 UTC.
-    pub previous_ms: Option<i64>,
+    /// The last stamp that was believed in lines before it.
+    pub before: Option<Before>,
+}
+
+/// A stamp that was believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// The stamp, in milliseconds since 1970 UTC.
+    pub at_ms: i64,
+    /// How long after it its line was read, in milliseconds.
+    pub behind_ms: i64,
+}
+
+impl Seen {
+    /// The stamp as one that was believed; none where it is before the last one or in the future.
+    pub fn believed(&self, stamp: Option<Stamp>) -> Option<Before> {
+        let earliest_ms = self.before.map_or(i64::MIN, |before| before.at_ms);
+        let at_ms = stamp?.unix_ms;
+        let is_believed = (earliest_ms..=self.now.unix_ms).contains(&at_ms);
+        is_believed.then(|| Before { at_ms, behind_ms: self.now.unix_ms.saturating_sub(at_ms) })
+    }
+
+    /// When a line happened that has this stamp or none.
+    fn at(&self, stamp: Option<Stamp>) -> Stamp {
+        match (stamp, self.before) {
+            (Some(stamp), _) if self.believed(Some(stamp)).is_some() => stamp,
+            // As far behind as the line before: at once with it where both were read at once, and now where a file
+            // has few stamps and is read as it grows.
+            (None, Some(before)) => {
+                let at_ms = self.now.unix_ms.saturating_sub(before.behind_ms).max(before.at_ms);
+                Stamp { unix_ms: at_ms.min(self.now.unix_ms), ..self.now }
+            }
+            _ => self.now,
+        }
+    }
 }
 
 /// The draft of one line, without its line end.
@@ -31,7 +66,7 @@ pub fn read(bytes: &[u8], seen: Seen) -> Result<Draft, Refused> {
     let received = Received { unix_ms: seen.now.unix_ms, utc_offset_s: i32::from(seen.now.offset_min) * 60 };
     let message = syslog::parse(bytes, &received).map_err(|reject| Refused::new(reject.name(), bytes))?;
     let mut draft = draft_of(&message, bytes, seen.now);
-    draft.at = Some(believed(draft.device_at, seen));
+    draft.at = Some(seen.at(draft.device_at));
     Ok(draft)
 }
 
@@ -58,12 +93,6 @@ pub fn draft_of(message: &Message<'_>, bytes: &[u8], now: Stamp) -> Draft {
 /// The text cut to [`NAME_BYTES_MAX`], at a character.
 pub(crate) fn name(text: &str) -> Box<str> {
     text.get(..text.floor_char_boundary(NAME_BYTES_MAX)).unwrap_or_default().into()
-}
-
-/// The line's own stamp where it lies between the line before and now; else now.
-fn believed(stamp: Option<Stamp>, seen: Seen) -> Stamp {
-    let earliest_ms = seen.previous_ms.unwrap_or(i64::MIN);
-    stamp.filter(|stamp| (earliest_ms..=seen.now.unix_ms).contains(&stamp.unix_ms)).unwrap_or(seen.now)
 }
 
 /// One line cut out of a buffer.

@@ -1,25 +1,42 @@
 //! The hub's settings: what stands in `hub.toml`, checked once, so that nothing behind asks again.
+//!
+//! ```toml
+//! plain_networks = ["192.168.1.0/24"]   # agents from here may come without TLS
+//! [listen]
+//! syslog_udp = "0.0.0.0:514"            # as it is where it is left out
+//! syslog_tcp = false                    # leaves it off; agents likewise
+//! [server]                              # left out: the hub works alone
+//! address = "server.example:1514"
+//! ca = "/etc/nms/server-ca.pem"
+//! ```
 
 use std::{
+    fmt,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
 
 use ipnet::IpNet;
 use nms_collect::plan::{self, Fim, Journal, Plan};
-use nms_kit::config::{self, ConfigError, wrong_value};
+use nms_kit::{
+    config::{self, ConfigError, wrong_value},
+    net::tcp,
+};
 use nms_proto::limits::{HUB_SPOOL_BYTES, HUB_SPOOL_EVENTS};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 
 /// Where the hub listens.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Listen {
     /// Syslog over UDP; none to leave it off.
+    #[serde(deserialize_with = "config::listen_address")]
     pub syslog_udp: Option<SocketAddr>,
     /// Syslog over TCP; none to leave it off.
+    #[serde(deserialize_with = "config::listen_address")]
     pub syslog_tcp: Option<SocketAddr>,
     /// Agents; none to leave it off.
+    #[serde(deserialize_with = "config::listen_address")]
     pub agents: Option<SocketAddr>,
 }
 
@@ -75,6 +92,7 @@ pub struct Config {
     /// Where it listens.
     pub listen: Listen,
     /// Networks from which agents may connect without TLS.
+    #[serde(deserialize_with = "networks")]
     pub plain_networks: Vec<IpNet>,
     /// The server; none to work alone.
     pub server: Option<Server>,
@@ -153,10 +171,30 @@ impl Config {
         }
         self.plan().map_err(|error| ConfigError::Shape(path.into(), format!("{}: {error}", error.key())))?;
         let Some(server) = &self.server else { return Ok(()) };
-        let port = server.address.rsplit_once(':').and_then(|(_host, port)| port.parse::<u16>().ok());
-        if port.is_none() {
+        if !tcp::is_dialable(&server.address) {
             return Err(wrong_value(path, "server.address", &server.address, "host:port, such as server.example:1514"));
         }
         Ok(())
     }
+}
+
+/// Reads networks, each with its prefix.
+fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    struct Network(IpNet);
+    impl<'de> Deserialize<'de> for Network {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(Visitor).map(Self)
+        }
+    }
+    struct Visitor;
+    impl de::Visitor<'_> for Visitor {
+        type Value = IpNet;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a network with its prefix such as \"192.168.1.0/24\"")
+        }
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<IpNet, E> {
+            text.parse().map_err(|_invalid| E::invalid_value(de::Unexpected::Str(text), &self))
+        }
+    }
+    Vec::<Network>::deserialize(deserializer).map(|found| found.into_iter().map(|network| network.0).collect())
 }

@@ -193,12 +193,24 @@ fn open_spool(config: &Config) -> Result<Spool, StartError> {
     Spool::open(db, limits, fresh).map_err(StartError::Spool)
 }
 
-fn start_uplink(config: &Config, tasks: &Tasks, spool: &Spool) -> Result<Option<uplink::Uplink>, StartError> {
-    let Some(server) = &config.server else { return Ok(None) };
+/// Whether a hub with these settings could speak to its server, as far as can be seen without starting it.
+///
+/// # Errors
+/// The server's authority or name cannot be used.
+pub fn check(config: &Config) -> Result<(), StartError> {
+    config.server.as_ref().map(peer).transpose().map(drop)
+}
+
+fn peer(server: &config::Server) -> Result<Peer, StartError> {
     let connector = tls::connector(&server.ca).map_err(StartError::Tls)?;
     let name = server.name.as_deref().unwrap_or(tcp::host_of(&server.address));
     let name = tls::server_name(name).map_err(StartError::Tls)?;
-    let peer = Peer { address: server.address.clone(), tls: Some((connector, name)) };
+    Ok(Peer { address: server.address.clone(), tls: Some((connector, name)) })
+}
+
+fn start_uplink(config: &Config, tasks: &Tasks, spool: &Spool) -> Result<Option<uplink::Uplink>, StartError> {
+    let Some(server) = &config.server else { return Ok(None) };
+    let peer = peer(server)?;
     let register = Register {
         client_version: env!("CARGO_PKG_VERSION").into(),
         hostname: config.name.clone(),

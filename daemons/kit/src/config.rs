@@ -2,10 +2,11 @@
 
 use std::{
     fmt, fs, io,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Deserializer, Error, Unexpected, Visitor};
 
 /// Longest settings file, in bytes.
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
@@ -65,4 +66,25 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
 /// The error for a value of the right type that cannot be used.
 pub fn wrong_value(path: &Path, key: &str, value: impl fmt::Display, expected: &str) -> ConfigError {
     ConfigError::Value { path: path.into(), key: key.into(), value: value.to_string(), expected: expected.into() }
+}
+
+/// Reads where to listen: an address and a port, or `false` to leave it off.
+///
+/// # Errors
+/// What stands there instead, and what was expected.
+pub fn listen_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    struct Address;
+    impl Visitor<'_> for Address {
+        type Value = Option<SocketAddr>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an address and a port such as \"0.0.0.0:514\", or false to leave it off")
+        }
+        fn visit_bool<E: Error>(self, is_on: bool) -> Result<Self::Value, E> {
+            if is_on { Err(E::invalid_value(Unexpected::Bool(is_on), &self)) } else { Ok(None) }
+        }
+        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+            text.parse().map(Some).map_err(|_invalid| E::invalid_value(Unexpected::Str(text), &self))
+        }
+    }
+    deserializer.deserialize_any(Address)
 }

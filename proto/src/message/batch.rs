@@ -17,7 +17,7 @@ use crate::{
     event::{Event, EventError, Indexed, WireEvent},
     frame,
     id::{BatchSeq, EndpointId, EventId, EventSeq, Instance},
-    json::{self, JsonError, Outline},
+    json::{self, JsonError, Outline, Span},
     limits::{BATCH_BYTES_CLOSE, BATCH_BYTES_MAX, BATCH_EVENTS_MAX},
     time::Stamp,
 };
@@ -120,8 +120,10 @@ impl WireBatch<'_> {
         if self.events.len() > BATCH_EVENTS_MAX {
             return Err(refuse("payload.events", format!("{} events, at most {BATCH_EVENTS_MAX}", self.events.len())));
         }
-        let [origins, events] =
-            [&outline.origins, &outline.events].map(|span| frame.get(span.clone()).unwrap_or_default());
+        // What is hashed and logged must be what was decoded: bytes that may be others are refused.
+        spanned("payload", &outline.payload, frame, true)?;
+        let origins = spanned("payload.origins", &outline.origins, frame, self.origins.is_empty())?;
+        let events = spanned("payload.events", &outline.events, frame, false)?;
         let mut hash = xxhash_rust::xxh3::Xxh3::new();
         hash.update(origins);
         hash.update(events);
@@ -136,6 +138,16 @@ impl WireBatch<'_> {
             cut += usize::from(is_cut);
         }
         Ok(Batch { batch: self.batch, skipped: self.skipped, events, content_hash: hash.digest(), content, cut })
+    }
+}
+
+/// The bytes of a value of the outline; nothing where it may be missing and is.
+fn spanned<'a>(field: &str, span: &Span, frame: &'a [u8], may_miss: bool) -> Result<&'a [u8], JsonError> {
+    match span.of(frame) {
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) if may_miss => Ok(&[]),
+        Ok(None) => Err(refuse(field, "expected an array directly in the object payload")),
+        Err(problem) => Err(refuse(field, problem)),
     }
 }
 
@@ -157,8 +169,8 @@ fn at_index(index: usize, error: &EventError) -> JsonError {
     refuse(&format!("payload.events[{index}].{}", error.field), format!("expected {}", error.expected))
 }
 
-fn refuse(field: &str, problem: String) -> JsonError {
-    JsonError::Shape { field: field.into(), problem }
+pub(super) fn refuse(field: &str, problem: impl Into<String>) -> JsonError {
+    JsonError::Shape { field: field.into(), problem: problem.into() }
 }
 
 /// The one event of an EVENT message; its `id` has no origins to point into and is not believed.

@@ -21,7 +21,7 @@ use crate::{
     json::{self, Decoder, JsonError},
     time::Stamp,
 };
-use batch::{WireBatch, unnamed_event};
+use batch::{WireBatch, refuse, unnamed_event};
 
 /// Version of this protocol; version N talks to N-1.
 pub const PROTOCOL: u32 = 1;
@@ -76,8 +76,30 @@ impl Message {
 /// # Errors
 /// The field that is wrong, and how.
 pub fn read(decoder: &mut Decoder, payload: &[u8], now: Stamp) -> Result<Message, JsonError> {
+    match read_in_order(decoder, payload, now)? {
+        Read::Message(message) => Ok(message),
+        Read::Reordered(bytes) => match read_in_order(decoder, &bytes, now)? {
+            Read::Message(message) => Ok(message),
+            Read::Reordered(_) => Err(refuse("type", "expected before payload")),
+        },
+    }
+}
+
+enum Read {
+    Message(Message),
+    /// The payload came before its type: the same message, the other way round.
+    Reordered(Vec<u8>),
+}
+
+fn read_in_order(decoder: &mut Decoder, payload: &[u8], now: Stamp) -> Result<Read, JsonError> {
     let (wire, outline): (Wire<'_>, _) = decoder.decode(payload)?;
-    Ok(match wire {
+    let message = match wire {
+        Wire::Late(kind) => {
+            let found = outline.payload.of(payload).map_err(|problem| refuse("payload", problem))?;
+            let found = found.ok_or_else(|| refuse("payload", "expected an object"))?;
+            let start = format!("{{\"type\":\"{kind}\",\"timestamp\":\"1970-01-01T00:00:00Z\",\"payload\":");
+            return Ok(Read::Reordered([start.as_bytes(), found, b"}"].concat()));
+        }
         Wire::Register(payload) => Message::Register(payload),
         Wire::Heartbeat(payload) => Message::Heartbeat(payload),
         Wire::Event(payload) => Message::Event(Box::new(unnamed_event(*payload, now)?)),
@@ -85,7 +107,8 @@ pub fn read(decoder: &mut Decoder, payload: &[u8], now: Stamp) -> Result<Message
         Wire::Results(payload) => Message::Results(payload),
         Wire::Command(payload) => Message::Command(payload),
         Wire::Ack(payload) => Message::Ack(payload),
-    })
+    };
+    Ok(Read::Message(message))
 }
 
 struct Envelope<'a> {
@@ -119,6 +142,8 @@ enum Wire<'a> {
     Results(Results),
     Command(Command),
     Ack(Ack),
+    /// The payload came before this type, and was passed over.
+    Late(&'static str),
 }
 
 impl<'de> Deserialize<'de> for Wire<'de> {
@@ -147,11 +172,11 @@ enum Field {
     Unknown,
 }
 
-/// Reads the members in any order; a payload that comes before its type is kept as a tree until the type is known.
+/// Reads the members in any order; a payload that comes before its type is passed over, to be read again behind it.
 fn read_envelope<'de, A: de::MapAccess<'de>>(mut map: A) -> Result<Wire<'de>, A::Error> {
     let mut kind: Option<&'static str> = None;
     let mut wire = None;
-    let mut early: Option<simd_json::OwnedValue> = None;
+    let mut is_late = false;
     let mut stamped = false;
     while let Some(field) = map.next_key::<Field>()? {
         match (field, kind) {
@@ -161,11 +186,14 @@ fn read_envelope<'de, A: de::MapAccess<'de>>(mut map: A) -> Result<Wire<'de>, A:
                 map.next_value::<Stamp>()?;
                 stamped = true;
             }
-            (Field::Payload, _) if wire.is_some() || early.is_some() => {
+            (Field::Payload, _) if wire.is_some() || is_late => {
                 return Err(de::Error::duplicate_field("payload"));
             }
             (Field::Payload, Some(kind)) => wire = Some(map.next_value_seed(Payload(kind))?),
-            (Field::Payload, None) => early = Some(map.next_value()?),
+            (Field::Payload, None) => {
+                map.next_value::<de::IgnoredAny>()?;
+                is_late = true;
+            }
             (Field::Unknown, _) => {
                 map.next_value::<de::IgnoredAny>()?;
             }
@@ -175,10 +203,10 @@ fn read_envelope<'de, A: de::MapAccess<'de>>(mut map: A) -> Result<Wire<'de>, A:
     if !stamped {
         return Err(de::Error::missing_field("timestamp"));
     }
-    match (wire, early) {
-        (Some(wire), _) => Ok(wire),
-        (None, Some(tree)) => de::DeserializeSeed::deserialize(Payload(kind), tree).map_err(de::Error::custom),
-        (None, None) => Err(de::Error::missing_field("payload")),
+    match wire {
+        Some(wire) => Ok(wire),
+        None if is_late => Ok(Wire::Late(kind)),
+        None => Err(de::Error::missing_field("payload")),
     }
 }
 

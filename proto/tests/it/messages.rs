@@ -103,6 +103,58 @@ fn a_refusal_names_the_field() {
     assert!(refused(range).contains("facility"));
 }
 
+/// A batch's frame with these members in its payload, and others behind it.
+fn batch_of(payload: &str, more: &str) -> Result<Batch, String> {
+    let text = format!(
+        r#"{{"type":"BATCH_EVENT","timestamp":"2026-01-05T14:30:00Z","payload":{{"batch":7,{payload}}}{more}}}"#
+    );
+    read(&text).map(|message| if let Message::Batch(batch) = message { batch } else { panic!("not a batch") })
+}
+
+const HELLO: &str = r#"[{"source":"a","syslog":{"facility":1,"severity":6,"message":"hello"}}]"#;
+
+#[test]
+fn what_is_hashed_and_logged_is_what_was_read() {
+    let plain = batch_of(&format!(r#""origins":[],"events":{HELLO}"#), "").unwrap();
+    let decoy = batch_of(&format!(r#""origins":[],"events":{HELLO}"#), r#","zz":{"events":[],"origins":[1]}"#).unwrap();
+    assert_eq!((decoy.content_hash, &decoy.content), (plain.content_hash, &plain.content));
+    let inside = format!(r#""x":{{"events":[]}},"y":["events",[]],"z":"events","events":{HELLO},"origins":[]"#);
+    assert_eq!(batch_of(&inside, "").unwrap().content, plain.content);
+    let mut decoder = Decoder::default();
+    assert_eq!(message::batch_events(&mut decoder, &plain.content).unwrap().len(), 1);
+}
+
+#[test]
+fn a_batch_whose_bytes_may_be_others_than_those_read_is_refused_by_name() {
+    let refused = |payload: &str| batch_of(payload, "").unwrap_err();
+    let escaped = refused(&format!(r#""\u0065vents":{HELLO}"#));
+    assert_eq!(escaped, "field payload.events: its name is written with escapes");
+    let origins = refused(&format!(r#""origi\u006Es":["5f0c0000000000000000000000000000"],"events":{HELLO}"#));
+    assert_eq!(origins, "field payload.origins: its name is written with escapes");
+    let twice = refused(&format!(r#""events":{HELLO},"event\u0073":{HELLO}"#));
+    assert!(twice.contains("events"), "{twice}");
+    let stamp = r#""timestamp":"2026-01-05T14:30:00Z""#;
+    let outside = format!(r#"{{"type":"BATCH_EVENT",{stamp},"p\u0061yload":{{"events":{HELLO}}}}}"#);
+    assert_eq!(read(&outside).unwrap_err(), "field payload: its name is written with escapes");
+    let listed = format!(r#"{{"type":"BATCH_EVENT",{stamp},"payload":[7,[],[],{HELLO}]}}"#);
+    assert!(read(&listed).unwrap_err().starts_with("field payload.events: expected an array directly"));
+}
+
+#[test]
+fn a_payload_before_its_type_is_held_to_the_same_rules() {
+    let tail = r#""timestamp":"2026-01-05T14:30:00Z","type":"BATCH_EVENT""#;
+    let early = |payload: &str| read(&format!(r#"{{"payload":{{{payload}}},{tail}}}"#));
+    let Message::Batch(batch) = early(&format!(r#""batch":7,"events":{HELLO}"#)).unwrap() else { panic!("no batch") };
+    let plain = batch_of(&format!(r#""events":{HELLO}"#), "").unwrap();
+    assert_eq!((batch.content_hash, batch.content), (plain.content_hash, plain.content));
+    let twice = early(&format!(r#""events":[],"events":{HELLO}"#)).unwrap_err();
+    assert!(twice.contains("duplicate field `events`"), "{twice}");
+    // Such a batch was acknowledged once, and its log could not be read again.
+    let inner = early(r#""events":[{"host":"a","host":"b","syslog":{"facility":1,"severity":6,"message":""}}]"#);
+    assert!(inner.unwrap_err().contains("duplicate field `host`"));
+    assert!(early(r#""events":[{"at":5}]"#).unwrap_err().starts_with("field payload.events[0].at"));
+}
+
 #[test]
 fn the_hash_is_of_the_content_alone() {
     let mut builder = BatchBuilder::default();

@@ -44,6 +44,8 @@ fn settings_name_what_is_wrong() {
     for (text, expected) in [
         ("", "missing field `hub`"),
         ("[hub]\naddress = 'hub'\nplain = true\n", "hub.address = hub: expected host:port"),
+        ("[hub]\naddress = ':1515'\nplain = true\n", "hub.address = :1515: expected host:port"),
+        (&format!("journal = 5\n{HUB}"), "invalid type: integer `5`, expected true, false, or a list of units"),
         ("[hub]\naddress = 'hub:1515'\n", "hub.ca = not set: expected the hub's authority, or hub.plain = true"),
         (
             "[hub]\naddress = 'hub:1515'\nca = '/ca'\nplain = true\n",
@@ -62,6 +64,17 @@ fn settings_name_what_is_wrong() {
     assert!(read(&format!("journal = true\n{HUB}"), false).contains("journal: there is no journal on this host"));
 }
 
+#[test]
+fn an_authority_that_is_not_there_is_found_before_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, ca) = (folder.path().join("agent.toml"), folder.path().join("ca.pem"));
+    fs::write(&path, format!("files = []\n[hub]\naddress = 'hub:1515'\nca = '{}'\n", ca.display())).unwrap();
+    let check = || nmsd_agent::check(&Config::load(&path, false).unwrap()).unwrap_err().to_string();
+    assert!(check().starts_with(&format!("cannot read {}", ca.display())));
+    fs::write(&ca, "").unwrap();
+    assert_eq!(check(), format!("no usable PEM in {}: no certificate in it", ca.display()));
+}
+
 struct Bench {
     folder: tempfile::TempDir,
 }
@@ -76,7 +89,7 @@ impl Bench {
     fn run(&self, events: u64) -> u64 {
         let root = self.folder.path();
         let settings = format!(
-            "state = '{0}'\nruntime = '{0}/run'\nfiles = ['{0}/app.log']\nfrom_start = true\n\
+            "state = '{0}'\nruntime = '{0}'\nfiles = ['{0}/app.log']\nfrom_start = true\n\
              [hub]\naddress = '{0}/nobody.sock'\n[fim]\nenabled = false\n",
             root.display()
         );

@@ -15,7 +15,7 @@ use std::{
 
 use nms_kit::{intake::Sender, store::StoreError, task::Tasks};
 use nms_proto::id::EndpointId;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 
 use crate::{
     counters::Counters,
@@ -44,13 +44,35 @@ pub struct Settings {
 }
 
 /// What is read of the journal.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(untagged)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Journal {
     /// All of it, or nothing.
     All(bool),
     /// These units.
     Units(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for Journal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Journal;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true, false, or a list of units such as [\"ssh.service\"]")
+            }
+            fn visit_bool<E: de::Error>(self, all: bool) -> Result<Journal, E> {
+                Ok(Journal::All(all))
+            }
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Journal, A::Error> {
+                let mut units = Vec::new();
+                while let Some(unit) = list.next_element()? {
+                    units.push(unit);
+                }
+                Ok(Journal::Units(units))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
 }
 
 /// File integrity's settings.

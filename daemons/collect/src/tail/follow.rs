@@ -9,14 +9,13 @@ use std::{fs::File, io, path::Path, path::PathBuf};
 
 use nms_kit::intake::Checkpoint;
 use nms_proto::{
-    event::Draft,
     limits::{CHUNK_EVENTS_MAX, TAIL_READ_BYTES},
     time::{Stamp, Tick},
 };
 
 use super::look;
 use crate::{
-    checkpoint::{FileId, Fit, Gone, Kept, Mark, Place, Sibling, Sight, Step, decide},
+    checkpoint::{FileId, Fit, Gone, Kept, Mark, Place, Seen, Sibling, Sight, Step, decide},
     line,
     moment::Now,
     portion::Portion,
@@ -29,7 +28,7 @@ const STEPS_MAX: usize = 256;
 
 /// Lines lost because their file was truncated or removed before they were read; an estimate from their bytes.
 pub const TRUNCATED_AWAY: &str = "truncated_away";
-/// Times a file was truncated or replaced while nobody looked, holding nobody knows how much more.
+/// Times a file was truncated or replaced between two looks, holding nobody knows how much more.
 pub const GONE_UNSEEN: &str = "gone_unseen";
 
 /// Where a path that has no checkpoint begins.
@@ -104,6 +103,8 @@ impl Follower {
                 return self.begin(now);
             };
             let sight = self.look(reader)?;
+            let Some(reader) = &mut self.reader else { return Ok(None) };
+            reader.saw(&sight);
             match decide(&reader.mark, &sight) {
                 Step::Wait => return Ok(None),
                 Step::Switch { to, keep, gone } => return self.switch(&to, keep, gone, &sight, now).map(Some),
@@ -170,7 +171,7 @@ impl Follower {
         let Some(mut before) = self.reader.take() else { return Ok(portion) };
         portion.lose(TRUNCATED_AWAY, before.mark.lines_in(gone.bytes));
         portion.lose(GONE_UNSEEN, gone.unseen);
-        let mut mark = Mark::start(look::id(&file.metadata()?), before.mark.at_ms);
+        let mut mark = Mark::start(look::id(&file.metadata()?), before.mark.before);
         mark.seen_ms = now.stamp.unix_ms;
         self.reader = Some(Reader { mark, file: Some(file), dry_at: None });
         if keep {
@@ -237,6 +238,13 @@ impl Reader {
         look::open(&path.with_file_name(&found.name)).ok()
     }
 
+    /// What there is of its file counts as seen, whether it is read before it is cut or not.
+    fn saw(&mut self, sight: &Sight) {
+        let ours = |seen: &&Seen| seen.file == self.mark.file && seen.fit == Fit::Ours;
+        let longest = [&sight.held, &sight.path].into_iter().flatten().filter(ours).map(|seen| seen.size).max();
+        self.mark.size_seen = self.mark.size_seen.max(longest.unwrap_or(0));
+    }
+
     /// The next lines; none when there is no complete one.
     fn read(&mut self, now: Now) -> io::Result<Option<Portion>> {
         let Some(file) = &self.file else { return Ok(None) };
@@ -291,9 +299,11 @@ fn take_lines(buffer: &[u8], mark: &mut Mark, now: Stamp, portion: &mut Portion)
 }
 
 fn take_line(text: &[u8], mark: &mut Mark, now: Stamp, portion: &mut Portion) {
-    let message = line::read(text, line::Seen { now, previous_ms: mark.at_ms });
-    if let Ok(Draft { at: Some(at), .. }) = &message {
-        mark.at_ms = Some(at.unix_ms);
+    let seen = line::Seen { now, before: mark.before };
+    let message = line::read(text, seen);
+    // A time that we gave ourselves says nothing of the lines that follow: they may be hours older.
+    if let Some(believed) = message.as_ref().ok().and_then(|draft| seen.believed(draft.device_at)) {
+        mark.before = Some(believed);
     }
     portion.push(message);
 }

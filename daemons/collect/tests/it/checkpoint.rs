@@ -4,6 +4,7 @@
 //! fit, `~` where only the head fits, `@` the time of the last write.
 
 use nms_collect::checkpoint::{FileId, Fit, Kept, Mark, Print, Seen, Sibling, Sight, decide, is_rotated, rotation};
+use nms_collect::line::Before;
 
 fn seen(text: &str) -> Seen {
     let (text, modified) = text.split_once('@').unwrap_or((text, "0"));
@@ -95,8 +96,8 @@ fn the_next_step() {
     check("copied and cut, with a rest", "path=1:0~ held=1:0~ log.1=2:70@6", "Read(Sibling(\"log.1\"))");
     check("the copy is being read", "path=1:0~ held=1:0~ log.1=2:50@6", &to_path(true, 0, 0));
     check("copied, cut and grown beyond", "path=1:90! held=1:90! log.1=2:70@6", "Read(Sibling(\"log.1\"))");
-    check("a copy that is shorter than what was read", "path=1:5! held=1:5! log.1=2:40~@6", &to_path(false, 10, 0));
-    check("cut without a copy", "path=1:5! held=1:5!", &to_path(false, 10, 0));
+    check("a copy that is shorter than what was read", "path=1:5! held=1:5! log.1=2:40~@6", &to_path(false, 10, 1));
+    check("cut without a copy", "path=1:5! held=1:5!", &to_path(false, 10, 1));
     check("cut without a copy while away", "path=1:5!", &to_path(false, 10, 1));
 
     check("the inode was reused", "path=1:90!", &to_path(false, 10, 1));
@@ -136,7 +137,7 @@ fn names_of_rotations() {
 
 #[test]
 fn the_stored_form_reads_back_and_damage_is_none() {
-    let mut mark = Mark::start(FileId { dev: 3, inode: 4 }, Some(-5));
+    let mut mark = Mark::start(FileId { dev: 3, inode: 4 }, Some(Before { at_ms: -5, behind_ms: 7 }));
     mark.count_line(80);
     let kept = Kept { mark: mark.clone(), rotated: Some(mark) };
     assert_eq!(Kept::decode(&kept.encode()), Some(kept));

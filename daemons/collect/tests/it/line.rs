@@ -1,6 +1,6 @@
 //! A line of a file: its time, its parts, its refusal.
 
-use nms_collect::line::{self, Seen};
+use nms_collect::line::{self, Before, Seen};
 use nms_proto::{event::Body, time::Stamp};
 
 fn stamp(text: &str) -> Stamp {
@@ -8,7 +8,12 @@ fn stamp(text: &str) -> Stamp {
 }
 
 fn show(bytes: &[u8], previous: Option<&str>) -> String {
-    let seen = Seen { now: stamp("2026-01-05T15:30:10+01:00"), previous_ms: previous.map(|at| stamp(at).unix_ms) };
+    // What stood before was read at 15:30:08.
+    let before = |at| Before {
+        at_ms: stamp(at).unix_ms,
+        behind_ms: stamp("2026-01-05T15:30:08+01:00").unix_ms - stamp(at).unix_ms,
+    };
+    let seen = Seen { now: stamp("2026-01-05T15:30:10+01:00"), before: previous.map(before) };
     match line::read(bytes, seen) {
         Err(refused) => format!("refused {} {}", refused.reason, refused.bytes),
         Ok(draft) => {
@@ -31,6 +36,16 @@ fn the_stamp_is_believed_between_the_line_before_and_now() {
     let future = b"2026-01-05T15:30:10.001+01:00 pi sshd[12]: hello";
     assert_eq!(show(future, None), seen, "in the future");
     assert_eq!(show(b"Jan  5 15:30:04 pi sshd[12]: hello", None), "2026-01-05T15:30:04.000+01:00 sshd[12] hello");
+}
+
+#[test]
+fn a_line_without_a_stamp_is_as_old_as_the_line_before_it() {
+    let bare = b"Traceback (most recent call last):";
+    let text = "-[-] Traceback (most recent call last):";
+    assert_eq!(show(bare, None), format!("2026-01-05T15:30:10.000+01:00 {text}"), "nothing before it: now");
+    // Read 2 s after the line before, so taken for 2 s younger: never older than it, and never in the future.
+    assert_eq!(show(bare, Some("2026-01-05T13:00:00+01:00")), format!("2026-01-05T13:00:02.000+01:00 {text}"));
+    assert_eq!(show(bare, Some("2026-01-05T15:30:08+01:00")), format!("2026-01-05T15:30:10.000+01:00 {text}"));
 }
 
 #[test]

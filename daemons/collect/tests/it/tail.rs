@@ -31,6 +31,8 @@ struct Bench {
     now: u64,
     lost: Vec<(&'static str, u64)>,
     cut: u64,
+    /// The `at` of all that was read.
+    ats: Vec<String>,
 }
 
 impl Bench {
@@ -47,6 +49,7 @@ impl Bench {
             now: 0,
             lost: Vec::new(),
             cut: 0,
+            ats: Vec::new(),
         }
     }
 
@@ -105,6 +108,7 @@ impl Bench {
         assert!(portion.messages() <= CHUNK_EVENTS_MAX);
         self.lost.extend(portion.lost);
         self.cut += portion.cut;
+        self.ats.extend(portion.drafts.iter().map(|draft| draft.at.unwrap().to_string()));
         let checkpoint = portion.checkpoint.unwrap();
         self.checkpoints.insert(checkpoint.key, checkpoint.value.into());
         let text = |body: Body| if let Body::Syslog(line) = body { line.message.into() } else { String::new() };
@@ -143,6 +147,28 @@ fn lines_come_once_and_a_part_of_a_line_waits_for_its_end() {
     bench.check("");
     bench.write("log", "c1\n");
     bench.check("c1");
+}
+
+#[test]
+fn a_line_without_a_stamp_leaves_the_stamps_behind_it_believed() {
+    let mut bench = Bench::new(&["log"]);
+    let line = |minute: u32| format!("2026-01-05T10:{minute:02}:00Z gate sshd[1]: failed\n");
+    bench.write("log", "no stamp yet\n");
+    bench.write("log", &[&line(0), "Traceback:\n", "  in main\n", &line(3), &line(1), &line(6)].concat());
+    bench.write("log", "2999-01-01T00:00:00Z gate sshd[1]: from the future\n");
+    bench.write("log", &line(9));
+    bench.read();
+    let minutes = |ats: &[String]| -> Vec<String> {
+        let minute = |at: &String| Some(at.strip_prefix("2026-01-05T10:")?.split_once(':')?.0.to_owned());
+        ats.iter().filter_map(minute).collect()
+    };
+    assert_eq!(minutes(&bench.ats), ["00", "00", "00", "03", "06", "09"]);
+    assert_eq!(bench.ats.len(), 6 + 3, "no stamp yet, one that goes back, one from the future");
+    bench.restart();
+    bench.write("log", &line(5));
+    bench.write("log", &line(12));
+    bench.read();
+    assert_eq!(minutes(&bench.ats).last().unwrap(), "12");
 }
 
 #[test]
@@ -306,20 +332,49 @@ fn what_a_truncation_took_is_counted() {
     bench.truncate("log");
     bench.write("log", "b1\n");
     bench.check("b1");
-    assert_eq!(bench.lost, [], "all was read");
+    assert_eq!(bench.lost, [("gone_unseen", 1)], "nobody knows what was written between the last look and the cut");
 
     bench.write("log", "seen to be there but without its end");
     bench.check("");
     bench.truncate("log");
     bench.write("log", "c1\n");
     bench.check("c1");
-    assert_eq!(bench.lost, [("truncated_away", 12)], "36 bytes at 3 bytes a line");
+    assert_eq!(bench.lost[1..], [("truncated_away", 12), ("gone_unseen", 1)], "36 bytes at 3 bytes a line");
 
     bench.restart();
     bench.truncate("log");
     bench.write("log", "d\n");
     bench.check("d");
-    assert_eq!(bench.lost[1..], [("gone_unseen", 1)]);
+    assert_eq!(bench.lost[3..], [("gone_unseen", 1)]);
+}
+
+#[test]
+fn what_is_written_and_cut_between_two_looks_is_counted_though_the_file_was_held() {
+    let mut bench = Bench::new(&["log"]);
+    bench.write("log", "a1\n");
+    bench.check("a1");
+    for round in 1..=20 {
+        bench.write("log", &"nobody sees this line\n".repeat(500));
+        bench.truncate("log");
+        bench.write("log", &format!("b{round}\n"));
+        bench.check(&format!("b{round}"));
+        assert_eq!(bench.lost.iter().map(|(_, times)| times).sum::<u64>(), round);
+        assert!(bench.lost.iter().all(|(cause, _)| *cause == "gone_unseen"));
+    }
+}
+
+#[test]
+fn what_was_seen_to_be_there_and_cut_before_it_was_read_is_counted_in_lines() {
+    let mut bench = Bench::new(&["log"]);
+    bench.write("log", &"a line\n".repeat(2 * CHUNK_EVENTS_MAX));
+    bench.tail().sweep(Tick(0));
+    bench.portion().unwrap();
+    assert_eq!(bench.portion().unwrap().len(), CHUNK_EVENTS_MAX);
+    bench.truncate("log");
+    bench.check("");
+    bench.write("log", "b\n");
+    bench.check("b");
+    assert_eq!(bench.lost, [("truncated_away", CHUNK_EVENTS_MAX as u64), ("gone_unseen", 1)]);
 }
 
 #[test]

@@ -72,11 +72,14 @@ fn two_hours_of_backlog_in_two_seconds_are_no_burst() {
             failure(actor, 40_000 + minute)
         )
     };
-    let ordinary: String = (0..120).step_by(3).map(|minute| line(minute, "203.0.113.50")).collect();
+    let mut ordinary: String = (0..120).step_by(3).map(|minute| line(minute, "203.0.113.50")).collect();
+    // A line without a stamp among them is no news of its own, and makes none of the lines behind it.
+    let second = ordinary.find('\n').unwrap() + 1;
+    ordinary.insert_str(second, "Traceback (most recent call last):\n  File \"gate.py\", line 1\n");
     let log = stage.path("auth.log");
     fs::write(&log, ordinary).unwrap();
     stage.start_agent("agent", &hub, &[&log]);
-    stage.until("the backlog is delivered", |stage| stage.account("hub", "127.0.0.1/agent")["delivered"] == 40);
+    stage.until("the backlog is delivered", |stage| stage.account("hub", "127.0.0.1/agent")["delivered"] == 42);
     assert!(stage.alerts("hub").is_empty(), "{:?}", stage.alerts("hub"));
     // A real run in the same backlog is one alert, with the run's own times.
     let failed = |second: u32| {

@@ -42,6 +42,12 @@ pub fn host_of(address: &str) -> &str {
     host.trim_start_matches('[').trim_end_matches(']')
 }
 
+/// Whether `address` is a host and a port that can be dialled.
+pub fn is_dialable(address: &str) -> bool {
+    let port = address.rsplit_once(':').and_then(|(_host, port)| port.parse::<u16>().ok());
+    port.is_some_and(|port| port > 0) && !host_of(address).trim().is_empty()
+}
+
 /// A listening socket.
 pub struct Listener {
     socket: TcpListener,
