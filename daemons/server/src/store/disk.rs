@@ -24,7 +24,8 @@ use nms_proto::{
 };
 
 use super::{
-    Appended, Change, Entry, LogSeq, NewBatch, Owed, Progress, Snapshot, Store, TenantStore, entry, key::Prefix, state,
+    Appended, Change, Entry, LogSeq, NewBatch, Owed, Progress, Snapshot, Store, TenantStore, entry, key::Prefix, names,
+    state,
 };
 use crate::config::Retention;
 
@@ -78,8 +79,8 @@ impl DiskStore {
         })?;
         let state = Db::open_file(&folder.join("state.redb"), Settings::with_cache(STATE_CACHE_BYTES))?;
         let origin = state::prepare(&state)?;
-        let numbers = state::tenants(&state)?;
         let log = Log::open(&segments, LogSettings::with_cache(LOG_CACHE_BYTES), now_ms)?;
+        let numbers = names::settle(&log, &state)?;
         let files = Arc::new(Files { state, log, origin, retention });
         Ok(Self { files, tenants: Mutex::new(Known { numbers, handles: HashMap::new() }) })
     }
@@ -105,8 +106,7 @@ impl Store for DiskStore {
         let number = if let Some(number) = numbers.get(id) {
             *number
         } else {
-            let number = numbers.values().max().map_or(1, |highest| highest + 1);
-            state::enlist(&self.files.state, &prefix, number)?;
+            let number = names::enlist(&self.files.log, &self.files.state, numbers, id)?;
             numbers.insert(id.clone(), number);
             number
         };

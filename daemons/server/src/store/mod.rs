@@ -1,7 +1,7 @@
 //! What the server keeps, and the one door to it: [`Store::tenant`].
 //!
 //! ```text
-//! log/         segments shared by tenants: (tenant, seq) -> batch, lz4; the numbers of its senders
+//! log/         segments shared by tenants: (tenant, seq) -> batch, lz4; the numbers of its senders, and whose is whose
 //! state.redb   alerts, cursors, marks, snapshots, quarantine, results that wait for hubs
 //! ```
 //! A handle knows its tenant; no call of it takes another one's name, so no call can span tenants. The
@@ -12,6 +12,7 @@
 mod key;
 pub mod entry;
 mod state;
+mod names;
 pub mod disk;
 
 use std::{collections::BTreeSet, fmt, sync::Arc};

@@ -1,7 +1,7 @@
 //! The one small file that is always open: what analysis found, and how far it came.
 //!
 //! ```text
-//! tenants.v1     tenant                     -> its number in the log u32
+//! tenants.v1     tenant                     -> its number in the log u32, as the log has it too
 //! alerts.v1      tenant | id                -> alert and the finding it answers, JSON
 //! owed.v1        tenant | hub | seq u64     -> RESULTS, JSON
 //! hubs.v1        tenant | hub               -> next seq u64
@@ -81,9 +81,15 @@ pub(super) fn tenants(db: &Db) -> Result<BTreeMap<TenantId, u32>, StoreError> {
     Ok(tenants)
 }
 
-/// Gives a tenant its number, for good.
-pub(super) fn enlist(db: &Db, prefix: &Prefix, number: u32) -> Result<(), StoreError> {
-    smol::block_on(db.commit(vec![put(TENANTS, prefix.key(&[]), number.to_be_bytes().to_vec())], Class::Upkeep))
+/// Says which number each tenant has.
+pub(super) fn enlist<'t>(
+    db: &Db,
+    numbers: impl IntoIterator<Item = (&'t TenantId, &'t u32)>,
+) -> Result<(), StoreError> {
+    let row =
+        |(tenant, number): (&TenantId, &u32)| put(TENANTS, Prefix::new(tenant).key(&[]), number.to_be_bytes().to_vec());
+    let ops = numbers.into_iter().map(row).collect();
+    smol::block_on(db.commit(ops, Class::Upkeep))
 }
 
 /// What is left of a tenant's log is known no more: analysis begins anew with it.

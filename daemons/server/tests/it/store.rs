@@ -1,6 +1,9 @@
 //! The store on disk: what is appended is there after a restart, and nowhere else.
 
-use nms_kit::store::ignore;
+use nms_kit::store::{
+    ignore,
+    log::{Entry as LogEntry, Log, LogSettings},
+};
 use nms_proto::{
     id::BatchSeq,
     message::{Results, ResultsStats},
@@ -95,6 +98,50 @@ fn a_tenant_whose_name_begins_like_anothers_is_another() {
     flush(&long);
     assert_eq!(short.store().owed().unwrap(), []);
     assert_eq!(long.store().owed().unwrap().len(), 1);
+}
+
+#[test]
+fn a_tenant_finds_its_own_log_again_after_state_was_moved_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let server = Server::open(folder.path());
+        Hub::connect(&server, "home", HUB).send(0, batch(1, &[failure(HUB, 1, 0), failure(HUB, 2, 0)]));
+        Hub::connect(&server, "work", HUB).send(0, batch(1, &[failure(HUB, 7, 0)]));
+    }
+    let state = folder.path().join("state.redb");
+    std::fs::rename(&state, folder.path().join("state.redb.damaged")).unwrap();
+    let events = |server: &Server, name: &str| -> Vec<u64> {
+        let entries = server.tenant(name).store().read(LogSeq(0), 1 << 20).unwrap();
+        let batches = entries.iter().map(|entry| match entry {
+            Entry::Batch(logged) => logged.events.iter().map(|event| event.id.seq.0).collect::<Vec<_>>(),
+            Entry::Damaged(seq) => panic!("{seq}"),
+        });
+        batches.flatten().collect()
+    };
+    for _ in 0..2 {
+        let server = Server::open(folder.path());
+        assert_eq!(Hub::connect(&server, "work", HUB).durable, BatchSeq(1));
+        assert_eq!(events(&server, "work"), [7]);
+        assert_eq!(events(&server, "new"), [0; 0]);
+        assert_eq!(events(&server, "home"), [1, 2]);
+        assert_eq!(server.store.tenants().unwrap(), [tenant_id("home"), tenant_id("new"), tenant_id("work")]);
+    }
+}
+
+#[test]
+fn entries_that_nobody_is_known_to_own_are_given_to_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        // As a version wrote it that named tenants in state.redb alone.
+        std::fs::create_dir(folder.path().join("log")).unwrap();
+        let log = Log::open(&folder.path().join("log"), LogSettings::with_cache(1 << 20), START_MS).unwrap();
+        let entry = LogEntry { tenant: 1, header: Vec::new(), value: b"x".to_vec() };
+        log.append(&[entry], Vec::new(), START_MS, ignore()).unwrap();
+    }
+    let server = Server::open(folder.path());
+    let hub = Hub::connect(&server, "home", HUB);
+    assert_eq!((hub.durable, hub.tenant.store().last()), (BatchSeq(0), LogSeq(0)));
+    assert_eq!(hub.tenant.store().read(LogSeq(0), 1 << 20).unwrap(), []);
 }
 
 #[test]

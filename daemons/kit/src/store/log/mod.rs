@@ -41,6 +41,9 @@ pub struct Entry {
     pub value: Vec<u8>,
 }
 
+/// A row of `meta`: key and value.
+pub type Meta = (Vec<u8>, Vec<u8>);
+
 /// An entry of one tenant, read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
@@ -158,13 +161,7 @@ impl Log {
     /// Takes `entries` of any tenants and `meta` in one commit; `done` hears when they are durable.
     /// Gives the sequence of each entry. Keys of `meta` have at most 63 bytes. Where a segment ends it waits for the disk: call it from a
     /// thread that may.
-    pub fn append(
-        &self,
-        entries: &[Entry],
-        meta: Vec<(Vec<u8>, Vec<u8>)>,
-        now_ms: i64,
-        done: Done,
-    ) -> Result<Vec<u64>, StoreError> {
+    pub fn append(&self, entries: &[Entry], meta: Vec<Meta>, now_ms: i64, done: Done) -> Result<Vec<u64>, StoreError> {
         let stored: Vec<Vec<u8>> = entries.iter().map(encode).collect();
         let bytes: usize = stored.iter().map(Vec::len).sum();
         let mut segments = self.segments();
@@ -243,6 +240,35 @@ impl Log {
     /// The committed value of a key of `meta`.
     pub fn meta(&self, key: &[u8]) -> Result<Option<Found<Vec<u8>>>, StoreError> {
         self.newest()?.read(|view| view.value(META, key))
+    }
+
+    /// The committed rows of `meta` whose keys stand from `first` to `last`, both included; damaged ones are left out.
+    pub fn metas(&self, first: &[u8], last: &[u8]) -> Result<Vec<Meta>, StoreError> {
+        let mut rows = Vec::new();
+        self.newest()?.read(|view| {
+            view.range(META, first, last, |key, found| {
+                rows.extend(found.sound().map(|value| (key.to_vec(), value.to_vec())));
+                ControlFlow::Continue(())
+            })
+        })?;
+        Ok(rows)
+    }
+
+    /// Takes rows of `meta` alone, and blocks until they are durable.
+    pub fn keep(&self, meta: Vec<Meta>) -> Result<(), StoreError> {
+        let ops = meta.into_iter().map(|(key, value)| Op::Put { table: META, key, value }).collect();
+        let commit = {
+            // Handed over under the lock: a segment that ends meanwhile carries them on.
+            let segments = self.segments();
+            let Some((_, newest)) = segments.last_key_value() else { return Err(self.stopped()) };
+            newest.db.commit(ops, Class::Upkeep)
+        };
+        smol::block_on(commit)
+    }
+
+    /// The highest number of a tenant that has, or had, entries.
+    pub fn highest_tenant(&self) -> Option<u32> {
+        self.segments().values().flat_map(|segment| segment.shares.keys()).max().copied()
     }
 
     /// The sequence that the next entry of `tenant` will have.
