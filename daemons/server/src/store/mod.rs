@@ -109,8 +109,8 @@ pub struct Mark {
     pub from: LogSeq,
     /// The last.
     pub to: LogSeq,
-    /// How often they were marked, this time included.
-    pub tries: u32,
+    /// How often in a row the process ended at it before, where it names one batch.
+    pub deaths: u32,
 }
 
 /// Where analysis takes up again after a start.

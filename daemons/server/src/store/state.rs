@@ -6,7 +6,7 @@
 //! owed.v1        tenant | hub | seq u64     -> RESULTS, JSON
 //! hubs.v1        tenant | hub               -> next seq u64
 //! cursors.v1     tenant                     -> scored u64 | ticked_ms i64
-//! marks.v1       tenant                     -> from u64 | to u64 | tries u32
+//! marks.v1       tenant                     -> from u64 | to u64 | deaths u32
 //! quarantine.v1  tenant | seq u64           -> reason
 //! snapshots.v1   tenant | part u64          -> part 0: scored u64 | ticked_ms i64 | bytes u64 | hash u64; then lz4
 //! store.v1       "origin"                   -> 16 bytes
@@ -117,8 +117,8 @@ pub(super) fn ops(prefix: &Prefix, change: Change, ops: &mut Vec<Op>) -> Result<
             ops.push(Op::DeleteRange { table: OWED, first, last });
         }
         Change::Cursor(cursor) => ops.push(put(CURSORS, prefix.key(&[]), cursor_bytes(cursor))),
-        Change::Mark(Mark { from, to, tries }) => {
-            let value = [&from.0.to_be_bytes()[..], &to.0.to_be_bytes(), &tries.to_be_bytes()].concat();
+        Change::Mark(Mark { from, to, deaths }) => {
+            let value = [&from.0.to_be_bytes()[..], &to.0.to_be_bytes(), &deaths.to_be_bytes()].concat();
             ops.push(put(MARKS, prefix.key(&[]), value));
         }
         Change::Unmark => ops.push(Op::Delete { table: MARKS, key: prefix.key(&[]) }),
@@ -223,8 +223,8 @@ pub(super) fn progress(db: &Db, prefix: &Prefix) -> Result<Progress, StoreError>
 fn mark_of(bytes: &[u8]) -> Option<Mark> {
     let (from, rest) = number(bytes)?;
     let (to, rest) = number(rest)?;
-    let tries = rest.first_chunk::<4>()?;
-    Some(Mark { from: LogSeq(from), to: LogSeq(to), tries: u32::from_be_bytes(*tries) })
+    let deaths = rest.first_chunk::<4>()?;
+    Some(Mark { from: LogSeq(from), to: LogSeq(to), deaths: u32::from_be_bytes(*deaths) })
 }
 
 pub(super) fn owed(db: &Db, prefix: &Prefix) -> Result<Vec<Owed>, StoreError> {

@@ -8,6 +8,7 @@
 
 pub mod lines;
 pub mod marks;
+pub mod panics;
 pub mod thread;
 
 use std::{collections::HashMap, num::NonZeroUsize, sync::Arc};
@@ -80,10 +81,13 @@ impl Work {
     pub fn open(tenant: Arc<Tenant>, now: Now) -> Result<Self, StoreError> {
         let store = tenant.store();
         let progress = store.progress()?;
-        let (marks, guilty) = Marks::begin(&progress, tenant.inherited());
+        let (marks, guilty) = Marks::begin(&progress, tenant.inherited(), tenant.take_panicked());
         if let Some(seq) = guilty {
-            log::error!("a batch ended the process twice and goes to quarantine tenant={} seq={seq}", tenant.id());
-            let reason = "its analysis ended the process twice".into();
+            log::error!(
+                "a batch ended the process again and again, it goes to quarantine tenant={} seq={seq}",
+                tenant.id()
+            );
+            let reason = "its analysis ended the process again and again".into();
             let changes = vec![Change::Quarantine { seq, reason }, Change::Unmark];
             store.commit(changes, Class::Upkeep, nms_kit::store::ignore())?;
         }
@@ -124,6 +128,7 @@ impl Work {
             self.mark(&slice)?;
             self.analyse(model, &slice, &mut said);
         }
+        panics::look_away();
         self.stats.processing_time_ms += (nms_kit::clock::monotonic_us() - began_us) / 1_000;
         self.store(said, now)?;
         self.tenant.set_analysis(live::Standing { cache: model.cache(), ..self.standing() });
@@ -185,6 +190,7 @@ impl Work {
 
     fn batch(&mut self, model: &mut Model, batch: &Arc<Logged>, said: &mut Vec<Said>) {
         self.lines.note(batch);
+        panics::look_at(self.tenant.id(), batch.seq);
         self.analysis.handle(model, &mut self.lines, batch, said, |_| ());
         self.at.ticked_ms = self.at.ticked_ms.max(batch.arrived_ms);
         self.snapshot.2 += batch.events.len() as u64;

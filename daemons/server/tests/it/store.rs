@@ -147,7 +147,7 @@ fn entries_that_nobody_is_known_to_own_are_given_to_nobody() {
 #[test]
 fn marks_quarantine_and_snapshots_come_back_as_they_were() {
     let folder = tempfile::tempdir().unwrap();
-    let mark = Mark { from: LogSeq(3), to: LogSeq(9), tries: 1 };
+    let mark = Mark { from: LogSeq(3), to: LogSeq(9), deaths: 1 };
     let cursor = Cursor { scored: LogSeq(2), ticked_ms: -5 };
     let bytes: Vec<u8> = (0..3_000_000_u32).flat_map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
     let snapshot = Snapshot { cursor, bytes };
