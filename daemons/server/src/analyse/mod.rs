@@ -139,6 +139,7 @@ impl Analysis {
         let mut at = Setting { hub: batch.hub, model, past };
         for (index, event) in batch.events.iter().enumerate() {
             self.counts.events += 1;
+            at.past.look_at(reference(batch.seq, index));
             match &event.body {
                 Body::Finding(finding) => {
                     self.counts.findings += 1;
@@ -211,6 +212,9 @@ impl Analysis {
             return None;
         }
         self.counts.windows += 1;
+        if let Some(last) = window.positions.last() {
+            at.past.look_at(last.last);
+        }
         let Some(judged) = at.model.judge(window) else {
             self.counts.unscored += 1;
             return None;

@@ -182,6 +182,8 @@ pub enum Change {
     },
     /// The state to take up from.
     Snapshot(Snapshot),
+    /// There is no such state any more.
+    NoSnapshot,
     /// A hub is forgotten: its results and numbers.
     Forget(Instance),
 }

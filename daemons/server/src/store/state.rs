@@ -126,6 +126,7 @@ pub(super) fn ops(prefix: &Prefix, change: Change, ops: &mut Vec<Op>) -> Result<
             ops.push(put(QUARANTINE, prefix.number(seq.0), reason.as_bytes().to_vec()));
         }
         Change::Snapshot(snapshot) => snapshot_ops(prefix, &snapshot, ops),
+        Change::NoSnapshot => ops.push(no_snapshot(prefix)),
         Change::Forget(hub) => {
             let (first, last) = (prefix.hub_number(hub, 0), prefix.hub_number(hub, u64::MAX));
             ops.push(Op::DeleteRange { table: OWED, first, last });
@@ -156,13 +157,16 @@ fn cursor_of(bytes: &[u8]) -> Option<(Cursor, &[u8])> {
     Some((Cursor { scored: LogSeq(scored), ticked_ms: ticked as i64 }, rest))
 }
 
+fn no_snapshot(prefix: &Prefix) -> Op {
+    Op::DeleteRange { table: SNAPSHOTS, first: prefix.number(0), last: prefix.number(u64::MAX) }
+}
+
 fn snapshot_ops(prefix: &Prefix, snapshot: &Snapshot, ops: &mut Vec<Op>) {
     let packed = lz4_flex::block::compress(&snapshot.bytes);
     let mut head = cursor_bytes(snapshot.cursor);
     head.extend_from_slice(&(snapshot.bytes.len() as u64).to_be_bytes());
     head.extend_from_slice(&digest::short(&packed).to_be_bytes());
-    let (first, last) = (prefix.number(0), prefix.number(u64::MAX));
-    ops.push(Op::DeleteRange { table: SNAPSHOTS, first, last });
+    ops.push(no_snapshot(prefix));
     ops.push(put(SNAPSHOTS, prefix.number(0), head));
     for (part, bytes) in (1..).zip(packed.chunks(PART_BYTES)) {
         ops.push(put(SNAPSHOTS, prefix.number(part), bytes.to_vec()));

@@ -59,6 +59,17 @@ impl Marks {
         }
     }
 
+    /// The mark of a batch that an earlier life may have died of, where only it is looked at.
+    pub fn suspect(&self, seq: LogSeq) -> Option<Mark> {
+        let is_suspect = self.suspects.is_some_and(|mark| (mark.from..=mark.to).contains(&seq));
+        is_suspect.then(|| self.alone(seq))
+    }
+
+    /// The mark of deadlines that batches `from` to `to` may have left.
+    pub fn among(&self, from: LogSeq, to: LogSeq) -> Mark {
+        if from == to { self.alone(from) } else { Mark { from, to, deaths: 0 } }
+    }
+
     /// The mark of one batch, with the ends that it was alone at.
     fn alone(&self, seq: LogSeq) -> Mark {
         let known = self.suspects.filter(|mark| mark.from == seq && mark.to == seq);
