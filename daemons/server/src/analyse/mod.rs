@@ -151,15 +151,18 @@ impl Analysis {
         }
     }
 
-    /// Does what is due at `now_ms` of the analysis clock.
+    /// Does what is due up to `now_ms` of the analysis clock, each at its own time: what is said must not depend on who
+    /// ticks, and when.
     pub fn tick(&mut self, model: &mut Model, past: &mut dyn Past, now_ms: i64, out: &mut Vec<Said>) {
-        self.now_ms = self.now_ms.max(now_ms);
-        let ready = self.windows.tick(self.now_ms.max(0) as u64);
         let mut at = Setting { hub: Instance::UNNAMED, model, past };
-        for window in ready {
-            self.on_window(&mut at, &window, out);
+        while let Some(due_ms) = self.deadline().filter(|due_ms| *due_ms <= now_ms) {
+            self.now_ms = self.now_ms.max(due_ms);
+            for window in self.windows.tick(self.now_ms.max(0) as u64) {
+                self.on_window(&mut at, &window, out);
+            }
+            self.anomalies.tick(self.now_ms, out);
         }
-        self.anomalies.tick(self.now_ms, out);
+        self.now_ms = self.now_ms.max(now_ms);
     }
 
     /// When [`Analysis::tick`] has something to do, on the analysis clock.

@@ -185,6 +185,33 @@ fn snapshots_and_ticks_in_between_change_nothing_that_is_said() {
 }
 
 #[test]
+fn what_ends_between_two_lines_ends_at_its_own_time_whoever_ticks() {
+    const PAUSE: i64 = 65 * 60_000;
+    let told = |tick_ms: Option<i64>| {
+        let mut bench = grown_up(Model::new(&nervous()).unwrap());
+        let mut all = Vec::new();
+        for round in 0..4_i64 {
+            let at = DAY + 10_000 + round * PAUSE;
+            let text =
+                if round % 2 == 0 { "Server listening on :: port 22." } else { "Received disconnect from 192.0.2.9" };
+            all.extend(bench.take(at, vec![line(HUB, 100 + round as u64, at, text)]));
+            let ticks = tick_ms.into_iter().flat_map(|every| (1..).map(move |nth| nth * every));
+            for after in ticks.take_while(|after| *after < PAUSE) {
+                all.extend(bench.tick(at + after));
+            }
+        }
+        all.extend(bench.tick(2 * DAY));
+        all
+    };
+    let expected = told(None);
+    let ended = expected.iter().filter(|said| said.alert.status == Status::Resolved).count();
+    assert!(ended >= 4, "an hour without one is the end of each: {ended}");
+    for every in [700, 60_000, 11 * 60_000] {
+        assert_eq!(told(Some(every)), expected, "a tick every {every} ms");
+    }
+}
+
+#[test]
 fn damaged_snapshots_are_refused() {
     let whole = grown_up(model()).analysis.snapshot();
     assert!(Analysis::restore(&whole).is_ok());
