@@ -134,13 +134,25 @@ async fn follow(ticket: &Ticket, asked: usize, as_json: bool, lines: &Lines) -> 
                 }
             }
             Some(News::Row(event)) => {
+                let is_end = matches!(event.body, Body::Report(_));
+                if is_end {
+                    say_omitted(ticket.omitted(), as_json, lines).await;
+                }
                 lines.say(if as_json { row_json(&event) } else { row_text(&event) }).await;
-                if matches!(event.body, Body::Report(_)) {
+                if is_end {
                     return Ok(());
                 }
             }
             None => return Err(format!("nothing came for {} s; the report goes on in the log", SILENCE_MS / 1_000)),
         }
+    }
+}
+
+/// Says how many rows this admin was too slow for.
+async fn say_omitted(omitted: u64, as_json: bool, lines: &Lines) {
+    if omitted > 0 {
+        let text = format!("{omitted} rows left out; they stand in the log");
+        lines.say(if as_json { json!({ "omitted": omitted }).to_string() } else { text }).await;
     }
 }
 

@@ -276,6 +276,28 @@ fn row(seq: u64, id: &str, body: impl Fn(Box<str>) -> Body) -> Event {
     Event { body: body(id.into()), ..failure(HUB, seq, 0) }
 }
 
+fn file_row(command_id: Box<str>) -> Body {
+    Body::File(Box::new(FileChange {
+        path: "/etc/passwd".into(),
+        change: Change::Report,
+        old_sha256: None,
+        new_sha256: Some("ab".into()),
+        owner: None,
+        group: None,
+        mode: None,
+        size: None,
+        inode: None,
+        mtime: None,
+        sessions: Vec::new(),
+        package_manager: false,
+        command_id: Some(command_id),
+    }))
+}
+
+fn report_end(command_id: Box<str>) -> Body {
+    Body::Report(Box::new(FileReport { command_id, files: 1, changed: 0, unreadable: 0 }))
+}
+
 #[test]
 fn a_report_is_asked_of_the_tenants_hub_and_its_rows_are_printed_as_they_come() {
     let stage = Stage::set();
@@ -288,32 +310,58 @@ fn a_report_is_asked_of_the_tenants_hub_and_its_rows_are_printed_as_they_come() 
         let answered = async {
             let Some(Message::Command(command)) = hub.next().await else { panic!("no command") };
             assert_eq!((&command.action, &*command.target), (&CommandAction::RequestFimReport, "pi"));
-            let file = |command_id| {
-                Body::File(Box::new(FileChange {
-                    path: "/etc/passwd".into(),
-                    change: Change::Report,
-                    old_sha256: None,
-                    new_sha256: Some("ab".into()),
-                    owner: None,
-                    group: None,
-                    mode: None,
-                    size: None,
-                    inode: None,
-                    mtime: None,
-                    sessions: Vec::new(),
-                    package_manager: false,
-                    command_id: Some(command_id),
-                }))
-            };
-            let end =
-                |command_id| Body::Report(Box::new(FileReport { command_id, files: 1, changed: 0, unreadable: 0 }));
-            hub.send_batch(1, &[row(1, &command.command_id, file), row(2, "cmd-other", file)]).await;
-            hub.send_batch(2, &[row(3, &command.command_id, end)]).await;
+            hub.send_batch(1, &[row(1, &command.command_id, file_row), row(2, "cmd-other", file_row)]).await;
+            hub.send_batch(2, &[row(3, &command.command_id, report_end)]).await;
         };
         let (asked, ()) = smol::future::zip(asked, answered).await;
         asked.unwrap();
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[0].contains("/etc/passwd") && lines[1].contains("\"files\":1"), "{lines:?}");
+    });
+    stage.end();
+}
+
+#[test]
+fn a_slow_reader_of_a_report_is_told_what_was_left_out_and_hears_the_end() {
+    const BATCHES: u64 = 9;
+    const EACH: u64 = 1_000;
+    let stage = Stage::set();
+    let request = Request::new("command").with("action", "request_fim_report").with("tenant", "home");
+    let request = request.with("target", "pi").with("json", "true");
+    smol::block_on(async {
+        let mut hub = stage.hub("home", HUB, 0).await;
+        let mut lines = Vec::new();
+        let asked = control::ask(&stage.control, &request, |line| lines.push(line.to_owned()));
+        let mut asked = Box::pin(asked);
+        let command = loop {
+            // It asks, and then reads nothing until everything came.
+            assert!(smol::future::poll_once(&mut asked).await.is_none());
+            let next = async { Some(hub.next().await) };
+            let moment = async {
+                clock::pause(20).await;
+                None
+            };
+            match smol::future::or(next, moment).await {
+                Some(Some(Message::Command(command))) => break command,
+                None => {}
+                other => panic!("{other:?}"),
+            }
+        };
+        for number in 1..=BATCHES {
+            let rows: Vec<Event> =
+                (0..EACH).map(|seq| row(number * EACH + seq, &command.command_id, file_row)).collect();
+            hub.send_batch(number, &rows).await;
+            assert_eq!(hub.ack().await.status, AckStatus::Ok);
+        }
+        hub.send_batch(BATCHES + 1, &[row(99_999, &command.command_id, report_end)]).await;
+        assert_eq!(hub.ack().await.status, AckStatus::Ok);
+        asked.await.unwrap();
+        let end = lines.pop().unwrap();
+        assert!(end.contains("\"report\""), "{end}");
+        let omitted: u64 =
+            lines.pop().unwrap().strip_prefix("{\"omitted\":").unwrap().trim_end_matches('}').parse().unwrap();
+        assert!(omitted > 0 && lines.iter().all(|line| line.contains("/etc/passwd")));
+        assert_eq!(lines.len() as u64 + omitted, BATCHES * EACH);
     });
     stage.end();
 }
