@@ -70,6 +70,8 @@ pub struct Counts {
     pub unusual: u64,
     /// Windows that the model had no word on.
     pub unscored: u64,
+    /// Findings whose texts were cut.
+    pub cut: u64,
 }
 
 /// What one event came to, for whoever wants to see.

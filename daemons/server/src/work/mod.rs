@@ -10,21 +10,21 @@ pub mod marks;
 pub mod panics;
 pub mod watch;
 pub mod lines;
+pub mod standings;
 pub mod thread;
 
-use std::{collections::HashMap, num::NonZeroUsize, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
-use lru::LruCache;
 use nms_detect::Standing;
 use nms_model::cache::CacheCounts;
 use nms_proto::{
-    id::{AlertId, Instance},
+    id::Instance,
     limits::RESULTS_ALERTS_MAX,
     message::{Results, ResultsStats},
     time::Tick,
 };
 
-use self::{lines::Lines, marks::Marks, watch::Watch};
+use self::{lines::Lines, marks::Marks, standings::Standings, watch::Watch};
 use crate::{
     analyse::{Analysis, Said, model::Model},
     live::{self, Tenant},
@@ -35,8 +35,6 @@ use crate::{
 const SLICE_BYTES: usize = 1 << 20;
 /// Batches looked at again in silence where there is no snapshot.
 const BLIND_BATCHES: u64 = 4_096;
-/// Alerts whose last state is at hand; others are looked up.
-const STANDINGS_KEPT: usize = 1_024;
 /// Time after which a cursor that nothing else waits for is stored, in milliseconds.
 const CURSOR_MS: u64 = 250;
 /// Time after which a snapshot is taken, in milliseconds; events after which, but then not more often than.
@@ -65,7 +63,7 @@ pub struct Work {
     /// The cursor that was handed to the store, and when.
     stored: (Cursor, Tick),
     next: HashMap<Instance, u64>,
-    standings: LruCache<AlertId, Standing>,
+    standings: Standings,
     stats: ResultsStats,
     snapshot: (LogSeq, Tick, u64),
     used: Tick,
@@ -87,7 +85,6 @@ impl Work {
             watch.resume(at);
         }
         let next = store.owed()?.into_iter().map(|owed| (owed.hub, owed.next)).collect();
-        let kept = NonZeroUsize::new(STANDINGS_KEPT).unwrap_or(NonZeroUsize::MIN);
         Ok(Self {
             lines: Lines::new(Arc::clone(&tenant), watch),
             analysis,
@@ -95,7 +92,7 @@ impl Work {
             silent: progress.cursor,
             stored: (progress.cursor, now.tick),
             next,
-            standings: LruCache::new(kept),
+            standings: Standings::default(),
             stats: ResultsStats::default(),
             snapshot: (at.scored, now.tick, 0),
             used: now.tick,
@@ -252,13 +249,13 @@ impl Work {
         let mut found: Vec<(Vec<Instance>, Standing)> = Vec::new();
         for Said { hubs, finding, alert } in said {
             let id = alert.id.clone();
-            if !self.standings.contains(&id)
+            if self.standings.get(&id).is_none()
                 && let Some(stored) = self.tenant.store().alert(&id)?
             {
-                self.standings.put(id.clone(), stored);
+                self.standings.put(stored);
             }
             let Some(settled) = Standing::settle(self.standings.get(&id), finding, alert) else { continue };
-            self.standings.put(id.clone(), settled.clone());
+            self.standings.put(settled.clone());
             match found.iter_mut().find(|(_, known)| known.alert.id == id) {
                 Some(known) => *known = (hubs, settled),
                 None => found.push((hubs, settled)),
@@ -328,6 +325,11 @@ impl Work {
         self.stored = (self.at, now.tick);
         let snapshot = self.take_snapshot(now);
         self.commit(vec![Change::Cursor(self.at), Change::Snapshot(snapshot)], Vec::new())
+    }
+
+    /// Memory of the alerts at hand, in bytes.
+    pub fn standings_bytes(&self) -> usize {
+        self.standings.bytes()
     }
 
     /// How it stands, but for the model's cache.

@@ -5,7 +5,9 @@ use std::{path::Path, sync::Arc};
 use nms_kit::store::ignore;
 use nms_proto::{
     alert::Status,
+    event::Body,
     id::{Instance, TenantId},
+    limits::{ALERT_TECHNIQUES_MAX, ALERT_TEXT_BYTES, TENANT_STANDINGS_BYTES},
     message::Results,
     session::server::Answer,
     time::Tick,
@@ -261,6 +263,39 @@ fn a_batch_that_ends_the_process_goes_to_quarantine_and_the_rest_is_analysed() {
     assert_eq!((work.standing().quarantined, work.standing().cursor.scored), (1, LogSeq(3)));
     let progress = hub.tenant.store().progress().unwrap();
     assert_eq!((progress.mark, progress.quarantined.contains(&bad)), (None, true));
+}
+
+#[test]
+fn findings_with_endless_texts_are_cut_and_what_is_at_hand_of_them_is_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::open(folder.path());
+    let hub = Hub::connect(&server, "home", HUB);
+    let endless: Box<str> = "\u{e9}x".repeat(800).into();
+    let huge = |number: u64| {
+        let mut event = finding(HUB, number, 1, &format!("a-{number:016x}"));
+        let Body::Finding(body) = &mut event.body else { panic!() };
+        (body.message, body.key) = (endless.clone(), endless.clone());
+        (body.actor, body.victim) = (Some(endless.clone()), Some(endless.clone()));
+        body.reasons = vec![endless.clone(); 4];
+        body.techniques = vec!["T1110".into(); 500];
+        body.evidence.iter_mut().for_each(|line| line.line = endless.clone());
+        event
+    };
+    for number in 1..=20 {
+        let events: Vec<_> = (number * 20 - 19..=number * 20).map(huge).collect();
+        hub.send(0, batch(number, &events));
+    }
+    let work = analyse(&hub.tenant, 10);
+    assert_eq!(work.standing().counts.cut, 400);
+    for known in hub.tenant.store().alerts().unwrap() {
+        let alert = known.alert;
+        let lines = alert.evidence.iter().map(|line| &line.line);
+        let mut texts = lines.chain(&alert.reasons).chain(&alert.actor).chain(&alert.victim).chain([&alert.message]);
+        assert!(texts.all(|text| (ALERT_TEXT_BYTES - 1..=ALERT_TEXT_BYTES).contains(&text.len())));
+        assert_eq!((alert.techniques.len(), alert.evidence.len()), (ALERT_TECHNIQUES_MAX, 5));
+    }
+    let bytes = work.standings_bytes();
+    assert!((TENANT_STANDINGS_BYTES / 2..=TENANT_STANDINGS_BYTES).contains(&bytes), "{bytes}");
 }
 
 #[test]
