@@ -205,6 +205,8 @@ pub const TENANT_BACKLOG_BYTES: usize = 16 << 20;
 pub const ANALYSIS_QUEUE_BYTES: usize = 16 << 20;
 /// Unusual sequences that are followed for one tenant at a time.
 pub const ANOMALIES_MAX: usize = 1_024;
+/// Alerts of one tenant that a server keeps; the oldest go, those that are over first.
+pub const TENANT_ALERTS_MAX: usize = 50_000;
 /// Memory of the alerts of one tenant whose last state is at hand, in bytes; others are looked up.
 pub const TENANT_STANDINGS_BYTES: usize = 4 << 20;
 /// Alerts in one RESULTS.

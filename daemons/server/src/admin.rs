@@ -101,6 +101,7 @@ fn status_of(tenant: &Tenant) -> serde_json::Value {
         "connections_replaced": hubs.replaced(),
         "results_waiting": hubs.waiting(),
         "results_dropped": hubs.dropped(),
+        "alerts_let_go": tenant.store().alerts_let_go(),
         "batches": { "taken": counts.taken, "duplicates": counts.duplicates, "reused": counts.reused,
                      "gaps": counts.gaps, "busy": counts.busy, "withdrawn": counts.withdrawn },
         "events": { "taken": counts.events, "skipped": counts.skipped_events, "analysed": standing.counts.events },

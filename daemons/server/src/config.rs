@@ -28,7 +28,7 @@ use nms_kit::{
 };
 use nms_proto::{
     id::TenantId,
-    limits::{TENANT_UNCOMMITTED_BYTES, TENANTS_MAX},
+    limits::{TENANT_ALERTS_MAX, TENANT_UNCOMMITTED_BYTES, TENANTS_MAX},
 };
 use serde::Deserialize;
 
@@ -117,13 +117,15 @@ pub struct TokenTenant {
     pub token_sha256: Digest,
 }
 
-/// How long a tenant's log is kept.
+/// How much is kept of a tenant, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Days.
     pub days: u32,
     /// Bytes of a tenant, as they lie on disk.
     pub bytes: u64,
+    /// Alerts of a tenant, whatever their age.
+    pub alerts: usize,
 }
 
 /// What the server runs on.
@@ -191,7 +193,7 @@ impl Config {
             key: raw.tls.key.unwrap_or(files.key),
             public_ip: raw.public_ip,
             tenants,
-            retention: Retention { days: raw.retention_days, bytes: raw.retention_bytes },
+            retention: Retention { days: raw.retention_days, bytes: raw.retention_bytes, alerts: TENANT_ALERTS_MAX },
             analysis_threads: raw.analysis_threads,
             uncommitted_bytes_max: raw.uncommitted_bytes_max,
             model: raw.model,

@@ -13,6 +13,7 @@ mod key;
 pub mod entry;
 mod state;
 mod names;
+mod surplus;
 pub mod disk;
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
@@ -267,6 +268,9 @@ pub trait TenantStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// As [`TenantStore::receiver`].
     fn alert(&self, id: &AlertId) -> Result<Option<Standing>, StoreError>;
+
+    /// Alerts that were let go since the start because there were too many.
+    fn alerts_let_go(&self) -> u64;
 
     /// All alerts, each at its last revision, in the order of their ids.
     ///

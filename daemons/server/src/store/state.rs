@@ -35,7 +35,7 @@ use super::{
 };
 
 const TENANTS: Table = Table("tenants.v1");
-const ALERTS: Table = Table("alerts.v1");
+pub(super) const ALERTS: Table = Table("alerts.v1");
 const OWED: Table = Table("owed.v1");
 const HUBS: Table = Table("hubs.v1");
 const CURSORS: Table = Table("cursors.v1");
@@ -277,12 +277,4 @@ pub(super) fn alerts(db: &Db, prefix: &Prefix) -> Result<Vec<Standing>, StoreErr
         })
     })?;
     Ok(alerts)
-}
-
-/// Removes alerts whose last event is older than `before_ms`.
-pub(super) fn tidy(db: &Db, prefix: &Prefix, before_ms: i64) -> Result<Vec<Op>, StoreError> {
-    let standing = alerts(db, prefix)?;
-    let old = standing.iter().map(|known| &known.alert);
-    let old = old.filter(|alert| alert.last_seen.is_some_and(|last| last.unix_ms < before_ms));
-    Ok(old.map(|alert| Op::Delete { table: ALERTS, key: prefix.key(&[alert.id.as_str().as_bytes()]) }).collect())
 }

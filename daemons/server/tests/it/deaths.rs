@@ -100,6 +100,9 @@ impl TenantStore for MortalTenant {
     fn alert(&self, id: &AlertId) -> Result<Option<Standing>, StoreError> {
         self.0.alert(id)
     }
+    fn alerts_let_go(&self) -> u64 {
+        self.0.alerts_let_go()
+    }
     fn alerts(&self) -> Result<Vec<Standing>, StoreError> {
         self.0.alerts()
     }

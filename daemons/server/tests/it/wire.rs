@@ -58,7 +58,7 @@ impl Stage {
             key: files.key,
             public_ip: false,
             tenants: vec![tenant("home"), tenant("work")],
-            retention: Retention { days: 30, bytes: 1 << 30 },
+            retention: Retention { days: 30, bytes: 1 << 30, alerts: 1_000 },
             analysis_threads: 2,
             uncommitted_bytes_max: 4 << 20,
             model: None,
