@@ -54,6 +54,7 @@ impl Admin {
             "connections_accepted": count(&counts.accepted),
             "handshakes_failed": count(&counts.handshakes_failed),
             "strangers": count(&counts.strangers),
+            "refused": counts.refusals.counts(),
         });
         lines.say(own.to_string()).await;
         for tenant in self.tenants.all() {
@@ -101,6 +102,7 @@ fn status_of(tenant: &Tenant) -> serde_json::Value {
         "connections_replaced": hubs.replaced(),
         "results_waiting": hubs.waiting(),
         "results_dropped": hubs.dropped(),
+        "refused": tenant.refusals.counts(),
         "alerts_let_go": tenant.store().alerts_let_go(),
         "batches": { "taken": counts.taken, "duplicates": counts.duplicates, "reused": counts.reused,
                      "gaps": counts.gaps, "busy": counts.busy, "withdrawn": counts.withdrawn },

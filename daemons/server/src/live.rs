@@ -28,6 +28,7 @@ use crate::{
     command::Commands,
     inbox::Inbox,
     outbox::{self, Attached, Hubs, Settled},
+    refusals::Refusals,
     store::{Change, Class, Cursor, LogSeq, Logged, NewBatch, Store, StoreError, TenantStore, entry},
 };
 
@@ -44,6 +45,8 @@ pub struct Tenant {
     hubs: Mutex<Hubs>,
     /// The batch that a panic of the life before named.
     panicked: Mutex<Option<LogSeq>>,
+    /// Why its peers were turned away after they were registered.
+    pub refusals: Refusals,
     /// Commands that somebody waits for.
     pub commands: Arc<Commands>,
     analysis: Mutex<Standing>,
@@ -94,6 +97,7 @@ impl Tenant {
             gate: Mutex::new(gate),
             hubs: Mutex::new(hubs),
             panicked: Mutex::new(panicked),
+            refusals: Refusals::default(),
             commands: Arc::default(),
             analysis: Mutex::new(Standing { cursor: progress.cursor, ..Standing::default() }),
         })

@@ -109,6 +109,12 @@ impl Peer {
         self.write.flush().await.unwrap();
     }
 
+    async fn send_bytes(&mut self, payload: &[u8]) {
+        self.write.write_all(&(payload.len() as u32).to_be_bytes()).await.unwrap();
+        self.write.write_all(payload).await.unwrap();
+        self.write.flush().await.unwrap();
+    }
+
     async fn send_batch(&mut self, number: u64, events: &[Event]) {
         let mut builder = BatchBuilder::default();
         for event in events {
@@ -252,9 +258,17 @@ fn strangers_and_garbage_are_turned_away_by_name_and_counted() {
             assert_eq!(peer.next().await, None);
         }
         let mut peer = stage.peer().await;
-        peer.write.write_all(&[0, 0, 0, 2, b'{', b'x']).await.unwrap();
-        peer.write.flush().await.unwrap();
+        peer.send_bytes(b"{x").await;
         assert_eq!(peer.ack().await.status, AckStatus::Error);
+        let deep = "[".repeat(40);
+        let unknown = r#"{"type":"DANCE","timestamp":"2026-01-05T14:30:00Z","payload":{}}"#;
+        let wrong = r#"{"type":"HEARTBEAT","timestamp":"2026-01-05T14:30:00Z","payload":{"heartbeat":"x"}}"#;
+        for bytes in [deep.as_str(), unknown, wrong, ""] {
+            let mut hub = stage.hub("work", OTHER_HUB, 0).await;
+            hub.send_bytes(bytes.as_bytes()).await;
+            assert_eq!(hub.ack().await.status, AckStatus::Error);
+            assert_eq!(hub.next().await, None);
+        }
         let mut plain = tcp::dial(&stage.running.address.to_string()).await.unwrap();
         plain.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
         let mut answer = Vec::new();
@@ -267,7 +281,11 @@ fn strangers_and_garbage_are_turned_away_by_name_and_counted() {
         control::ask(&stage.control, &Request::new("status"), |line| lines.push(line.to_owned())).await.unwrap();
         assert!(lines[0].contains("\"strangers\":2"), "{lines:?}");
         assert!(lines[0].contains("\"handshakes_failed\":1"), "{lines:?}");
-        assert!(lines[1].contains("\"tenant\":\"home\""), "{lines:?}");
+        let refused = r#""refused":{"frame_empty":1,"json_too_deep":1,"not_json":1,"stranger":2,"unknown_type":1,"wrong_field":1}"#;
+        assert!(lines[0].contains(refused), "{lines:?}");
+        assert!(lines[1].contains("\"tenant\":\"home\"") && lines[1].contains("\"refused\":{}"), "{lines:?}");
+        let refused = r#""refused":{"frame_empty":1,"json_too_deep":1,"unknown_type":1,"wrong_field":1}"#;
+        assert!(lines[2].contains("\"tenant\":\"work\"") && lines[2].contains(refused), "{lines:?}");
     });
     stage.end();
 }
