@@ -213,10 +213,9 @@ impl TenantStore for Handle {
         let stretch = self.files.log.read(self.number, from.0, bytes_max)?;
         let mut decoder = Decoder::default();
         let decoded = stretch.entries.iter().map(|stored| entry::decode(&mut decoder, self.files.origin, stored));
-        let mut entries: Vec<Entry> = decoded.collect();
-        if stretch.damaged > 0 {
-            entries.push(Entry::Damaged(LogSeq(stretch.next.saturating_sub(1))));
-        }
+        let damaged = stretch.damaged.iter().map(|seq| Entry::Damaged(LogSeq(*seq)));
+        let mut entries: Vec<Entry> = decoded.chain(damaged).collect();
+        entries.sort_by_key(Entry::seq);
         Ok(entries)
     }
 

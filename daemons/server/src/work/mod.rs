@@ -154,6 +154,7 @@ impl Work {
                 }
             }
             self.at.scored = self.at.scored.max(seq);
+            self.tenant.gate().analysed(seq);
             if seq <= self.silent.scored {
                 said.clear();
                 self.catch_up(model, seq, said);
@@ -170,9 +171,6 @@ impl Work {
             self.stats.events_processed += batch.events.len() as u64;
         }
         self.lines.watch.analysed(batch.seq, batch.arrived_ms);
-        if !self.lines.watch.marks.covers(batch.seq) {
-            self.tenant.gate().analysed(batch.bytes);
-        }
     }
 
     /// At the stored cursor, the deadlines that were handled after it are handled again, in silence.

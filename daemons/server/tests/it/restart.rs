@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use nms_kit::store::ignore;
+use nms_kit::store::{Db, Op, Settings, Table, ignore};
 use nms_proto::{
     alert::Status,
     event::Body,
@@ -310,6 +310,32 @@ fn what_does_not_fit_in_memory_is_read_from_the_log() {
     let work = analyse(&hub.tenant, 10);
     assert_eq!(work.standing().cursor.scored, LogSeq(2));
     assert_eq!(told(&hub.results()), ["a-0000000000000001 3"]);
+}
+
+#[test]
+fn each_damaged_batch_is_counted_and_the_rest_is_analysed() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let server = Server::open(folder.path());
+        let hub = Hub::connect(&server, "home", HUB);
+        (1..=4).for_each(|number| hub.send(0, batch(number, &[failure(HUB, number, 0)])));
+        hub.send(0, batch(5, &run(HUB)));
+    }
+    let file = std::fs::read_dir(folder.path().join("log")).unwrap().map(|file| file.unwrap().path());
+    let file = file.into_iter().find(|path| path.extension().is_some_and(|kind| kind == "redb")).unwrap();
+    {
+        let db = Db::open_file(&file, Settings::with_cache(1 << 20)).unwrap();
+        let key = |seq: u64| [&1_u32.to_be_bytes()[..], &seq.to_be_bytes()].concat();
+        let put = |seq| Op::Put { table: Table("log.entries.v1"), key: key(seq), value: b"x".to_vec() };
+        smol::block_on(db.commit(vec![put(2), put(3)], Class::Upkeep)).unwrap();
+    }
+    let server = Server::open(folder.path());
+    let hub = Hub::connect(&server, "home", HUB);
+    let entries = hub.tenant.store().read(LogSeq(1), 1 << 20).unwrap();
+    assert_eq!(entries.iter().map(|entry| entry.seq().0).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    let work = analyse(&hub.tenant, 10);
+    assert_eq!((work.standing().damaged, work.standing().cursor.scored), (2, LogSeq(5)));
+    assert_eq!(told(&hub.results()).len(), 1);
 }
 
 #[test]

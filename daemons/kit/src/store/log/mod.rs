@@ -27,6 +27,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
+/// Damaged entries that one read names; it ends there.
+const DAMAGED_MAX: usize = 4_096;
 /// Page cache of a closed segment, in bytes.
 const CLOSED_CACHE_BYTES: usize = 1 << 20;
 
@@ -60,8 +62,8 @@ pub struct Stored {
 pub struct Stretch {
     /// The entries, in order.
     pub entries: Vec<Stored>,
-    /// Entries in between whose stored form is damaged; they are left out.
-    pub damaged: u64,
+    /// Sequences in between whose stored form is damaged; they are left out.
+    pub damaged: Vec<u64>,
     /// Where to go on reading.
     pub next: u64,
 }
@@ -217,7 +219,8 @@ impl Log {
                 view.range(ENTRIES, &entry_key(tenant, stretch.next), &entry_key(tenant, u64::MAX), |key, found| {
                     let Some(sequence) = sequence_of(key) else { return ControlFlow::Continue(()) };
                     let size = if let Found::Value(stored) = &found { stored.len() } else { 0 };
-                    full = !stretch.entries.is_empty() && bytes + size > bytes_max;
+                    full =
+                        !stretch.entries.is_empty() && bytes + size > bytes_max || stretch.damaged.len() >= DAMAGED_MAX;
                     if full {
                         return ControlFlow::Break(());
                     }
@@ -225,7 +228,7 @@ impl Log {
                     stretch.next = sequence + 1;
                     match found.sound().and_then(|stored| decode(sequence, stored)) {
                         Some(entry) => stretch.entries.push(entry),
-                        None => stretch.damaged += 1,
+                        None => stretch.damaged.push(sequence),
                     }
                     ControlFlow::Continue(())
                 })
