@@ -49,6 +49,16 @@ impl fmt::Display for FrameError {
     }
 }
 
+impl FrameError {
+    /// The name under which it is counted.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Empty => "frame_empty",
+            Self::TooLong { .. } => "frame_too_long",
+        }
+    }
+}
+
 impl std::error::Error for FrameError {}
 
 /// Takes frames out of a stream of bytes, however it is cut.

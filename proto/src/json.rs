@@ -18,7 +18,17 @@ use crate::limits::JSON_DEPTH_MAX;
 pub enum JsonError {
     /// Nested deeper than [`JSON_DEPTH_MAX`].
     TooDeep,
-    /// Not JSON, not UTF-8, or not of the expected shape.
+    /// Not JSON, or not UTF-8.
+    NotJson {
+        /// What was wrong with it.
+        problem: String,
+    },
+    /// A message of a type that this version does not know.
+    UnknownType {
+        /// The type, and those that are known.
+        problem: String,
+    },
+    /// Not of the expected shape.
     Shape {
         /// Path of the field, such as `payload.events[3].at`; `.` for the whole.
         field: String,
@@ -31,10 +41,27 @@ impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooDeep => write!(f, "JSON nested deeper than {JSON_DEPTH_MAX} levels"),
+            Self::NotJson { problem } => write!(f, "field .: {problem}"),
+            Self::UnknownType { problem } => write!(f, "field type: {problem}"),
             Self::Shape { field, problem } => write!(f, "field {field}: {problem}"),
         }
     }
 }
+
+impl JsonError {
+    /// The name under which it is counted.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::TooDeep => "json_too_deep",
+            Self::NotJson { .. } => "not_json",
+            Self::UnknownType { .. } => "unknown_type",
+            Self::Shape { .. } => "wrong_field",
+        }
+    }
+}
+
+/// The words about an unknown type; an error of a decoder has nothing but words.
+pub(crate) const UNKNOWN_TYPE: &str = "unknown type";
 
 impl std::error::Error for JsonError {}
 
@@ -102,7 +129,7 @@ impl Decoder {
     pub(crate) fn decode<'a, T: Deserialize<'a>>(&'a mut self, bytes: &[u8]) -> Result<(T, Outline), JsonError> {
         let outline = outline(bytes)?;
         if let Err(problem) = std::str::from_utf8(bytes) {
-            return Err(shape(".", &problem));
+            return Err(JsonError::NotJson { problem: brief(&problem) });
         }
         self.scratch.clear();
         self.scratch.extend_from_slice(bytes);
@@ -127,11 +154,19 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(),
 }
 
 fn shape(field: &str, problem: &dyn fmt::Display) -> JsonError {
-    let mut problem = problem.to_string();
-    problem.truncate(problem.floor_char_boundary(200));
+    let problem = brief(problem);
+    if matches!(field, "." | "type") && problem.contains(UNKNOWN_TYPE) {
+        return JsonError::UnknownType { problem };
+    }
     let mut field: String = field.into();
     field.truncate(field.floor_char_boundary(100));
     JsonError::Shape { field, problem }
+}
+
+fn brief(problem: &dyn fmt::Display) -> String {
+    let mut problem = problem.to_string();
+    problem.truncate(problem.floor_char_boundary(200));
+    problem
 }
 
 /// Decodes once more to say which field it was.
@@ -139,7 +174,7 @@ fn locate<'a, T: Deserialize<'a>>(mut bytes: Vec<u8>, first: &simd_json::Error) 
     // The second value borrows from a buffer of its own, which must not outlive this call: it is
     // decoded through an owned tree, whose lifetime is not tied to `bytes`.
     let Ok(tree) = simd_json::to_owned_value(&mut bytes) else {
-        return shape(".", first);
+        return JsonError::NotJson { problem: brief(first) };
     };
     match serde_path_to_error::deserialize::<_, T>(tree) {
         Ok(_) => shape(".", first),

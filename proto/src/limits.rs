@@ -137,6 +137,10 @@ pub const FIM_SESSIONS_MAX: usize = 16;
 pub const ALERT_EVIDENCE_MAX: usize = 20;
 /// Reasons kept with an alert.
 pub const ALERT_REASONS_MAX: usize = 16;
+/// Techniques kept with an alert.
+pub const ALERT_TECHNIQUES_MAX: usize = 16;
+/// Longest message, reason, key, actor, victim or line of evidence that the server keeps of a finding, in bytes.
+pub const ALERT_TEXT_BYTES: usize = 1 << 10;
 /// Steps kept of an alert's life, the last ones.
 pub const ALERT_HISTORY_MAX: usize = 32;
 /// Actors whose failures the correlators remember; the least suspicious are forgotten first.
@@ -203,6 +207,10 @@ pub const TENANT_BACKLOG_BYTES: usize = 16 << 20;
 pub const ANALYSIS_QUEUE_BYTES: usize = 16 << 20;
 /// Unusual sequences that are followed for one tenant at a time.
 pub const ANOMALIES_MAX: usize = 1_024;
+/// Alerts of one tenant that a server keeps; the oldest go, those that are over first.
+pub const TENANT_ALERTS_MAX: usize = 50_000;
+/// Memory of the alerts of one tenant whose last state is at hand, in bytes; others are looked up.
+pub const TENANT_STANDINGS_BYTES: usize = 4 << 20;
 /// Alerts in one RESULTS.
 pub const RESULTS_ALERTS_MAX: usize = 32;
 /// Tenants a server serves.

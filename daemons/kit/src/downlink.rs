@@ -23,6 +23,7 @@ pub struct Downlink {
     session: ServerSession,
     wire: Wire,
     is_over: bool,
+    malformed: Option<&'static str>,
 }
 
 /// What the daemon has to deal with.
@@ -40,12 +41,17 @@ impl Downlink {
     /// Takes over a stream that was just accepted, TLS included.
     pub fn over(tasks: &Tasks, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
         let wire = Wire::over(tasks, stream, Direction::Upward);
-        Self { session: ServerSession::new(clock::tick()), wire, is_over: false }
+        Self { session: ServerSession::new(clock::tick()), wire, is_over: false, malformed: None }
     }
 
     /// The session, to be answered.
     pub fn session(&mut self) -> &mut ServerSession {
         &mut self.session
+    }
+
+    /// The name of what was wrong with the bytes that ended the connection.
+    pub fn malformed(&self) -> Option<&'static str> {
+        self.malformed
     }
 
     /// The next thing to deal with; `other` is whatever else the daemon waits for.
@@ -73,7 +79,10 @@ impl Downlink {
             let waited = smol::future::or(async { Some((&mut other).await) }, due);
             match self.wire.next(waited).await {
                 Woken::Inbound(Inbound::Message(message)) => self.session.received(clock::tick(), *message),
-                Woken::Inbound(Inbound::Malformed(problem)) => self.session.malformed(clock::tick(), &problem),
+                Woken::Inbound(Inbound::Malformed { reason, problem }) => {
+                    self.malformed = Some(reason);
+                    self.session.malformed(clock::tick(), &problem);
+                }
                 Woken::Inbound(Inbound::Ended(problem)) => return Next::Over(problem),
                 Woken::Room => {}
                 Woken::Other(Some(value)) => return Next::Other(value),

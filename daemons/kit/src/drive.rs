@@ -33,7 +33,12 @@ pub enum Inbound {
     /// A message.
     Message(Box<Message>),
     /// Bytes that are no frame or no message; nothing more comes.
-    Malformed(String),
+    Malformed {
+        /// The name under which it is counted.
+        reason: &'static str,
+        /// In words, for the peer.
+        problem: String,
+    },
     /// The stream ended or broke, in words; nothing more comes.
     Ended(String),
 }
@@ -133,14 +138,14 @@ async fn read_all(stream: impl AsyncRead + Unpin, direction: Direction, arrived:
         let inbound = match frames.buffered() {
             Ok(Some(payload)) => match message::read(&mut decoder, payload, clock::stamp()) {
                 Ok(message) => Inbound::Message(Box::new(message)),
-                Err(problem) => Inbound::Malformed(problem.to_string()),
+                Err(problem) => Inbound::Malformed { reason: problem.reason(), problem: problem.to_string() },
             },
             Ok(None) => match frames.fill().await {
                 Ok(true) => continue,
                 Ok(false) => Inbound::Ended("the peer closed the connection".into()),
                 Err(error) => Inbound::Ended(error.to_string()),
             },
-            Err(ReadError::Frame(error)) => Inbound::Malformed(error.to_string()),
+            Err(ReadError::Frame(error)) => Inbound::Malformed { reason: error.reason(), problem: error.to_string() },
             Err(ReadError::Io(error)) => Inbound::Ended(error.to_string()),
         };
         let is_last = !matches!(inbound, Inbound::Message(_));

@@ -295,7 +295,7 @@ impl Run {
         let now = clock::tick();
         match inbound {
             Inbound::Message(message) => self.session.received(now, *message),
-            Inbound::Malformed(problem) => self.session.malformed(now, &problem),
+            Inbound::Malformed { problem, .. } => self.session.malformed(now, &problem),
             Inbound::Ended(problem) => {
                 self.link = None;
                 self.lost(&problem);

@@ -54,6 +54,7 @@ impl Admin {
             "connections_accepted": count(&counts.accepted),
             "handshakes_failed": count(&counts.handshakes_failed),
             "strangers": count(&counts.strangers),
+            "refused": counts.refusals.counts(),
         });
         lines.say(own.to_string()).await;
         for tenant in self.tenants.all() {
@@ -101,6 +102,8 @@ fn status_of(tenant: &Tenant) -> serde_json::Value {
         "connections_replaced": hubs.replaced(),
         "results_waiting": hubs.waiting(),
         "results_dropped": hubs.dropped(),
+        "refused": tenant.refusals.counts(),
+        "alerts_let_go": tenant.store().alerts_let_go(),
         "batches": { "taken": counts.taken, "duplicates": counts.duplicates, "reused": counts.reused,
                      "gaps": counts.gaps, "busy": counts.busy, "withdrawn": counts.withdrawn },
         "events": { "taken": counts.events, "skipped": counts.skipped_events, "analysed": standing.counts.events },
@@ -108,6 +111,7 @@ fn status_of(tenant: &Tenant) -> serde_json::Value {
                  "quarantined": standing.quarantined, "damaged": standing.damaged },
         "analysis": { "findings": standing.counts.findings, "windows": standing.counts.windows,
                       "unusual": standing.counts.unusual, "unscored": standing.counts.unscored,
+                      "findings_cut": standing.counts.cut,
                       "cache_hits": standing.cache.hits, "cache_misses": standing.cache.misses },
     })
 }
@@ -134,13 +138,25 @@ async fn follow(ticket: &Ticket, asked: usize, as_json: bool, lines: &Lines) -> 
                 }
             }
             Some(News::Row(event)) => {
+                let is_end = matches!(event.body, Body::Report(_));
+                if is_end {
+                    say_omitted(ticket.omitted(), as_json, lines).await;
+                }
                 lines.say(if as_json { row_json(&event) } else { row_text(&event) }).await;
-                if matches!(event.body, Body::Report(_)) {
+                if is_end {
                     return Ok(());
                 }
             }
             None => return Err(format!("nothing came for {} s; the report goes on in the log", SILENCE_MS / 1_000)),
         }
+    }
+}
+
+/// Says how many rows this admin was too slow for.
+async fn say_omitted(omitted: u64, as_json: bool, lines: &Lines) {
+    if omitted > 0 {
+        let text = format!("{omitted} rows left out; they stand in the log");
+        lines.say(if as_json { json!({ "omitted": omitted }).to_string() } else { text }).await;
     }
 }
 

@@ -6,7 +6,7 @@
 //! the tenant's analysis clock: Unix milliseconds that never go back, given to a batch when it is
 //! taken, so that a replay of the log sees the same times.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use nms_proto::{
     id::{BatchSeq, Instance},
@@ -55,6 +55,8 @@ struct Sender {
 pub struct Gate {
     senders: HashMap<Instance, Sender>,
     uncommitted_bytes: usize,
+    /// Batches that wait for analysis, with their bytes, in the order of the log.
+    backlog: VecDeque<(LogSeq, usize)>,
     backlog_bytes: usize,
     /// The last batch that is durable.
     logged: LogSeq,
@@ -70,6 +72,7 @@ impl Gate {
         Self {
             senders: HashMap::new(),
             uncommitted_bytes: 0,
+            backlog: VecDeque::new(),
             backlog_bytes: 0,
             logged,
             clock_ms,
@@ -179,6 +182,7 @@ impl Gate {
     /// A batch is durable, at `seq`: it waits for analysis from now on.
     pub fn committed(&mut self, hub: Instance, batch: Option<BatchSeq>, seq: LogSeq, bytes: usize) {
         self.uncommitted_bytes = self.uncommitted_bytes.saturating_sub(bytes);
+        self.backlog.push_back((seq, bytes));
         self.backlog_bytes = self.backlog_bytes.saturating_add(bytes);
         self.logged = self.logged.max(seq);
         if let (Some(sender), Some(batch)) = (self.senders.get_mut(&hub), batch) {
@@ -196,9 +200,11 @@ impl Gate {
         }
     }
 
-    /// Batches of so many bytes were analysed.
-    pub fn analysed(&mut self, bytes: usize) {
-        self.backlog_bytes = self.backlog_bytes.saturating_sub(bytes);
+    /// Everything up to `seq` was analysed, or cannot be: none of it waits any more.
+    pub fn analysed(&mut self, seq: LogSeq) {
+        while let Some((_, bytes)) = self.backlog.pop_front_if(|(waiting, _)| *waiting <= seq) {
+            self.backlog_bytes = self.backlog_bytes.saturating_sub(bytes);
+        }
     }
 
     /// The time at which deadlines may be handled by whoever analysed everything up to `scored`: none while a batch is

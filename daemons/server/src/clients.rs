@@ -33,6 +33,7 @@ use smol::{channel, net::TcpStream};
 use crate::{
     live::{Tenant, Tenants, Unserved},
     outbox::Attached,
+    refusals::{self, Refusals},
     tenant::{Directory, Stranger},
 };
 
@@ -48,6 +49,8 @@ pub struct Counts {
     pub handshakes_failed: AtomicU64,
     /// Peers that are nobody's.
     pub strangers: AtomicU64,
+    /// Why peers were turned away, registered or not.
+    pub refusals: Refusals,
 }
 
 /// What all connections share.
@@ -125,6 +128,16 @@ enum Refused {
 }
 
 impl Refused {
+    /// The name under which it is counted.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Stranger(_) => "stranger",
+            Self::Unserved(Unserved::TooMany) => "too_many_tenants",
+            Self::Unserved(Unserved::Store(_)) => "store",
+            Self::NoInstance => "no_instance",
+        }
+    }
+
     fn words(&self) -> String {
         match self {
             Self::Stranger(stranger) => stranger.to_string(),
@@ -159,7 +172,7 @@ impl Connection {
             };
             match link.next(smol::future::or(self.look_again(), stopped)).await {
                 Next::Output(output) => match *output {
-                    Output::Close(end) => return self.gone(&end.to_string()),
+                    Output::Close(end) => return self.closed(&end, link.malformed()),
                     output => self.carry_out(link, output),
                 },
                 Next::Over(problem) => return self.gone(&problem),
@@ -189,9 +202,21 @@ impl Connection {
         Wake::Look
     }
 
+    /// The connection ended in words that both sides know; what the peer is to blame for is counted.
+    fn closed(&self, end: &End, malformed: Option<&'static str>) {
+        if let Some(reason) = refusals::reason(end, malformed) {
+            log::warn!("a peer was turned away peer={} reason={reason} words={:?}", self.peer, end.to_string());
+            self.clients.counts.refusals.count(reason);
+            if let Some(tenant) = &self.tenant {
+                tenant.refusals.count(reason);
+            }
+        }
+        self.gone(&end.to_string());
+    }
+
     fn gone(&self, reason: &str) {
         match &self.tenant {
-            Some(tenant) => log::info!("hub gone tenant={} peer={} reason={reason:?}", tenant.id(), self.peer),
+            Some(tenant) => log::debug!("hub gone tenant={} peer={} reason={reason:?}", tenant.id(), self.peer),
             None => log::debug!("peer gone peer={} reason={reason:?}", self.peer),
         }
     }
@@ -248,6 +273,7 @@ impl Connection {
             }
             Err(refused) => {
                 log::warn!("a peer was refused peer={} reason={:?}", self.peer, refused.words());
+                self.clients.counts.refusals.count(refused.reason());
                 let retry_after_ms = matches!(refused, Refused::Unserved(Unserved::Store(_))).then_some(BUSY_RETRY_MS);
                 link.session().reject(now, &refused.words(), retry_after_ms);
             }
@@ -271,7 +297,7 @@ impl Connection {
             BatchSeq(0)
         };
         let name: String = register.hostname.chars().take(64).collect();
-        log::info!("hub registered tenant={} peer={} name={name:?} durable={durable}", tenant.id(), self.peer);
+        log::debug!("hub registered tenant={} peer={} name={name:?} durable={durable}", tenant.id(), self.peer);
         self.tenant = Some(tenant);
         Ok(durable)
     }

@@ -2,26 +2,29 @@
 //!
 //! A command goes to hubs as COMMAND; each answers with an ACK. What it brings about comes as ordinary
 //! events that name it, in batches, and is shown to the admin on its way into the log. While nobody
-//! waits, looking costs one load.
+//! waits, looking costs one load. Rows that a slow admin leaves waiting are bounded; what ends the wait
+//! always has room, and says how many rows were left out.
 
 use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
 use nms_proto::{
     event::{Body, Event},
     id::Instance,
-    limits::COMMANDS_WAITING_MAX,
+    limits::{COMMANDS_WAITING_MAX, HUBS_PER_TENANT_MAX},
     message::Ack,
 };
 use smol::channel::{self, Receiver, Sender};
 
-/// Rows that may wait for a slow admin; what is more is left out of the print, never of the log.
-const NEWS_WAITING_MAX: usize = 4_096;
+/// Rows that may wait for a slow admin; what is more is left out of the print, counted, never of the log.
+pub const ROWS_WAITING_MAX: usize = 4_096;
+/// Answers and ends of reports that may wait besides: a few of each hub.
+const ENDS_WAITING_MAX: usize = 2 * HUBS_PER_TENANT_MAX;
 
 /// What comes of a command.
 #[derive(Clone, Debug)]
@@ -32,7 +35,25 @@ pub enum News {
     Row(Box<Event>),
 }
 
-type Waiting = HashMap<Box<str>, Sender<News>>;
+/// The way to somebody who waits.
+#[derive(Clone, Debug)]
+struct Way {
+    news: Sender<News>,
+    omitted: Arc<AtomicU64>,
+}
+
+impl Way {
+    fn send(&self, news: News) {
+        let is_row = matches!(&news, News::Row(event) if !matches!(event.body, Body::Report(_)));
+        let has_room = !is_row || self.news.len() < ROWS_WAITING_MAX;
+        // One that stopped waiting misses nothing.
+        if !has_room || self.news.try_send(news).is_err_and(|error| error.is_full()) {
+            self.omitted.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+type Waiting = HashMap<Box<str>, Way>;
 
 /// The commands of one tenant that somebody waits for.
 #[derive(Debug, Default)]
@@ -48,6 +69,14 @@ pub struct Ticket {
     id: Box<str>,
     /// What comes.
     pub news: Receiver<News>,
+    omitted: Arc<AtomicU64>,
+}
+
+impl Ticket {
+    /// Rows that were left out so far, because too many waited.
+    pub fn omitted(&self) -> u64 {
+        self.omitted.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Ticket {
@@ -65,17 +94,18 @@ impl Commands {
         if waiting.len() >= COMMANDS_WAITING_MAX {
             return None;
         }
-        let (sender, news) = channel::bounded(NEWS_WAITING_MAX);
-        waiting.insert(id.into(), sender);
+        let (sender, news) = channel::bounded(ROWS_WAITING_MAX + ENDS_WAITING_MAX);
+        let omitted = Arc::<AtomicU64>::default();
+        waiting.insert(id.into(), Way { news: sender, omitted: Arc::clone(&omitted) });
         self.count.store(waiting.len(), Ordering::Relaxed);
         drop(waiting);
-        Some(Ticket { commands: Arc::clone(self), id: id.into(), news })
+        Some(Ticket { commands: Arc::clone(self), id: id.into(), news, omitted })
     }
 
     /// A hub answered.
     pub fn answered(&self, hub: Instance, ack: Ack) {
-        if let Some(sender) = ack.command_id.as_ref().and_then(|id| self.waiting().get(id).cloned()) {
-            sender.try_send(News::Answer(hub, ack)).ok();
+        if let Some(way) = ack.command_id.as_ref().and_then(|id| self.waiting().get(id).cloned()) {
+            way.send(News::Answer(hub, ack));
         }
     }
 
@@ -91,8 +121,8 @@ impl Commands {
                 Body::Report(end) => Some(&end.command_id),
                 _ => None,
             };
-            if let Some(sender) = id.and_then(|id| waiting.get(id)) {
-                sender.try_send(News::Row(Box::new(event.clone()))).ok();
+            if let Some(way) = id.and_then(|id| waiting.get(id)) {
+                way.send(News::Row(Box::new(event.clone())));
             }
         }
     }

@@ -6,7 +6,7 @@
 //! listen = "0.0.0.0:1514"
 //! retention_days = 30
 //! retention_bytes = 5368709120
-//! uncommitted_bytes_max = 4194304   # of a tenant; above it, SERVER_BUSY
+//! uncommitted_bytes_max = 4194304   # of a tenant, from 65536 on; above it, SERVER_BUSY
 //! [tls]
 //! certificate = "/var/lib/nmsd-server/server.pem"
 //! key = "/var/lib/nmsd-server/server-key.pem"
@@ -28,7 +28,7 @@ use nms_kit::{
 };
 use nms_proto::{
     id::TenantId,
-    limits::{TENANT_UNCOMMITTED_BYTES, TENANTS_MAX},
+    limits::{TENANT_ALERTS_MAX, TENANT_UNCOMMITTED_BYTES, TENANTS_MAX},
 };
 use serde::Deserialize;
 
@@ -37,6 +37,8 @@ pub const PATH: &str = "/etc/nms/server.toml";
 
 /// What the names of tenants by address begin with; no configured name does.
 pub const ADDRESS_PREFIX: &str = "ip-";
+/// Least that may wait for its commit, in bytes: less would make a tenant busy with every batch.
+const UNCOMMITTED_BYTES_MIN: u64 = 64 << 10;
 /// The socket of the admin verbs, in the runtime folder.
 const CONTROL: &str = "control.sock";
 
@@ -117,13 +119,15 @@ pub struct TokenTenant {
     pub token_sha256: Digest,
 }
 
-/// How long a tenant's log is kept.
+/// How much is kept of a tenant, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Days.
     pub days: u32,
     /// Bytes of a tenant, as they lie on disk.
     pub bytes: u64,
+    /// Alerts of a tenant, whatever their age.
+    pub alerts: usize,
 }
 
 /// What the server runs on.
@@ -178,6 +182,8 @@ impl Config {
         within(path, "retention_days", raw.retention_days.into(), 1..=3_650)?;
         within(path, "retention_bytes", raw.retention_bytes, 1 << 20..=1 << 50)?;
         within(path, "analysis_threads", raw.analysis_threads as u64, 1..=256)?;
+        let uncommitted = UNCOMMITTED_BYTES_MIN..=TENANT_UNCOMMITTED_BYTES as u64;
+        within(path, "uncommitted_bytes_max", raw.uncommitted_bytes_max as u64, uncommitted)?;
         let tenants = tenants(path, raw.tenant)?;
         if tenants.is_empty() && !raw.public_ip {
             let expected = "at least one [[tenant]] (nmsd-server token makes one), or public_ip = true";
@@ -191,7 +197,7 @@ impl Config {
             key: raw.tls.key.unwrap_or(files.key),
             public_ip: raw.public_ip,
             tenants,
-            retention: Retention { days: raw.retention_days, bytes: raw.retention_bytes },
+            retention: Retention { days: raw.retention_days, bytes: raw.retention_bytes, alerts: TENANT_ALERTS_MAX },
             analysis_threads: raw.analysis_threads,
             uncommitted_bytes_max: raw.uncommitted_bytes_max,
             model: raw.model,

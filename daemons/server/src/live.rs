@@ -28,6 +28,7 @@ use crate::{
     command::Commands,
     inbox::Inbox,
     outbox::{self, Attached, Hubs, Settled},
+    refusals::Refusals,
     store::{Change, Class, Cursor, LogSeq, Logged, NewBatch, Store, StoreError, TenantStore, entry},
 };
 
@@ -42,6 +43,10 @@ pub struct Tenant {
     taking: Mutex<()>,
     gate: Mutex<Gate>,
     hubs: Mutex<Hubs>,
+    /// The batch that a panic of the life before named.
+    panicked: Mutex<Option<LogSeq>>,
+    /// Why its peers were turned away after they were registered.
+    pub refusals: Refusals,
     /// Commands that somebody waits for.
     pub commands: Arc<Commands>,
     analysis: Mutex<Standing>,
@@ -73,7 +78,12 @@ struct UnderWay {
 }
 
 impl Tenant {
-    fn open(id: TenantId, store: Arc<dyn TenantStore>, inbox: Arc<Inbox>) -> Result<Self, StoreError> {
+    fn open(
+        id: TenantId,
+        store: Arc<dyn TenantStore>,
+        inbox: Arc<Inbox>,
+        panicked: Option<LogSeq>,
+    ) -> Result<Self, StoreError> {
         let progress = store.progress()?;
         let inherited = store.last();
         let gate = Gate::new(inherited, progress.cursor.ticked_ms);
@@ -86,6 +96,8 @@ impl Tenant {
             taking: Mutex::new(()),
             gate: Mutex::new(gate),
             hubs: Mutex::new(hubs),
+            panicked: Mutex::new(panicked),
+            refusals: Refusals::default(),
             commands: Arc::default(),
             analysis: Mutex::new(Standing { cursor: progress.cursor, ..Standing::default() }),
         })
@@ -104,6 +116,11 @@ impl Tenant {
     /// The last batch of its log that an earlier life of the server wrote.
     pub fn inherited(&self) -> LogSeq {
         self.inherited
+    }
+
+    /// The batch at which the life before this one panicked; told once, because it counts once.
+    pub fn take_panicked(&self) -> Option<LogSeq> {
+        lock(&self.panicked).take()
     }
 
     /// Its gate.
@@ -269,6 +286,7 @@ pub struct Tenants {
     inboxes: Vec<Arc<Inbox>>,
     live: Mutex<HashMap<TenantId, Arc<Tenant>>>,
     uncommitted_bytes_max: usize,
+    panicked: HashMap<TenantId, LogSeq>,
 }
 
 /// Why a tenant cannot be served.
@@ -295,13 +313,25 @@ impl Tenants {
     /// The tenants of a store, analysed by as many threads as there are inboxes.
     pub fn new(store: Arc<dyn Store>, threads: usize) -> Self {
         let inboxes = (0..threads.max(1)).map(|_| Arc::default()).collect();
-        Self { store, inboxes, live: Mutex::default(), uncommitted_bytes_max: TENANT_UNCOMMITTED_BYTES }
+        Self {
+            store,
+            inboxes,
+            live: Mutex::default(),
+            uncommitted_bytes_max: TENANT_UNCOMMITTED_BYTES,
+            panicked: HashMap::new(),
+        }
     }
 
     /// The same, with so many bytes of each tenant that may wait for their commit.
     #[must_use]
     pub fn with_uncommitted_bytes_max(self, uncommitted_bytes_max: usize) -> Self {
         Self { uncommitted_bytes_max, ..self }
+    }
+
+    /// The same, with the batches at which the life before this one panicked.
+    #[must_use]
+    pub fn with_panicked(self, panicked: HashMap<TenantId, LogSeq>) -> Self {
+        Self { panicked, ..self }
     }
 
     /// The tenant of that name; a new one begins empty.
@@ -318,7 +348,8 @@ impl Tenants {
         }
         let store = self.store.tenant(id).map_err(Unserved::Store)?;
         let inbox = self.inbox_of(id);
-        let tenant = Arc::new(Tenant::open(id.clone(), store, inbox).map_err(Unserved::Store)?);
+        let tenant =
+            Arc::new(Tenant::open(id.clone(), store, inbox, self.panicked.get(id).copied()).map_err(Unserved::Store)?);
         tenant.gate().set_uncommitted_bytes_max(self.uncommitted_bytes_max);
         live.insert(id.clone(), Arc::clone(&tenant));
         Ok(tenant)

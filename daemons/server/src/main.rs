@@ -16,6 +16,7 @@ use nms_kit::{
 use nmsd_server::{
     StartError,
     config::{self, Config},
+    work::panics,
 };
 
 // Measured: events cross threads, and glibc's allocator costs three times the CPU there.
@@ -71,6 +72,7 @@ fn check(config: &Config) -> Result<(), Failure> {
 
 fn serve(config: Config) -> Result<(), Failure> {
     let failed = |error| Failure::because(Code::Software, "cannot start", error);
+    panics::leave_notes(&config.state);
     let tasks = Tasks::start(TASK_THREADS).map_err(failed)?;
     let signals = service::signals().map_err(failed)?;
     let running = smol::block_on(nmsd_server::start(config, &tasks))

@@ -132,9 +132,11 @@ impl Hubs {
         self.known.values().map(|known| known.outbox.len()).sum()
     }
 
-    /// RESULTS became durable. They come in the order of their numbers.
+    /// RESULTS became durable. They come in the order of their numbers, and are sent under the number with which they
+    /// are stored, also where their hub was forgotten in between.
     pub fn push(&mut self, hub: Instance, results: Results) -> Settled {
         let known = self.known.entry(hub).or_default();
+        known.outbox.go_on_at(results.seq.unwrap_or_default());
         let alerts: Vec<AlertId> = results.alerts.iter().map(|alert| alert.id.clone()).collect();
         let seq = known.outbox.push(results.alerts, results.stats);
         known.rows.insert(seq);

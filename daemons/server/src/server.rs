@@ -24,7 +24,7 @@ use crate::{
     live::{Tenants, Unserved},
     store::{Store as _, disk::DiskStore},
     tenant::Directory,
-    work::thread,
+    work::{panics, thread},
 };
 
 /// Longest wait for connections to end before analysis does, in milliseconds.
@@ -116,7 +116,8 @@ pub async fn start_with(config: Config, tasks: &Tasks, bundle: &Bundle) -> Resul
     let store = DiskStore::open(&config.state, config.retention, clock::unix_ms()).map_err(StartError::Store)?;
     let store = Arc::new(store);
     let tenants = Tenants::new(Arc::clone(&store) as Arc<dyn crate::store::Store>, config.analysis_threads);
-    let tenants = Arc::new(tenants.with_uncommitted_bytes_max(config.uncommitted_bytes_max));
+    let tenants = tenants.with_uncommitted_bytes_max(config.uncommitted_bytes_max);
+    let tenants = Arc::new(tenants.with_panicked(panics::take_notes(&config.state)));
     for (number, inbox) in tenants.inboxes().iter().enumerate() {
         let model = Model::new(bundle).map_err(StartError::Weights)?;
         let (tenants, inbox) = (Arc::clone(&tenants), Arc::clone(inbox));

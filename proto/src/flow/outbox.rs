@@ -55,6 +55,11 @@ impl Outbox {
         outbox
     }
 
+    /// The next number is `seq`, or a higher one that was reached already.
+    pub fn go_on_at(&mut self, seq: u64) {
+        self.next = self.next.max(seq);
+    }
+
     /// Adds RESULTS and gives their number.
     pub fn push(&mut self, alerts: Vec<Alert>, mut stats: ResultsStats) -> u64 {
         for alert in &alerts {

@@ -18,7 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::Serialize
 
 use crate::{
     frame,
-    json::{self, Decoder, JsonError},
+    json::{self, Decoder, JsonError, UNKNOWN_TYPE},
     time::Stamp,
 };
 use batch::{WireBatch, refuse, unnamed_event};
@@ -213,7 +213,7 @@ fn read_envelope<'de, A: de::MapAccess<'de>>(mut map: A) -> Result<Wire<'de>, A:
 fn known_type<E: de::Error>(text: &str) -> Result<&'static str, E> {
     let known = TYPES.iter().copied().find(|known| *known == text);
     let shown = text.get(..text.floor_char_boundary(32)).unwrap_or_default();
-    known.ok_or_else(|| E::custom(format_args!("unknown type {shown:?}, expected one of {TYPES:?}")))
+    known.ok_or_else(|| E::custom(format_args!("{UNKNOWN_TYPE} {shown:?}, expected one of {TYPES:?}")))
 }
 
 /// A payload of the type named.

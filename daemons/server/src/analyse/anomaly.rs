@@ -2,7 +2,9 @@
 //!
 //! The first unusual window of a scope raises an alert of INFO or LOW; later ones count into it. A
 //! revision follows when it becomes worse, at 10, 100 and 1,000 windows, and once when 60 minutes
-//! passed without one. Times are those of the tenant's analysis clock, so a replay says the same.
+//! passed without one. A scope that is unusual again within 24 hours reopens its anomaly under the same
+//! id; so does one whose next alert would have that id, because revisions of an id only rise. Times are
+//! those of the tenant's analysis clock, so a replay says the same.
 
 use std::{fmt, num::NonZeroUsize};
 
@@ -23,6 +25,8 @@ use super::Said;
 
 /// Time without an unusual window after which an anomaly is over, in milliseconds.
 const QUIET_MS: i64 = 60 * 60_000;
+/// Time after its last window in which an anomaly that is over is opened again, in milliseconds.
+const REOPEN_MS: i64 = 24 * 60 * 60_000;
 /// Least time between two revisions that only say that there is more, in milliseconds.
 const REVISION_MS: i64 = 10_000;
 /// Windows at which a revision says that there is more.
@@ -39,25 +43,28 @@ struct Anomaly {
     /// On the analysis clock: the last revision, the last window.
     said_ms: i64,
     touched_ms: i64,
+    /// Its last word was said.
+    #[serde(default)]
+    is_over: bool,
 }
 
-/// The anomalies of one tenant that are not over.
+/// The anomalies of one tenant: those that are not over, and the last one of scopes that are quiet again.
 pub(super) struct Anomalies {
-    open: LruCache<Scope, Anomaly>,
-    /// No anomaly is over before.
+    known: LruCache<Scope, Anomaly>,
+    /// No anomaly is over before; `i64::MAX` while none is open.
     over_ms: i64,
 }
 
 impl fmt::Debug for Anomalies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Anomalies").field("open", &self.open.len()).finish_non_exhaustive()
+        f.debug_struct("Anomalies").field("known", &self.known.len()).finish_non_exhaustive()
     }
 }
 
 impl Default for Anomalies {
     fn default() -> Self {
         let max = NonZeroUsize::new(ANOMALIES_MAX).unwrap_or(NonZeroUsize::MIN);
-        Self { open: LruCache::new(max), over_ms: i64::MAX }
+        Self { known: LruCache::new(max), over_ms: i64::MAX }
     }
 }
 
@@ -65,14 +72,14 @@ impl Anomalies {
     /// Whether an unusual window is told already, so that there is nothing to say of it but that there was one more: its
     /// scope is known for one as bad, as part of the same incident; or an open incident explained it from the beginning.
     pub(super) fn is_told(&self, scope: Scope, verdict: &ModelVerdict, part_of: Option<&AlertId>) -> bool {
-        let Some(known) = self.open.peek(&scope) else { return part_of.is_some() };
+        let Some(known) = self.known.peek(&scope).filter(|known| !known.is_over) else { return part_of.is_some() };
         let worst = known.alert.model.as_ref().map_or(f32::INFINITY, |model| model.p_value);
         worst <= verdict.p_value && part_of.is_none_or(|part| known.alert.merged_into.as_ref() == Some(part))
     }
 
     /// One more unusual window of what is told already; gives the revision that is to be said, if one is.
     pub(super) fn count(&mut self, now_ms: i64, window: &Window) -> Option<Said> {
-        let known = self.open.get_mut(&window.scope)?;
+        let known = self.known.get_mut(&window.scope).filter(|known| !known.is_over)?;
         known.count(now_ms, window);
         known.is_due(now_ms).then(|| known.revise(now_ms))
     }
@@ -85,20 +92,22 @@ impl Anomalies {
         mut alert: Alert,
         hubs: Vec<Instance>,
     ) -> Option<Said> {
-        let Some(known) = self.open.get_mut(&window.scope) else {
-            self.over_ms = self.over_ms.min(now_ms + QUIET_MS);
+        self.over_ms = self.over_ms.min(now_ms + QUIET_MS);
+        let known = self.known.get_mut(&window.scope).filter(|known| known.goes_on(now_ms, &alert));
+        let Some(known) = known else {
             alert.count = events(&window.positions);
-            let windows = 1;
-            let anomaly = Anomaly { alert, hubs, windows, said_windows: 1, said_ms: now_ms, touched_ms: now_ms };
+            let (windows, said_windows, is_over) = (1, 1, false);
+            let anomaly = Anomaly { alert, hubs, windows, said_windows, said_ms: now_ms, touched_ms: now_ms, is_over };
             let said = anomaly.said();
             // The one unused for longest gives way without a last word: its count stays as it was said.
-            self.open.push(window.scope, anomaly);
+            self.known.push(window.scope, anomaly);
             return Some(said);
         };
         let worse = alert.severity > known.alert.severity || alert.merged_into != known.alert.merged_into;
+        let again = std::mem::take(&mut known.is_over);
         known.count(now_ms, window);
         known.grow(alert, hubs);
-        (worse || known.is_due(now_ms)).then(|| known.revise(now_ms))
+        (again || worse || known.is_due(now_ms)).then(|| known.revise(now_ms))
     }
 
     /// The last words of those that are over at `now_ms`.
@@ -106,22 +115,24 @@ impl Anomalies {
         if now_ms < self.over_ms {
             return;
         }
-        let over = self.open.iter().filter(|(_, anomaly)| anomaly.touched_ms + QUIET_MS <= now_ms);
+        let over = self.known.iter().filter(|(_, anomaly)| !anomaly.is_over && anomaly.touched_ms + QUIET_MS <= now_ms);
         let mut over: Vec<Scope> = over.map(|(scope, _)| *scope).collect();
         over.sort();
         for scope in over {
-            let Some(mut anomaly) = self.open.pop(&scope) else { continue };
+            let Some(anomaly) = self.known.peek_mut(&scope) else { continue };
+            anomaly.is_over = true;
             anomaly.alert.revision += 1;
             anomaly.alert.status = Status::Resolved;
             out.push(anomaly.said());
         }
-        let next = self.open.iter().map(|(_, anomaly)| anomaly.touched_ms + QUIET_MS).min();
+        let open = self.known.iter().filter(|(_, anomaly)| !anomaly.is_over);
+        let next = open.map(|(_, anomaly)| anomaly.touched_ms + QUIET_MS).min();
         self.over_ms = next.unwrap_or(i64::MAX);
     }
 
     /// When [`Anomalies::tick`] may have something to say.
     pub(super) fn deadline(&self) -> Option<i64> {
-        (!self.open.is_empty()).then_some(self.over_ms)
+        (self.over_ms < i64::MAX).then_some(self.over_ms)
     }
 
     pub(super) fn save(&self) -> Vec<Saved> {
@@ -134,7 +145,7 @@ impl Anomalies {
             };
             Saved { id, family, anomaly: anomaly.clone() }
         };
-        self.open.iter().rev().map(one).collect()
+        self.known.iter().rev().map(one).collect()
     }
 
     pub(super) fn load(saved: Vec<Saved>) -> Self {
@@ -147,14 +158,21 @@ impl Anomalies {
                     None => continue,
                 },
             };
-            anomalies.over_ms = anomalies.over_ms.min(anomaly.touched_ms + QUIET_MS);
-            anomalies.open.push(scope, anomaly);
+            if !anomaly.is_over {
+                anomalies.over_ms = anomalies.over_ms.min(anomaly.touched_ms + QUIET_MS);
+            }
+            anomalies.known.push(scope, anomaly);
         }
         anomalies
     }
 }
 
 impl Anomaly {
+    /// Whether another unusual window of its scope, whose alert would be `alert`, belongs to it.
+    fn goes_on(&self, now_ms: i64, alert: &Alert) -> bool {
+        !self.is_over || now_ms - self.touched_ms <= REOPEN_MS || self.alert.id == alert.id
+    }
+
     /// Counts a later window; of its positions only those that were not in the last one as they are.
     fn count(&mut self, now_ms: i64, window: &Window) {
         self.windows += 1;
@@ -192,6 +210,7 @@ impl Anomaly {
     fn revise(&mut self, now_ms: i64) -> Said {
         (self.said_ms, self.said_windows) = (now_ms, self.windows);
         self.alert.revision += 1;
+        self.alert.status = Status::Open;
         self.said()
     }
 

@@ -2,9 +2,10 @@
 //!
 //! Those windows are scored as they stand, now: the finding follows at once on the event that
 //! completed it. Where none is open (a restart without a snapshot, a scope that was forgotten), the
-//! finding's own evidence is the window, so that the model has always had its say.
+//! finding's own evidence is the window, so that the model has always had its say. Texts that a hub should
+//! not send so long are cut first.
 
-use std::num::NonZeroUsize;
+use std::{borrow::Cow, num::NonZeroUsize};
 
 use lru::LruCache;
 use nms_detect::{extract, fuse};
@@ -17,7 +18,9 @@ use nms_proto::{
     extraction::Actor,
     finding::{Category, Evidence, Finding},
     id::AlertId,
-    limits::{ALERT_EVIDENCE_MAX, ALERT_REASONS_MAX, INCIDENTS_MAX},
+    limits::{
+        ALERT_EVIDENCE_MAX, ALERT_REASONS_MAX, ALERT_TECHNIQUES_MAX, ALERT_TEXT_BYTES, INCIDENTS_MAX, NAME_BYTES_MAX,
+    },
 };
 
 use super::{Analysis, Said, Setting, actor_scope, model::Judged, source_id, source_scope};
@@ -51,6 +54,9 @@ impl OpenFindings {
 
 impl Analysis {
     pub(super) fn on_finding(&mut self, at: &mut Setting<'_>, seed: u64, finding: &Finding) -> Said {
+        let finding = bounded(finding);
+        self.counts.cut += u64::from(matches!(finding, Cow::Owned(_)));
+        let finding = &*finding;
         let events: Vec<Event> = finding.evidence.iter().map(|line| event_of(finding, line)).collect();
         let scopes = scopes(seed, finding, &events);
         let open = scopes.iter().filter_map(|scope| self.windows.window(*scope));
@@ -64,12 +70,50 @@ impl Analysis {
         let unexpected = oddest
             .map(|oddest| at.model.unexpected(&oddest.score, |token| past.event(token).map(|(_, event)| event.id)));
         let verdict = oddest.map(|oddest| &oddest.verdict);
-        let mut alert = fuse(finding, verdict, unexpected.unwrap_or_default(), self.is_learning());
-        alert.evidence.truncate(ALERT_EVIDENCE_MAX);
-        alert.reasons.truncate(ALERT_REASONS_MAX);
+        let alert = fuse(finding, verdict, unexpected.unwrap_or_default(), self.is_learning());
         self.open.note(&scopes, finding);
         Said { hubs: vec![at.hub], finding: finding.revision, alert }
     }
+}
+
+/// A finding within the bounds of what is kept of one; a copy where it was not.
+fn bounded(finding: &Finding) -> Cow<'_, Finding> {
+    let texts = [&finding.key, &finding.message, &finding.rule].into_iter();
+    let texts = texts.chain(&finding.reasons).chain(&finding.actor).chain(&finding.victim);
+    let mut texts = texts.chain(finding.evidence.iter().map(|line| &line.line));
+    let is_within = texts.all(|text| text.len() <= ALERT_TEXT_BYTES)
+        && finding.techniques.iter().all(|name| name.len() <= NAME_BYTES_MAX)
+        && finding.techniques.len() <= ALERT_TECHNIQUES_MAX
+        && finding.reasons.len() <= ALERT_REASONS_MAX
+        && finding.evidence.len() <= ALERT_EVIDENCE_MAX;
+    if is_within {
+        return Cow::Borrowed(finding);
+    }
+    let text = |text: &str| cut(text, ALERT_TEXT_BYTES);
+    let line = |line: &Evidence| Evidence { line: text(&line.line), source: line.source.clone(), ..*line };
+    Cow::Owned(Finding {
+        rule: text(&finding.rule),
+        key: text(&finding.key),
+        message: text(&finding.message),
+        reasons: finding.reasons.iter().take(ALERT_REASONS_MAX).map(|reason| text(reason)).collect(),
+        techniques: finding
+            .techniques
+            .iter()
+            .take(ALERT_TECHNIQUES_MAX)
+            .map(|name| cut(name, NAME_BYTES_MAX))
+            .collect(),
+        actor: finding.actor.as_deref().map(text),
+        victim: finding.victim.as_deref().map(text),
+        evidence: finding.evidence.iter().take(ALERT_EVIDENCE_MAX).map(line).collect(),
+        alert: finding.alert.clone(),
+        category: finding.category.clone(),
+        source: finding.source.clone(),
+        ..*finding
+    })
+}
+
+fn cut(text: &str, bytes_max: usize) -> Box<str> {
+    text.get(..text.floor_char_boundary(bytes_max)).unwrap_or_default().into()
 }
 
 /// The scopes that a finding is about: its actor, and its evidence's sources by family.

@@ -70,6 +70,8 @@ pub struct Counts {
     pub unusual: u64,
     /// Windows that the model had no word on.
     pub unscored: u64,
+    /// Findings whose texts were cut.
+    pub cut: u64,
 }
 
 /// What one event came to, for whoever wants to see.
@@ -139,6 +141,7 @@ impl Analysis {
         let mut at = Setting { hub: batch.hub, model, past };
         for (index, event) in batch.events.iter().enumerate() {
             self.counts.events += 1;
+            at.past.look_at(reference(batch.seq, index));
             match &event.body {
                 Body::Finding(finding) => {
                     self.counts.findings += 1;
@@ -150,15 +153,18 @@ impl Analysis {
         }
     }
 
-    /// Does what is due at `now_ms` of the analysis clock.
+    /// Does what is due up to `now_ms` of the analysis clock, each at its own time: what is said must not depend on who
+    /// ticks, and when.
     pub fn tick(&mut self, model: &mut Model, past: &mut dyn Past, now_ms: i64, out: &mut Vec<Said>) {
-        self.now_ms = self.now_ms.max(now_ms);
-        let ready = self.windows.tick(self.now_ms.max(0) as u64);
         let mut at = Setting { hub: Instance::UNNAMED, model, past };
-        for window in ready {
-            self.on_window(&mut at, &window, out);
+        while let Some(due_ms) = self.deadline().filter(|due_ms| *due_ms <= now_ms) {
+            self.now_ms = self.now_ms.max(due_ms);
+            for window in self.windows.tick(self.now_ms.max(0) as u64) {
+                self.on_window(&mut at, &window, out);
+            }
+            self.anomalies.tick(self.now_ms, out);
         }
-        self.anomalies.tick(self.now_ms, out);
+        self.now_ms = self.now_ms.max(now_ms);
     }
 
     /// When [`Analysis::tick`] has something to do, on the analysis clock.
@@ -211,6 +217,9 @@ impl Analysis {
             return None;
         }
         self.counts.windows += 1;
+        if let Some(last) = window.positions.last() {
+            at.past.look_at(last.last);
+        }
         let Some(judged) = at.model.judge(window) else {
             self.counts.unscored += 1;
             return None;

@@ -30,6 +30,9 @@ pub fn place(reference: u64) -> (LogSeq, usize) {
 pub trait Past {
     /// The hub that sent the event of a reference, and the event; none where it is not kept any more.
     fn event(&mut self, reference: u64) -> Option<(Instance, Event)>;
+
+    /// What is done from now on is done for that event: whoever must say what went wrong wants to know.
+    fn look_at(&mut self, _reference: u64) {}
 }
 
 /// An event as evidence.

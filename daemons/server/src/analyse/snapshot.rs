@@ -56,6 +56,8 @@ struct Rest {
     windows: u64,
     unusual: u64,
     unscored: u64,
+    #[serde(default)]
+    cut: u64,
     anomalies: Vec<anomaly::Saved>,
     open: Vec<(u64, Option<String>, AlertId)>,
     actors: Vec<(u64, u64, bool)>,
@@ -64,7 +66,7 @@ struct Rest {
 impl Analysis {
     /// The state as bytes.
     pub fn snapshot(&self) -> Vec<u8> {
-        let Counts { events, findings, windows, unusual, unscored } = self.counts;
+        let Counts { events, findings, windows, unusual, unscored, cut } = self.counts;
         let rest = Rest {
             now_ms: self.now_ms,
             first_ms: self.first_ms,
@@ -74,6 +76,7 @@ impl Analysis {
             windows,
             unusual,
             unscored,
+            cut,
             anomalies: self.anomalies.save(),
             open: self.open.0.iter().rev().map(|(scope, alert)| saved_scope(*scope, alert)).collect(),
             actors: self.actors.save(),
@@ -127,6 +130,7 @@ impl Analysis {
                 windows: rest.windows,
                 unusual: rest.unusual,
                 unscored: rest.unscored,
+                cut: rest.cut,
             },
             ..Self::default()
         })

@@ -8,12 +8,15 @@ use std::{
     collections::{BTreeMap, HashMap},
     fs,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use nms_detect::Standing;
 use nms_kit::store::{
-    Class, Db, Done, Found, Settings, StoreError, ignore,
+    Class, Db, Done, Found, Settings, StoreError,
     log::{Entry as Appending, Log, LogSettings, Usage},
 };
 use nms_proto::{
@@ -24,7 +27,8 @@ use nms_proto::{
 };
 
 use super::{
-    Appended, Change, Entry, LogSeq, NewBatch, Owed, Progress, Snapshot, Store, TenantStore, entry, key::Prefix, state,
+    Appended, Change, Entry, LogSeq, NewBatch, Owed, Progress, Snapshot, Store, TenantStore, entry, key::Prefix, names,
+    state, surplus,
 };
 use crate::config::Retention;
 
@@ -63,6 +67,7 @@ struct Handle {
     prefix: Prefix,
     /// Held while a batch is handed over, so that its place is known beforehand.
     appending: Mutex<()>,
+    alerts_let_go: AtomicU64,
 }
 
 impl DiskStore {
@@ -78,8 +83,8 @@ impl DiskStore {
         })?;
         let state = Db::open_file(&folder.join("state.redb"), Settings::with_cache(STATE_CACHE_BYTES))?;
         let origin = state::prepare(&state)?;
-        let numbers = state::tenants(&state)?;
         let log = Log::open(&segments, LogSettings::with_cache(LOG_CACHE_BYTES), now_ms)?;
+        let numbers = names::settle(&log, &state)?;
         let files = Arc::new(Files { state, log, origin, retention });
         Ok(Self { files, tenants: Mutex::new(Known { numbers, handles: HashMap::new() }) })
     }
@@ -105,8 +110,7 @@ impl Store for DiskStore {
         let number = if let Some(number) = numbers.get(id) {
             *number
         } else {
-            let number = numbers.values().max().map_or(1, |highest| highest + 1);
-            state::enlist(&self.files.state, &prefix, number)?;
+            let number = names::enlist(&self.files.log, &self.files.state, numbers, id)?;
             numbers.insert(id.clone(), number);
             number
         };
@@ -115,7 +119,9 @@ impl Store for DiskStore {
             log::warn!("the log of a tenant is shorter than what was analysed of it, analysis begins anew tenant={id}");
             state::begin_anew(state, &prefix)?;
         }
-        let handle = Arc::new(Handle { files: Arc::clone(&self.files), number, prefix, appending: Mutex::new(()) });
+        let files = Arc::clone(&self.files);
+        let (appending, alerts_let_go) = (Mutex::default(), AtomicU64::default());
+        let handle = Arc::new(Handle { files, number, prefix, appending, alerts_let_go });
         handles.insert(id.clone(), Arc::clone(&handle));
         Ok(handle)
     }
@@ -130,12 +136,12 @@ impl Store for DiskStore {
         let numbers = self.known().numbers.clone();
         for (tenant, number) in numbers {
             let prefix = Prefix::new(&tenant);
-            let ops = state::tidy(state, &prefix, before_ms)?;
-            if !ops.is_empty() {
-                state.submit(ops, Class::Lazy, ignore())?;
+            let let_go = surplus::let_go(state, &prefix, before_ms, retention.alerts)?;
+            if let Some(handle) = self.known().handles.get(&tenant) {
+                handle.alerts_let_go.fetch_add(let_go, Ordering::Relaxed);
             }
             let scored = state::progress(state, &prefix)?.cursor.scored;
-            let before = surplus(&log.usage(number), retention.bytes).min(scored.0);
+            let before = surplus_of(&log.usage(number), retention.bytes).min(scored.0);
             log.drop_tenant_before(number, before)?;
         }
         log.drop_before(before_ms)?;
@@ -145,7 +151,7 @@ impl Store for DiskStore {
 }
 
 /// The sequence below which a tenant's entries go, so that at most `bytes_max` stay: whole segments, never the newest.
-fn surplus(usage: &[Usage], bytes_max: u64) -> u64 {
+fn surplus_of(usage: &[Usage], bytes_max: u64) -> u64 {
     let mut bytes = 0;
     let over = usage.iter().rev().skip_while(|segment| {
         bytes += segment.bytes;
@@ -207,10 +213,9 @@ impl TenantStore for Handle {
         let stretch = self.files.log.read(self.number, from.0, bytes_max)?;
         let mut decoder = Decoder::default();
         let decoded = stretch.entries.iter().map(|stored| entry::decode(&mut decoder, self.files.origin, stored));
-        let mut entries: Vec<Entry> = decoded.collect();
-        if stretch.damaged > 0 {
-            entries.push(Entry::Damaged(LogSeq(stretch.next.saturating_sub(1))));
-        }
+        let damaged = stretch.damaged.iter().map(|seq| Entry::Damaged(LogSeq(*seq)));
+        let mut entries: Vec<Entry> = decoded.chain(damaged).collect();
+        entries.sort_by_key(Entry::seq);
         Ok(entries)
     }
 
@@ -236,6 +241,10 @@ impl TenantStore for Handle {
 
     fn alert(&self, id: &AlertId) -> Result<Option<Standing>, StoreError> {
         state::alert(&self.files.state, &self.prefix, id)
+    }
+
+    fn alerts_let_go(&self) -> u64 {
+        self.alerts_let_go.load(Ordering::Relaxed)
     }
 
     fn alerts(&self) -> Result<Vec<Standing>, StoreError> {

@@ -1,7 +1,7 @@
 //! What the server keeps, and the one door to it: [`Store::tenant`].
 //!
 //! ```text
-//! log/         segments shared by tenants: (tenant, seq) -> batch, lz4; the numbers of its senders
+//! log/         segments shared by tenants: (tenant, seq) -> batch, lz4; the numbers of its senders, and whose is whose
 //! state.redb   alerts, cursors, marks, snapshots, quarantine, results that wait for hubs
 //! ```
 //! A handle knows its tenant; no call of it takes another one's name, so no call can span tenants. The
@@ -12,6 +12,8 @@
 mod key;
 pub mod entry;
 mod state;
+mod names;
+mod surplus;
 pub mod disk;
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
@@ -108,8 +110,8 @@ pub struct Mark {
     pub from: LogSeq,
     /// The last.
     pub to: LogSeq,
-    /// How often they were marked, this time included.
-    pub tries: u32,
+    /// How often in a row the process ended at it before, where it names one batch.
+    pub deaths: u32,
 }
 
 /// Where analysis takes up again after a start.
@@ -181,6 +183,8 @@ pub enum Change {
     },
     /// The state to take up from.
     Snapshot(Snapshot),
+    /// There is no such state any more.
+    NoSnapshot,
     /// A hub is forgotten: its results and numbers.
     Forget(Instance),
 }
@@ -264,6 +268,9 @@ pub trait TenantStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// As [`TenantStore::receiver`].
     fn alert(&self, id: &AlertId) -> Result<Option<Standing>, StoreError>;
+
+    /// Alerts that were let go since the start because there were too many.
+    fn alerts_let_go(&self) -> u64;
 
     /// All alerts, each at its last revision, in the order of their ids.
     ///

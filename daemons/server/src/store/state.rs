@@ -1,12 +1,12 @@
 //! The one small file that is always open: what analysis found, and how far it came.
 //!
 //! ```text
-//! tenants.v1     tenant                     -> its number in the log u32
+//! tenants.v1     tenant                     -> its number in the log u32, as the log has it too
 //! alerts.v1      tenant | id                -> alert and the finding it answers, JSON
 //! owed.v1        tenant | hub | seq u64     -> RESULTS, JSON
 //! hubs.v1        tenant | hub               -> next seq u64
 //! cursors.v1     tenant                     -> scored u64 | ticked_ms i64
-//! marks.v1       tenant                     -> from u64 | to u64 | tries u32
+//! marks.v1       tenant                     -> from u64 | to u64 | deaths u32
 //! quarantine.v1  tenant | seq u64           -> reason
 //! snapshots.v1   tenant | part u64          -> part 0: scored u64 | ticked_ms i64 | bytes u64 | hash u64; then lz4
 //! store.v1       "origin"                   -> 16 bytes
@@ -35,7 +35,7 @@ use super::{
 };
 
 const TENANTS: Table = Table("tenants.v1");
-const ALERTS: Table = Table("alerts.v1");
+pub(super) const ALERTS: Table = Table("alerts.v1");
 const OWED: Table = Table("owed.v1");
 const HUBS: Table = Table("hubs.v1");
 const CURSORS: Table = Table("cursors.v1");
@@ -81,9 +81,15 @@ pub(super) fn tenants(db: &Db) -> Result<BTreeMap<TenantId, u32>, StoreError> {
     Ok(tenants)
 }
 
-/// Gives a tenant its number, for good.
-pub(super) fn enlist(db: &Db, prefix: &Prefix, number: u32) -> Result<(), StoreError> {
-    smol::block_on(db.commit(vec![put(TENANTS, prefix.key(&[]), number.to_be_bytes().to_vec())], Class::Upkeep))
+/// Says which number each tenant has.
+pub(super) fn enlist<'t>(
+    db: &Db,
+    numbers: impl IntoIterator<Item = (&'t TenantId, &'t u32)>,
+) -> Result<(), StoreError> {
+    let row =
+        |(tenant, number): (&TenantId, &u32)| put(TENANTS, Prefix::new(tenant).key(&[]), number.to_be_bytes().to_vec());
+    let ops = numbers.into_iter().map(row).collect();
+    smol::block_on(db.commit(ops, Class::Upkeep))
 }
 
 /// What is left of a tenant's log is known no more: analysis begins anew with it.
@@ -111,8 +117,8 @@ pub(super) fn ops(prefix: &Prefix, change: Change, ops: &mut Vec<Op>) -> Result<
             ops.push(Op::DeleteRange { table: OWED, first, last });
         }
         Change::Cursor(cursor) => ops.push(put(CURSORS, prefix.key(&[]), cursor_bytes(cursor))),
-        Change::Mark(Mark { from, to, tries }) => {
-            let value = [&from.0.to_be_bytes()[..], &to.0.to_be_bytes(), &tries.to_be_bytes()].concat();
+        Change::Mark(Mark { from, to, deaths }) => {
+            let value = [&from.0.to_be_bytes()[..], &to.0.to_be_bytes(), &deaths.to_be_bytes()].concat();
             ops.push(put(MARKS, prefix.key(&[]), value));
         }
         Change::Unmark => ops.push(Op::Delete { table: MARKS, key: prefix.key(&[]) }),
@@ -120,6 +126,7 @@ pub(super) fn ops(prefix: &Prefix, change: Change, ops: &mut Vec<Op>) -> Result<
             ops.push(put(QUARANTINE, prefix.number(seq.0), reason.as_bytes().to_vec()));
         }
         Change::Snapshot(snapshot) => snapshot_ops(prefix, &snapshot, ops),
+        Change::NoSnapshot => ops.push(no_snapshot(prefix)),
         Change::Forget(hub) => {
             let (first, last) = (prefix.hub_number(hub, 0), prefix.hub_number(hub, u64::MAX));
             ops.push(Op::DeleteRange { table: OWED, first, last });
@@ -150,13 +157,16 @@ fn cursor_of(bytes: &[u8]) -> Option<(Cursor, &[u8])> {
     Some((Cursor { scored: LogSeq(scored), ticked_ms: ticked as i64 }, rest))
 }
 
+fn no_snapshot(prefix: &Prefix) -> Op {
+    Op::DeleteRange { table: SNAPSHOTS, first: prefix.number(0), last: prefix.number(u64::MAX) }
+}
+
 fn snapshot_ops(prefix: &Prefix, snapshot: &Snapshot, ops: &mut Vec<Op>) {
     let packed = lz4_flex::block::compress(&snapshot.bytes);
     let mut head = cursor_bytes(snapshot.cursor);
     head.extend_from_slice(&(snapshot.bytes.len() as u64).to_be_bytes());
     head.extend_from_slice(&digest::short(&packed).to_be_bytes());
-    let (first, last) = (prefix.number(0), prefix.number(u64::MAX));
-    ops.push(Op::DeleteRange { table: SNAPSHOTS, first, last });
+    ops.push(no_snapshot(prefix));
     ops.push(put(SNAPSHOTS, prefix.number(0), head));
     for (part, bytes) in (1..).zip(packed.chunks(PART_BYTES)) {
         ops.push(put(SNAPSHOTS, prefix.number(part), bytes.to_vec()));
@@ -217,8 +227,8 @@ pub(super) fn progress(db: &Db, prefix: &Prefix) -> Result<Progress, StoreError>
 fn mark_of(bytes: &[u8]) -> Option<Mark> {
     let (from, rest) = number(bytes)?;
     let (to, rest) = number(rest)?;
-    let tries = rest.first_chunk::<4>()?;
-    Some(Mark { from: LogSeq(from), to: LogSeq(to), tries: u32::from_be_bytes(*tries) })
+    let deaths = rest.first_chunk::<4>()?;
+    Some(Mark { from: LogSeq(from), to: LogSeq(to), deaths: u32::from_be_bytes(*deaths) })
 }
 
 pub(super) fn owed(db: &Db, prefix: &Prefix) -> Result<Vec<Owed>, StoreError> {
@@ -267,12 +277,4 @@ pub(super) fn alerts(db: &Db, prefix: &Prefix) -> Result<Vec<Standing>, StoreErr
         })
     })?;
     Ok(alerts)
-}
-
-/// Removes alerts whose last event is older than `before_ms`.
-pub(super) fn tidy(db: &Db, prefix: &Prefix, before_ms: i64) -> Result<Vec<Op>, StoreError> {
-    let standing = alerts(db, prefix)?;
-    let old = standing.iter().map(|known| &known.alert);
-    let old = old.filter(|alert| alert.last_seen.is_some_and(|last| last.unix_ms < before_ms));
-    Ok(old.map(|alert| Op::Delete { table: ALERTS, key: prefix.key(&[alert.id.as_str().as_bytes()]) }).collect())
 }

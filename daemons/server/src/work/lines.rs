@@ -5,6 +5,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 use lru::LruCache;
 use nms_proto::{event::Event, id::Instance};
 
+use super::watch::Watch;
 use crate::{
     analyse::past::{Past, place},
     live::Tenant,
@@ -19,13 +20,15 @@ const RECENT_BATCHES: usize = 16;
 pub struct Lines {
     tenant: Arc<Tenant>,
     recent: LruCache<LogSeq, Arc<Logged>>,
+    /// Hears what is looked at.
+    pub watch: Watch,
 }
 
 impl Lines {
     /// The lines of a tenant's log.
-    pub fn new(tenant: Arc<Tenant>) -> Self {
+    pub fn new(tenant: Arc<Tenant>, watch: Watch) -> Self {
         let recent = LruCache::new(NonZeroUsize::new(RECENT_BATCHES).unwrap_or(NonZeroUsize::MIN));
-        Self { tenant, recent }
+        Self { tenant, recent, watch }
     }
 
     /// A batch that is being analysed.
@@ -51,5 +54,9 @@ impl Past for Lines {
         let (seq, index) = place(reference);
         let batch = self.batch(seq)?;
         batch.events.get(index).map(|event| (batch.hub, event.clone()))
+    }
+
+    fn look_at(&mut self, reference: u64) {
+        self.watch.look_at(place(reference).0);
     }
 }

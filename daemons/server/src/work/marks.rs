@@ -2,15 +2,19 @@
 //!
 //! Before batches of an earlier life are analysed, a mark is written that names them. A mark that is
 //! found at a start says that the process ended while they were analysed: they are then marked and
-//! analysed one by one, and the one that is found marked again goes to quarantine. So a poisoned batch
-//! costs a few starts and never a loop.
+//! analysed one by one. Most ends are nobody's fault (kill -9, a power cut, another tenant's memory),
+//! so a batch goes to quarantine only after [`DEATHS_MAX`] ends in a row at it alone. A panic names its
+//! batch ([`super::panics`]): two of them are enough. So a poisoned batch costs a few starts and never
+//! a loop, and whoever only stood near an end is not blamed.
 
 use std::collections::BTreeSet;
 
 use crate::store::{LogSeq, Mark, Progress};
 
-/// Marks of one batch alone, or of it among others, after which it goes to quarantine.
-pub const TRIES_MAX: u32 = 2;
+/// Ends in a row while a batch was analysed alone, after which it goes to quarantine.
+pub const DEATHS_MAX: u32 = 8;
+/// As many of them as a panic counts for that named its batch.
+const PANIC_DEATHS: u32 = DEATHS_MAX / 2;
 
 /// The part of the log that an earlier life may have died of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,14 +25,22 @@ pub struct Marks {
 }
 
 impl Marks {
-    /// What an earlier life left of a log up to `last`, and the batch that must go to quarantine before it.
-    pub fn begin(progress: &Progress, last: LogSeq) -> (Self, Option<LogSeq>) {
+    /// What an earlier life left of a log up to `last`, and the batch that must go to quarantine before it. `panicked`
+    /// is the batch that its panic named.
+    pub fn begin(progress: &Progress, last: LogSeq, panicked: Option<LogSeq>) -> (Self, Option<LogSeq>) {
+        let alone = |mark: &Mark, seq| mark.from == seq && mark.to == seq;
+        let suspects = match (panicked, progress.mark) {
+            (Some(seq), mark) => {
+                let before = mark.filter(|mark| alone(mark, seq)).map_or(0, |mark| mark.deaths);
+                Some(Mark { from: seq, to: seq, deaths: before.saturating_add(PANIC_DEATHS) })
+            }
+            (None, Some(mark)) => Some(Mark { deaths: mark.deaths.saturating_add(1), ..mark }),
+            (None, None) => None,
+        };
+        let guilty = suspects.filter(|mark| alone(mark, mark.from) && mark.deaths >= DEATHS_MAX).map(|mark| mark.from);
         let mut quarantined = progress.quarantined.clone();
-        let guilty = progress.mark.filter(|mark| mark.from == mark.to && mark.tries >= TRIES_MAX);
-        let guilty = guilty.map(|mark| mark.from);
         quarantined.extend(guilty);
-        let suspects = progress.mark.filter(|_| guilty.is_none());
-        (Self { to: last, suspects, quarantined }, guilty)
+        (Self { to: last, suspects: suspects.filter(|_| guilty.is_none()), quarantined }, guilty)
     }
 
     /// The mark to write before batches `from` to `to` are analysed, and only those that it names may be. None for
@@ -39,14 +51,29 @@ impl Marks {
         }
         let to = to.min(self.to);
         match self.suspects {
-            Some(Mark { from: first, to: last, tries }) if (first..=last).contains(&from) => {
-                Some(Mark { from, to: from, tries: tries.saturating_add(1) })
-            }
+            Some(Mark { from: first, to: last, .. }) if (first..=last).contains(&from) => Some(self.alone(from)),
             Some(Mark { from: first, .. }) if from < first && first <= to => {
-                Some(Mark { from, to: LogSeq(first.0.saturating_sub(1)), tries: 1 })
+                Some(Mark { from, to: LogSeq(first.0.saturating_sub(1)), deaths: 0 })
             }
-            _ => Some(Mark { from, to, tries: 1 }),
+            _ => Some(Mark { from, to, deaths: 0 }),
         }
+    }
+
+    /// The mark of a batch that an earlier life may have died of, where only it is looked at.
+    pub fn suspect(&self, seq: LogSeq) -> Option<Mark> {
+        let is_suspect = self.suspects.is_some_and(|mark| (mark.from..=mark.to).contains(&seq));
+        is_suspect.then(|| self.alone(seq))
+    }
+
+    /// The mark of deadlines that batches `from` to `to` may have left.
+    pub fn among(&self, from: LogSeq, to: LogSeq) -> Mark {
+        if from == to { self.alone(from) } else { Mark { from, to, deaths: 0 } }
+    }
+
+    /// The mark of one batch, with the ends that it was alone at.
+    fn alone(&self, seq: LogSeq) -> Mark {
+        let known = self.suspects.filter(|mark| mark.from == seq && mark.to == seq);
+        Mark { from: seq, to: seq, deaths: known.map_or(0, |mark| mark.deaths) }
     }
 
     /// Whether a batch was there before this life.

@@ -6,35 +6,35 @@
 //! Everything that a step found is committed together with how far it came, and told to the hubs when
 //! that is durable. Nothing is kept anywhere else: an end at any point is taken up again from the log.
 
-pub mod lines;
 pub mod marks;
+pub mod panics;
+pub mod watch;
+pub mod lines;
+pub mod standings;
 pub mod thread;
 
-use std::{collections::HashMap, num::NonZeroUsize, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
-use lru::LruCache;
 use nms_detect::Standing;
 use nms_model::cache::CacheCounts;
 use nms_proto::{
-    id::{AlertId, Instance},
+    id::Instance,
     limits::RESULTS_ALERTS_MAX,
     message::{Results, ResultsStats},
     time::Tick,
 };
 
-use self::{lines::Lines, marks::Marks};
+use self::{lines::Lines, marks::Marks, standings::Standings, watch::Watch};
 use crate::{
     analyse::{Analysis, Said, model::Model},
     live::{self, Tenant},
-    store::{Change, Class, Cursor, Entry, LogSeq, Logged, Mark, Snapshot, StoreError},
+    store::{Change, Class, Cursor, Entry, LogSeq, Logged, Snapshot, StoreError},
 };
 
 /// Bytes of batches that a tenant is given before it is another's turn.
 const SLICE_BYTES: usize = 1 << 20;
 /// Batches looked at again in silence where there is no snapshot.
 const BLIND_BATCHES: u64 = 4_096;
-/// Alerts whose last state is at hand; others are looked up.
-const STANDINGS_KEPT: usize = 1_024;
 /// Time after which a cursor that nothing else waits for is stored, in milliseconds.
 const CURSOR_MS: u64 = 250;
 /// Time after which a snapshot is taken, in milliseconds; events after which, but then not more often than.
@@ -57,15 +57,13 @@ pub struct Work {
     tenant: Arc<Tenant>,
     analysis: Analysis,
     lines: Lines,
-    marks: Marks,
     at: Cursor,
     /// Up to here what is found was stored before.
     silent: Cursor,
     /// The cursor that was handed to the store, and when.
     stored: (Cursor, Tick),
-    is_marked: bool,
     next: HashMap<Instance, u64>,
-    standings: LruCache<AlertId, Standing>,
+    standings: Standings,
     stats: ResultsStats,
     snapshot: (LogSeq, Tick, u64),
     used: Tick,
@@ -80,26 +78,21 @@ impl Work {
     pub fn open(tenant: Arc<Tenant>, now: Now) -> Result<Self, StoreError> {
         let store = tenant.store();
         let progress = store.progress()?;
-        let (marks, guilty) = Marks::begin(&progress, tenant.inherited());
-        if let Some(seq) = guilty {
-            log::error!("a batch ended the process twice and goes to quarantine tenant={} seq={seq}", tenant.id());
-            let reason = "its analysis ended the process twice".into();
-            let changes = vec![Change::Quarantine { seq, reason }, Change::Unmark];
-            store.commit(changes, Class::Upkeep, nms_kit::store::ignore())?;
+        let (marks, guilty) = Marks::begin(&progress, tenant.inherited(), tenant.take_panicked());
+        let (analysis, at) = restored(&tenant, progress.cursor, guilty)?;
+        let mut watch = Watch::new(Arc::clone(&tenant), marks);
+        if analysis.deadline().is_some() {
+            watch.resume(at);
         }
-        let (analysis, at) = restored(&tenant, progress.cursor)?;
         let next = store.owed()?.into_iter().map(|owed| (owed.hub, owed.next)).collect();
-        let kept = NonZeroUsize::new(STANDINGS_KEPT).unwrap_or(NonZeroUsize::MIN);
         Ok(Self {
-            lines: Lines::new(Arc::clone(&tenant)),
+            lines: Lines::new(Arc::clone(&tenant), watch),
             analysis,
-            marks,
             at,
             silent: progress.cursor,
             stored: (progress.cursor, now.tick),
-            is_marked: false,
             next,
-            standings: LruCache::new(kept),
+            standings: Standings::default(),
             stats: ResultsStats::default(),
             snapshot: (at.scored, now.tick, 0),
             used: now.tick,
@@ -117,11 +110,13 @@ impl Work {
         let began_us = nms_kit::clock::monotonic_us();
         let mut said = Vec::new();
         if slice.is_empty() {
-            self.pass_over(model);
-            self.tick(model, now, &mut said);
+            self.pass_over(model)?;
+            self.tick(model, now, &mut said)?;
         } else {
             self.used = now.tick;
-            self.mark(&slice)?;
+            if let (Some(first), Some(last)) = (slice.first(), slice.last()) {
+                self.lines.watch.batches(first.seq(), last.seq())?;
+            }
             self.analyse(model, &slice, &mut said);
         }
         self.stats.processing_time_ms += (nms_kit::clock::monotonic_us() - began_us) / 1_000;
@@ -136,39 +131,22 @@ impl Work {
         let after = self.at.scored;
         let held = self.tenant.inbox().take(self.tenant.id(), after, SLICE_BYTES);
         let mut slice: Vec<Entry> = held.into_iter().map(Entry::Batch).collect();
-        if slice.is_empty() && (self.tenant.gate().logged() > after || self.marks.covers(after.next())) {
+        if slice.is_empty() && (self.tenant.gate().logged() > after || self.lines.watch.marks.covers(after.next())) {
             slice = self.tenant.store().read(after.next(), SLICE_BYTES)?;
         }
         if let (Some(first), Some(last)) = (slice.first().map(Entry::seq), slice.last().map(Entry::seq))
-            && let Some(mark) = self.marks.mark(first, last)
+            && let Some(mark) = self.lines.watch.marks.mark(first, last)
         {
             slice.retain(|entry| entry.seq() <= mark.to);
         }
         Ok(slice)
     }
 
-    /// Names what is about to be analysed, where an earlier life may have died of it.
-    fn mark(&mut self, slice: &[Entry]) -> Result<(), StoreError> {
-        let (Some(first), Some(last)) = (slice.first().map(Entry::seq), slice.last().map(Entry::seq)) else {
-            return Ok(());
-        };
-        let Some(mark) = self.marks.mark(first, last) else { return Ok(()) };
-        self.is_marked = true;
-        self.write_mark(mark)
-    }
-
-    fn write_mark(&self, mark: Mark) -> Result<(), StoreError> {
-        let (done, durable) = std::sync::mpsc::sync_channel(1);
-        let told = Box::new(move |result| done.send(result).unwrap_or_default());
-        self.tenant.store().commit(vec![Change::Mark(mark)], Class::Upkeep, told)?;
-        durable.recv().unwrap_or_else(|_closed| Err(StoreError::Stopped { store: "the server's store".into() }))
-    }
-
     fn analyse(&mut self, model: &mut Model, slice: &[Entry], said: &mut Vec<Said>) {
         for entry in slice {
             let seq = entry.seq();
             match entry {
-                Entry::Batch(batch) if !self.marks.skips(seq) => self.batch(model, batch, said),
+                Entry::Batch(batch) if !self.lines.watch.marks.skips(seq) => self.batch(model, batch, said),
                 Entry::Batch(_) => {}
                 Entry::Damaged(_) => {
                     self.damaged += 1;
@@ -176,6 +154,7 @@ impl Work {
                 }
             }
             self.at.scored = self.at.scored.max(seq);
+            self.tenant.gate().analysed(seq);
             if seq <= self.silent.scored {
                 said.clear();
                 self.catch_up(model, seq, said);
@@ -191,36 +170,40 @@ impl Work {
         if batch.seq > self.silent.scored {
             self.stats.events_processed += batch.events.len() as u64;
         }
-        if !self.marks.covers(batch.seq) {
-            self.tenant.gate().analysed(batch.bytes);
-        }
+        self.lines.watch.analysed(batch.seq, batch.arrived_ms);
     }
 
     /// At the stored cursor, the deadlines that were handled after it are handled again, in silence.
     fn catch_up(&mut self, model: &mut Model, seq: LogSeq, said: &mut Vec<Said>) {
         if seq == self.silent.scored {
             self.analysis.tick(model, &mut self.lines, self.silent.ticked_ms, said);
+            self.lines.watch.ticked(self.silent.ticked_ms);
             self.at.ticked_ms = self.at.ticked_ms.max(self.silent.ticked_ms);
             said.clear();
         }
     }
 
     /// Where the log ends before the stored cursor (the rest was let go), analysis goes on from there.
-    fn pass_over(&mut self, model: &mut Model) {
+    fn pass_over(&mut self, model: &mut Model) -> Result<(), StoreError> {
         if self.at.scored < self.silent.scored {
+            self.lines.watch.deadlines(self.at.scored)?;
             self.at.scored = self.silent.scored;
             self.catch_up(model, self.silent.scored, &mut Vec::new());
         }
+        Ok(())
     }
 
     /// Does what is due, where no batch is under way whose time may be earlier.
-    fn tick(&mut self, model: &mut Model, now: Now, said: &mut Vec<Said>) {
-        let Some(due) = self.analysis.deadline() else { return };
+    fn tick(&mut self, model: &mut Model, now: Now, said: &mut Vec<Said>) -> Result<(), StoreError> {
+        let Some(due) = self.analysis.deadline() else { return Ok(()) };
         let quiet = self.tenant.gate().quiet(now.unix_ms, self.at.scored);
         if let Some(at_ms) = quiet.filter(|at_ms| *at_ms >= due) {
+            self.lines.watch.deadlines(self.at.scored)?;
             self.analysis.tick(model, &mut self.lines, at_ms, said);
+            self.lines.watch.ticked(at_ms);
             self.at.ticked_ms = self.at.ticked_ms.max(at_ms);
         }
+        Ok(())
     }
 
     /// Commits what was found with how far it came; the hubs hear of it when it is durable.
@@ -231,7 +214,7 @@ impl Work {
         for (hub, seq, results) in &owed {
             changes.push(Change::Results { hub: *hub, seq: *seq, results: Box::new(results.clone()) });
         }
-        if std::mem::take(&mut self.is_marked) {
+        if self.lines.watch.look_away() {
             changes.push(Change::Unmark);
         }
         let is_ahead = self.at != self.stored.0 && self.at.scored >= self.silent.scored;
@@ -264,13 +247,13 @@ impl Work {
         let mut found: Vec<(Vec<Instance>, Standing)> = Vec::new();
         for Said { hubs, finding, alert } in said {
             let id = alert.id.clone();
-            if !self.standings.contains(&id)
+            if self.standings.get(&id).is_none()
                 && let Some(stored) = self.tenant.store().alert(&id)?
             {
-                self.standings.put(id.clone(), stored);
+                self.standings.put(stored);
             }
             let Some(settled) = Standing::settle(self.standings.get(&id), finding, alert) else { continue };
-            self.standings.put(id.clone(), settled.clone());
+            self.standings.put(settled.clone());
             match found.iter_mut().find(|(_, known)| known.alert.id == id) {
                 Some(known) => *known = (hubs, settled),
                 None => found.push((hubs, settled)),
@@ -342,21 +325,41 @@ impl Work {
         self.commit(vec![Change::Cursor(self.at), Change::Snapshot(snapshot)], Vec::new())
     }
 
+    /// Memory of the alerts at hand, in bytes.
+    pub fn standings_bytes(&self) -> usize {
+        self.standings.bytes()
+    }
+
     /// How it stands, but for the model's cache.
     pub fn standing(&self) -> live::Standing {
         live::Standing {
             cursor: self.at,
             counts: self.analysis.counts(),
-            quarantined: self.marks.quarantined(),
+            quarantined: self.lines.watch.marks.quarantined(),
             damaged: self.damaged,
             cache: CacheCounts::default(),
         }
     }
 }
 
-/// The state of the last snapshot and its cursor, or a new one and where to begin.
-fn restored(tenant: &Tenant, cursor: Cursor) -> Result<(Analysis, Cursor), StoreError> {
-    if let Some(snapshot) = tenant.store().snapshot()?.filter(|snapshot| snapshot.cursor.scored <= cursor.scored) {
+/// The state of the last snapshot and its cursor, or a new one and where to begin. A batch that is `guilty` goes to
+/// quarantine, and with it a snapshot that holds its events: it would end where the batch did.
+fn restored(tenant: &Tenant, cursor: Cursor, guilty: Option<LogSeq>) -> Result<(Analysis, Cursor), StoreError> {
+    let mut snapshot = tenant.store().snapshot()?.filter(|snapshot| snapshot.cursor.scored <= cursor.scored);
+    if let Some(seq) = guilty {
+        log::error!(
+            "a batch ended the process again and again, it goes to quarantine tenant={} seq={seq}",
+            tenant.id()
+        );
+        let reason = "its analysis ended the process again and again".into();
+        let mut changes = vec![Change::Quarantine { seq, reason }, Change::Unmark];
+        if snapshot.as_ref().is_some_and(|snapshot| snapshot.cursor.scored >= seq) {
+            snapshot = None;
+            changes.push(Change::NoSnapshot);
+        }
+        tenant.store().commit(changes, Class::Upkeep, nms_kit::store::ignore())?;
+    }
+    if let Some(snapshot) = snapshot {
         match Analysis::restore(&snapshot.bytes) {
             Ok(analysis) => return Ok((analysis, snapshot.cursor)),
             Err(error) => log::warn!("{error} tenant={}", tenant.id()),

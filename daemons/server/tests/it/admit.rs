@@ -78,8 +78,14 @@ fn a_backlog_is_busy_until_it_is_analysed() {
     let refusal = gate.admit(START_MS, HUB, &sized(5, 1)).unwrap_err();
     let Answer::Busy { retry_after_ms, message } = refusal else { panic!("{refusal:?}") };
     assert_eq!((retry_after_ms, &*message), (500, "tenant backlog 16.0 MiB"));
-    gate.analysed(bytes);
+    gate.analysed(LogSeq(1));
     assert_eq!(word(&mut gate, &sized(5, 1)), "taken");
+    // What was found damaged, or was passed over, has no bytes to name and waits no more all the same.
+    gate.committed(HUB, Some(BatchSeq(5)), LogSeq(5), 1);
+    gate.analysed(LogSeq(4));
+    assert_eq!(gate.backlog_bytes(), 1);
+    gate.analysed(LogSeq(9));
+    assert_eq!(gate.backlog_bytes(), 0);
 }
 
 #[test]

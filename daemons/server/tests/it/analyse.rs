@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use nms_detect::Standing;
 use nms_proto::{
     alert::{Alert, Status},
     event::Event,
@@ -182,6 +183,55 @@ fn snapshots_and_ticks_in_between_change_nothing_that_is_said() {
     assert_eq!(history(&[], true), expected);
     assert_eq!(history(&[0, 7, 20], false), expected);
     assert_eq!(history(&(0..40).collect::<Vec<_>>(), true), expected);
+}
+
+#[test]
+fn a_sequence_that_is_unusual_again_reopens_its_alert_and_is_heard() {
+    let mut bench = grown_up(Model::new(&nervous()).unwrap());
+    let first = bench.tick(DAY + 10_000).remove(0);
+    let (mut known, mut told) = (Standing::settle(None, first.finding, first.alert.clone()), vec![]);
+    // Within a day it is the same; after two days another, unless its events would give it the same id.
+    for hours in [0, 3, 20, 68] {
+        let at = DAY + 20_000 + hours * 3_600_000;
+        let text = if hours == 3 { "Received disconnect from 192.0.2.9" } else { "Server listening on :: port 22." };
+        let mut said = bench.take(at, vec![line(HUB, 50 + hours as u64, at, text)]);
+        said.extend(bench.tick(at + 2 * 3_600_000));
+        for Said { finding, alert, .. } in said {
+            assert_eq!(alert.id, first.alert.id);
+            let settled = Standing::settle(known.as_ref(), finding, alert).expect("no word is swallowed");
+            told.push(settled.alert.status.to_string());
+            known = Some(settled);
+        }
+    }
+    assert_eq!(told.join(" "), "resolved open resolved open resolved open resolved");
+    assert!(known.unwrap().alert.history.iter().any(|step| &*step.what == "reopened"));
+}
+
+#[test]
+fn what_ends_between_two_lines_ends_at_its_own_time_whoever_ticks() {
+    const PAUSE: i64 = 65 * 60_000;
+    let told = |tick_ms: Option<i64>| {
+        let mut bench = grown_up(Model::new(&nervous()).unwrap());
+        let mut all = Vec::new();
+        for round in 0..4_i64 {
+            let at = DAY + 10_000 + round * PAUSE;
+            let text =
+                if round % 2 == 0 { "Server listening on :: port 22." } else { "Received disconnect from 192.0.2.9" };
+            all.extend(bench.take(at, vec![line(HUB, 100 + round as u64, at, text)]));
+            let ticks = tick_ms.into_iter().flat_map(|every| (1..).map(move |nth| nth * every));
+            for after in ticks.take_while(|after| *after < PAUSE) {
+                all.extend(bench.tick(at + after));
+            }
+        }
+        all.extend(bench.tick(2 * DAY));
+        all
+    };
+    let expected = told(None);
+    let ended = expected.iter().filter(|said| said.alert.status == Status::Resolved).count();
+    assert!(ended >= 4, "an hour without one is the end of each: {ended}");
+    for every in [700, 60_000, 11 * 60_000] {
+        assert_eq!(told(Some(every)), expected, "a tick every {every} ms");
+    }
 }
 
 #[test]

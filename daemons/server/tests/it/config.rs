@@ -36,6 +36,11 @@ fn a_server_that_nobody_could_use_is_refused() {
 fn a_wrong_value_names_its_key_and_what_was_expected() {
     check("public_ip = true\nlisten = \"1514\"", "listen = 1514: expected an address and a port");
     check("public_ip = true\nretention_days = 0", "retention_days = 0: expected a number from 1 to 3650");
+    let range = "expected a number from 65536 to 4194304";
+    for bytes in [0, 65_535, 4_194_305] {
+        check(&format!("public_ip = true\nuncommitted_bytes_max = {bytes}"), range);
+    }
+    check("public_ip = true\nuncommitted_bytes_max = 65536", "taken");
     check("public_ip = true\nanalysis_threads = 0", "analysis_threads = 0: expected a number from 1 to 256");
     check("[[tenant]]\nname = \"home\"\ntoken_sha256 = \"12\"", "tenant[0].token_sha256 = 12: expected 64 hexadecimal");
     check(

@@ -11,6 +11,7 @@ mod world;
 mod admit;
 mod analyse;
 mod config;
+mod deaths;
 mod inbox;
 mod outbox;
 mod replay;

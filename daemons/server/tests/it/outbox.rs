@@ -59,6 +59,18 @@ fn what_was_stored_is_owed_after_a_restart() {
 }
 
 #[test]
+fn results_of_a_hub_that_was_forgotten_are_sent_under_the_number_with_which_they_are_stored() {
+    let mut hubs = Hubs::default();
+    hubs.push(HUB, Results { seq: Some(1), ..results("a-1", 1) });
+    hubs.forget(HUB);
+    hubs.push(HUB, Results { seq: Some(2), ..results("a-2", 1) });
+    hubs.push(HUB, Results { seq: Some(3), ..results("a-3", 1) });
+    hubs.attach(HUB);
+    assert_eq!(sent(&mut hubs), [(2, 1), (3, 1)]);
+    assert_eq!(hubs.acknowledged(HUB, Tick(0), 3), [2, 3], "so these rows go");
+}
+
+#[test]
 fn a_second_connection_takes_the_place_of_the_first() {
     let mut hubs = Hubs::default();
     let first = hubs.attach(HUB);

@@ -2,17 +2,23 @@
 
 use std::{path::Path, sync::Arc};
 
-use nms_kit::store::ignore;
+use nms_kit::store::{Db, Op, Settings, Table, ignore};
 use nms_proto::{
     alert::Status,
+    event::Body,
     id::{Instance, TenantId},
+    limits::{ALERT_TECHNIQUES_MAX, ALERT_TEXT_BYTES, TENANT_STANDINGS_BYTES},
     message::Results,
     session::server::Answer,
     time::Tick,
 };
 use nmsd_server::{
     store::{Change, Class, Cursor, LogSeq, Mark, Store as _},
-    work::Work,
+    work::{
+        Work,
+        marks::{DEATHS_MAX, Marks},
+        panics,
+    },
 };
 
 use crate::world::{HUB, Hub, OTHER_HUB, Server, analyse, batch, failure, finding, flush, model, now, run, settle};
@@ -155,12 +161,13 @@ fn restarts_in_the_middle_of_everything_change_no_alert() {
     }
 }
 
-/// A server that ends while batch `bad` is analysed: its mark is durable, nothing after it is.
-fn die_at(folder: &Path, bad: LogSeq) -> Option<Mark> {
+/// A server that ends while batch `bad` is analysed: its mark is durable, nothing after it is. None where the batch goes
+/// to quarantine first. `panicked`: the life before ended at it too, by a panic.
+fn die_at(folder: &Path, bad: LogSeq, panicked: bool) -> Option<Mark> {
     let server = Server::open(folder);
     let tenant = server.tenant("home");
     let progress = tenant.store().progress().unwrap();
-    let (marks, guilty) = nmsd_server::work::marks::Marks::begin(&progress, tenant.store().last());
+    let (marks, guilty) = Marks::begin(&progress, tenant.store().last(), panicked.then_some(bad));
     if guilty.is_some() {
         return None;
     }
@@ -177,20 +184,78 @@ fn die_at(folder: &Path, bad: LogSeq) -> Option<Mark> {
     }
 }
 
+/// A server with three batches that were not analysed.
+fn three_batches() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::open(folder.path());
+    let hub = Hub::connect(&server, "home", HUB);
+    hub.send(0, batch(1, &[failure(HUB, 1, 0)]));
+    hub.send(0, batch(2, &[finding(HUB, 2, 1, "a-00000000000000bd")]));
+    hub.send(0, batch(3, &[finding(HUB, 3, 1, "a-0000000000000003")]));
+    folder
+}
+
+#[test]
+fn a_batch_at_which_the_process_panicked_twice_goes_to_quarantine() {
+    let folder = three_batches();
+    let bad = LogSeq(2);
+    assert!(die_at(folder.path(), bad, false).is_some(), "the first panic");
+    assert_eq!(die_at(folder.path(), bad, true).map(|mark| mark.from), Some(bad), "alone now; the second");
+    assert_eq!(die_at(folder.path(), bad, true), None);
+}
+
+#[test]
+fn batches_that_only_stood_near_a_kill_are_never_blamed() {
+    let folder = three_batches();
+    // Kills that come at any batch, as under load.
+    for round in 0..60_u64 {
+        let at = LogSeq(round.wrapping_mul(2_654_435_761) % 3 + 1);
+        assert!(die_at(folder.path(), at, false).is_some(), "{round}");
+    }
+    let server = Server::open(folder.path());
+    let hub = Hub::connect(&server, "home", HUB);
+    let work = analyse(&hub.tenant, 10);
+    assert_eq!((work.standing().quarantined, told(&hub.results()).len()), (0, 2));
+}
+
+#[test]
+fn a_panic_of_a_thread_that_analyses_leaves_a_note_that_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(panics::take_notes(folder.path()).is_empty());
+    panics::leave_notes(folder.path());
+    let home: TenantId = "home".parse().unwrap();
+    let panicking = |look: fn(&TenantId)| {
+        let home = home.clone();
+        std::thread::spawn(move || {
+            look(&home);
+            panic!("a test's");
+        })
+    };
+    panicking(|home| {
+        panics::look_at(home, LogSeq(6));
+        panics::look_at(home, LogSeq(7));
+    })
+    .join()
+    .unwrap_err();
+    panicking(|_| ()).join().unwrap_err();
+    panicking(|home| {
+        panics::look_at(home, LogSeq(8));
+        panics::look_away();
+    })
+    .join()
+    .unwrap_err();
+    assert_eq!(panics::take_notes(folder.path()).into_iter().collect::<Vec<_>>(), [(home, LogSeq(7))]);
+    assert!(panics::take_notes(folder.path()).is_empty());
+}
+
 #[test]
 fn a_batch_that_ends_the_process_goes_to_quarantine_and_the_rest_is_analysed() {
-    let folder = tempfile::tempdir().unwrap();
-    {
-        let server = Server::open(folder.path());
-        let hub = Hub::connect(&server, "home", HUB);
-        hub.send(0, batch(1, &[failure(HUB, 1, 0)]));
-        hub.send(0, batch(2, &[finding(HUB, 2, 1, "a-00000000000000bd")]));
-        hub.send(0, batch(3, &[finding(HUB, 3, 1, "a-0000000000000003")]));
-    }
+    let folder = three_batches();
     let bad = LogSeq(2);
-    let marks: Vec<Mark> = std::iter::from_fn(|| die_at(folder.path(), bad)).take(9).collect();
-    let alone = Mark { from: bad, to: bad, tries: 2 };
-    assert_eq!(marks, [Mark { from: LogSeq(1), to: LogSeq(3), tries: 1 }, alone], "among others, then alone");
+    let marks: Vec<Mark> = std::iter::from_fn(|| die_at(folder.path(), bad, false)).take(20).collect();
+    let among = Mark { from: LogSeq(1), to: LogSeq(3), deaths: 0 };
+    let alone = (0..DEATHS_MAX).map(|deaths| Mark { from: bad, to: bad, deaths });
+    assert_eq!(marks, [among].into_iter().chain(alone).collect::<Vec<_>>(), "among others, then alone");
     let server = Server::open(folder.path());
     let hub = Hub::connect(&server, "home", HUB);
     let work = analyse(&hub.tenant, 10);
@@ -198,6 +263,39 @@ fn a_batch_that_ends_the_process_goes_to_quarantine_and_the_rest_is_analysed() {
     assert_eq!((work.standing().quarantined, work.standing().cursor.scored), (1, LogSeq(3)));
     let progress = hub.tenant.store().progress().unwrap();
     assert_eq!((progress.mark, progress.quarantined.contains(&bad)), (None, true));
+}
+
+#[test]
+fn findings_with_endless_texts_are_cut_and_what_is_at_hand_of_them_is_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::open(folder.path());
+    let hub = Hub::connect(&server, "home", HUB);
+    let endless: Box<str> = "\u{e9}x".repeat(800).into();
+    let huge = |number: u64| {
+        let mut event = finding(HUB, number, 1, &format!("a-{number:016x}"));
+        let Body::Finding(body) = &mut event.body else { panic!() };
+        (body.message, body.key) = (endless.clone(), endless.clone());
+        (body.actor, body.victim) = (Some(endless.clone()), Some(endless.clone()));
+        body.reasons = vec![endless.clone(); 4];
+        body.techniques = vec!["T1110".into(); 500];
+        body.evidence.iter_mut().for_each(|line| line.line = endless.clone());
+        event
+    };
+    for number in 1..=20 {
+        let events: Vec<_> = (number * 20 - 19..=number * 20).map(huge).collect();
+        hub.send(0, batch(number, &events));
+    }
+    let work = analyse(&hub.tenant, 10);
+    assert_eq!(work.standing().counts.cut, 400);
+    for known in hub.tenant.store().alerts().unwrap() {
+        let alert = known.alert;
+        let lines = alert.evidence.iter().map(|line| &line.line);
+        let mut texts = lines.chain(&alert.reasons).chain(&alert.actor).chain(&alert.victim).chain([&alert.message]);
+        assert!(texts.all(|text| (ALERT_TEXT_BYTES - 1..=ALERT_TEXT_BYTES).contains(&text.len())));
+        assert_eq!((alert.techniques.len(), alert.evidence.len()), (ALERT_TECHNIQUES_MAX, 5));
+    }
+    let bytes = work.standings_bytes();
+    assert!((TENANT_STANDINGS_BYTES / 2..=TENANT_STANDINGS_BYTES).contains(&bytes), "{bytes}");
 }
 
 #[test]
@@ -212,6 +310,32 @@ fn what_does_not_fit_in_memory_is_read_from_the_log() {
     let work = analyse(&hub.tenant, 10);
     assert_eq!(work.standing().cursor.scored, LogSeq(2));
     assert_eq!(told(&hub.results()), ["a-0000000000000001 3"]);
+}
+
+#[test]
+fn each_damaged_batch_is_counted_and_the_rest_is_analysed() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let server = Server::open(folder.path());
+        let hub = Hub::connect(&server, "home", HUB);
+        (1..=4).for_each(|number| hub.send(0, batch(number, &[failure(HUB, number, 0)])));
+        hub.send(0, batch(5, &run(HUB)));
+    }
+    let file = std::fs::read_dir(folder.path().join("log")).unwrap().map(|file| file.unwrap().path());
+    let file = file.into_iter().find(|path| path.extension().is_some_and(|kind| kind == "redb")).unwrap();
+    {
+        let db = Db::open_file(&file, Settings::with_cache(1 << 20)).unwrap();
+        let key = |seq: u64| [&1_u32.to_be_bytes()[..], &seq.to_be_bytes()].concat();
+        let put = |seq| Op::Put { table: Table("log.entries.v1"), key: key(seq), value: b"x".to_vec() };
+        smol::block_on(db.commit(vec![put(2), put(3)], Class::Upkeep)).unwrap();
+    }
+    let server = Server::open(folder.path());
+    let hub = Hub::connect(&server, "home", HUB);
+    let entries = hub.tenant.store().read(LogSeq(1), 1 << 20).unwrap();
+    assert_eq!(entries.iter().map(|entry| entry.seq().0).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    let work = analyse(&hub.tenant, 10);
+    assert_eq!((work.standing().damaged, work.standing().cursor.scored), (2, LogSeq(5)));
+    assert_eq!(told(&hub.results()).len(), 1);
 }
 
 #[test]

@@ -1,17 +1,24 @@
 //! The store on disk: what is appended is there after a restart, and nowhere else.
 
-use nms_kit::store::ignore;
+use nms_detect::Standing;
+use nms_kit::store::{
+    ignore,
+    log::{Entry as LogEntry, Log, LogSettings},
+};
 use nms_proto::{
+    event::Body,
+    finding::Finding,
     id::BatchSeq,
     message::{Results, ResultsStats},
     session::receiver::Judgement,
+    time::Stamp,
 };
 use nmsd_server::{
     config::Retention,
     store::{Change, Class, Cursor, Entry, LogSeq, Mark, Snapshot, Store, disk::DiskStore},
 };
 
-use crate::world::{HUB, Hub, OTHER_HUB, START_MS, Server, batch, failure, flush, tenant_id};
+use crate::world::{HUB, Hub, OTHER_HUB, START_MS, Server, batch, failure, finding, flush, tenant_id};
 
 fn seqs(entries: &[Entry]) -> Vec<u64> {
     entries.iter().map(|entry| entry.seq().0).collect()
@@ -98,9 +105,53 @@ fn a_tenant_whose_name_begins_like_anothers_is_another() {
 }
 
 #[test]
+fn a_tenant_finds_its_own_log_again_after_state_was_moved_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let server = Server::open(folder.path());
+        Hub::connect(&server, "home", HUB).send(0, batch(1, &[failure(HUB, 1, 0), failure(HUB, 2, 0)]));
+        Hub::connect(&server, "work", HUB).send(0, batch(1, &[failure(HUB, 7, 0)]));
+    }
+    let state = folder.path().join("state.redb");
+    std::fs::rename(&state, folder.path().join("state.redb.damaged")).unwrap();
+    let events = |server: &Server, name: &str| -> Vec<u64> {
+        let entries = server.tenant(name).store().read(LogSeq(0), 1 << 20).unwrap();
+        let batches = entries.iter().map(|entry| match entry {
+            Entry::Batch(logged) => logged.events.iter().map(|event| event.id.seq.0).collect::<Vec<_>>(),
+            Entry::Damaged(seq) => panic!("{seq}"),
+        });
+        batches.flatten().collect()
+    };
+    for _ in 0..2 {
+        let server = Server::open(folder.path());
+        assert_eq!(Hub::connect(&server, "work", HUB).durable, BatchSeq(1));
+        assert_eq!(events(&server, "work"), [7]);
+        assert_eq!(events(&server, "new"), [0; 0]);
+        assert_eq!(events(&server, "home"), [1, 2]);
+        assert_eq!(server.store.tenants().unwrap(), [tenant_id("home"), tenant_id("new"), tenant_id("work")]);
+    }
+}
+
+#[test]
+fn entries_that_nobody_is_known_to_own_are_given_to_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        // As a version wrote it that named tenants in state.redb alone.
+        std::fs::create_dir(folder.path().join("log")).unwrap();
+        let log = Log::open(&folder.path().join("log"), LogSettings::with_cache(1 << 20), START_MS).unwrap();
+        let entry = LogEntry { tenant: 1, header: Vec::new(), value: b"x".to_vec() };
+        log.append(&[entry], Vec::new(), START_MS, ignore()).unwrap();
+    }
+    let server = Server::open(folder.path());
+    let hub = Hub::connect(&server, "home", HUB);
+    assert_eq!((hub.durable, hub.tenant.store().last()), (BatchSeq(0), LogSeq(0)));
+    assert_eq!(hub.tenant.store().read(LogSeq(0), 1 << 20).unwrap(), []);
+}
+
+#[test]
 fn marks_quarantine_and_snapshots_come_back_as_they_were() {
     let folder = tempfile::tempdir().unwrap();
-    let mark = Mark { from: LogSeq(3), to: LogSeq(9), tries: 1 };
+    let mark = Mark { from: LogSeq(3), to: LogSeq(9), deaths: 1 };
     let cursor = Cursor { scored: LogSeq(2), ticked_ms: -5 };
     let bytes: Vec<u8> = (0..3_000_000_u32).flat_map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
     let snapshot = Snapshot { cursor, bytes };
@@ -132,10 +183,43 @@ fn marks_quarantine_and_snapshots_come_back_as_they_were() {
 }
 
 #[test]
+fn alerts_go_by_age_and_by_number_and_those_that_are_over_first() {
+    const DAY_MS: i64 = 86_400_000;
+    let folder = tempfile::tempdir().unwrap();
+    let store = DiskStore::open(folder.path(), Retention { days: 30, bytes: 1 << 30, alerts: 100 }, START_MS).unwrap();
+    let (home, work) = (store.tenant(&tenant_id("home")).unwrap(), store.tenant(&tenant_id("work")).unwrap());
+    let finding = match finding(HUB, 1, 1, "a-1").body {
+        Body::Finding(finding) => *finding,
+        other => panic!("{other:?}"),
+    };
+    let alert = |number: i64, days_ago: i64, resolved: bool| {
+        let id = format!("a-{number:05}").parse().unwrap();
+        let last_seen = Stamp::utc(START_MS - days_ago * DAY_MS - number);
+        let finding = Finding { alert: id, last_seen, resolved, evidence: Vec::new(), ..finding.clone() };
+        let alert = nms_detect::fuse(&finding, None, Vec::new(), false);
+        Change::Alert(Box::new(Standing { alert, finding: 1 }))
+    };
+    // 5,000 too old, in more than one stretch of rows; then 80 that are open and 60 that are over, the lower the newer.
+    let old = (0..5_000).map(|number| alert(number, 31, false));
+    let open = (6_000..6_080).map(|number| alert(number, 2, false));
+    let over = (7_000..7_060).map(|number| alert(number, 1, true));
+    let (done, durable) = std::sync::mpsc::channel();
+    let changes = old.chain(open).chain(over).collect();
+    home.commit(changes, Class::Upkeep, Box::new(move |result| done.send(result).unwrap())).unwrap();
+    durable.recv().unwrap().unwrap();
+    work.commit(vec![alert(1, 1, true)], Class::Upkeep, ignore()).unwrap();
+    store.tidy(START_MS).unwrap();
+    let kept: Vec<String> = home.alerts().unwrap().iter().map(|known| known.alert.id.to_string()).collect();
+    let expected = (6_000..6_080).chain(7_000..7_020).map(|number| format!("a-{number:05}"));
+    assert_eq!(kept, expected.collect::<Vec<_>>());
+    assert_eq!((home.alerts_let_go(), work.alerts_let_go(), work.alerts().unwrap().len()), (40, 0, 1));
+}
+
+#[test]
 fn retention_by_age_and_by_bytes_lets_go_of_the_oldest_and_never_of_what_is_not_analysed() {
     const DAY_MS: i64 = 86_400_000;
     let folder = tempfile::tempdir().unwrap();
-    let store = DiskStore::open(folder.path(), Retention { days: 2, bytes: 1 << 30 }, START_MS).unwrap();
+    let store = DiskStore::open(folder.path(), Retention { days: 2, bytes: 1 << 30, alerts: 9 }, START_MS).unwrap();
     let tenant = store.tenant(&tenant_id("home")).unwrap();
     for day in 0..4 {
         let (done, durable) = std::sync::mpsc::channel();

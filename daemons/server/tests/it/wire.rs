@@ -58,7 +58,7 @@ impl Stage {
             key: files.key,
             public_ip: false,
             tenants: vec![tenant("home"), tenant("work")],
-            retention: Retention { days: 30, bytes: 1 << 30 },
+            retention: Retention { days: 30, bytes: 1 << 30, alerts: 1_000 },
             analysis_threads: 2,
             uncommitted_bytes_max: 4 << 20,
             model: None,
@@ -106,6 +106,12 @@ impl Peer {
     async fn send(&mut self, message: Message) {
         let frame = message.to_frame(Stamp::utc(START_MS)).unwrap();
         self.write.write_all(&frame).await.unwrap();
+        self.write.flush().await.unwrap();
+    }
+
+    async fn send_bytes(&mut self, payload: &[u8]) {
+        self.write.write_all(&(payload.len() as u32).to_be_bytes()).await.unwrap();
+        self.write.write_all(payload).await.unwrap();
         self.write.flush().await.unwrap();
     }
 
@@ -252,9 +258,17 @@ fn strangers_and_garbage_are_turned_away_by_name_and_counted() {
             assert_eq!(peer.next().await, None);
         }
         let mut peer = stage.peer().await;
-        peer.write.write_all(&[0, 0, 0, 2, b'{', b'x']).await.unwrap();
-        peer.write.flush().await.unwrap();
+        peer.send_bytes(b"{x").await;
         assert_eq!(peer.ack().await.status, AckStatus::Error);
+        let deep = "[".repeat(40);
+        let unknown = r#"{"type":"DANCE","timestamp":"2026-01-05T14:30:00Z","payload":{}}"#;
+        let wrong = r#"{"type":"HEARTBEAT","timestamp":"2026-01-05T14:30:00Z","payload":{"heartbeat":"x"}}"#;
+        for bytes in [deep.as_str(), unknown, wrong, ""] {
+            let mut hub = stage.hub("work", OTHER_HUB, 0).await;
+            hub.send_bytes(bytes.as_bytes()).await;
+            assert_eq!(hub.ack().await.status, AckStatus::Error);
+            assert_eq!(hub.next().await, None);
+        }
         let mut plain = tcp::dial(&stage.running.address.to_string()).await.unwrap();
         plain.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
         let mut answer = Vec::new();
@@ -267,13 +281,39 @@ fn strangers_and_garbage_are_turned_away_by_name_and_counted() {
         control::ask(&stage.control, &Request::new("status"), |line| lines.push(line.to_owned())).await.unwrap();
         assert!(lines[0].contains("\"strangers\":2"), "{lines:?}");
         assert!(lines[0].contains("\"handshakes_failed\":1"), "{lines:?}");
-        assert!(lines[1].contains("\"tenant\":\"home\""), "{lines:?}");
+        let refused = r#""refused":{"frame_empty":1,"json_too_deep":1,"not_json":1,"stranger":2,"unknown_type":1,"wrong_field":1}"#;
+        assert!(lines[0].contains(refused), "{lines:?}");
+        assert!(lines[1].contains("\"tenant\":\"home\"") && lines[1].contains("\"refused\":{}"), "{lines:?}");
+        let refused = r#""refused":{"frame_empty":1,"json_too_deep":1,"unknown_type":1,"wrong_field":1}"#;
+        assert!(lines[2].contains("\"tenant\":\"work\"") && lines[2].contains(refused), "{lines:?}");
     });
     stage.end();
 }
 
 fn row(seq: u64, id: &str, body: impl Fn(Box<str>) -> Body) -> Event {
     Event { body: body(id.into()), ..failure(HUB, seq, 0) }
+}
+
+fn file_row(command_id: Box<str>) -> Body {
+    Body::File(Box::new(FileChange {
+        path: "/etc/passwd".into(),
+        change: Change::Report,
+        old_sha256: None,
+        new_sha256: Some("ab".into()),
+        owner: None,
+        group: None,
+        mode: None,
+        size: None,
+        inode: None,
+        mtime: None,
+        sessions: Vec::new(),
+        package_manager: false,
+        command_id: Some(command_id),
+    }))
+}
+
+fn report_end(command_id: Box<str>) -> Body {
+    Body::Report(Box::new(FileReport { command_id, files: 1, changed: 0, unreadable: 0 }))
 }
 
 #[test]
@@ -288,32 +328,58 @@ fn a_report_is_asked_of_the_tenants_hub_and_its_rows_are_printed_as_they_come() 
         let answered = async {
             let Some(Message::Command(command)) = hub.next().await else { panic!("no command") };
             assert_eq!((&command.action, &*command.target), (&CommandAction::RequestFimReport, "pi"));
-            let file = |command_id| {
-                Body::File(Box::new(FileChange {
-                    path: "/etc/passwd".into(),
-                    change: Change::Report,
-                    old_sha256: None,
-                    new_sha256: Some("ab".into()),
-                    owner: None,
-                    group: None,
-                    mode: None,
-                    size: None,
-                    inode: None,
-                    mtime: None,
-                    sessions: Vec::new(),
-                    package_manager: false,
-                    command_id: Some(command_id),
-                }))
-            };
-            let end =
-                |command_id| Body::Report(Box::new(FileReport { command_id, files: 1, changed: 0, unreadable: 0 }));
-            hub.send_batch(1, &[row(1, &command.command_id, file), row(2, "cmd-other", file)]).await;
-            hub.send_batch(2, &[row(3, &command.command_id, end)]).await;
+            hub.send_batch(1, &[row(1, &command.command_id, file_row), row(2, "cmd-other", file_row)]).await;
+            hub.send_batch(2, &[row(3, &command.command_id, report_end)]).await;
         };
         let (asked, ()) = smol::future::zip(asked, answered).await;
         asked.unwrap();
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[0].contains("/etc/passwd") && lines[1].contains("\"files\":1"), "{lines:?}");
+    });
+    stage.end();
+}
+
+#[test]
+fn a_slow_reader_of_a_report_is_told_what_was_left_out_and_hears_the_end() {
+    const BATCHES: u64 = 9;
+    const EACH: u64 = 1_000;
+    let stage = Stage::set();
+    let request = Request::new("command").with("action", "request_fim_report").with("tenant", "home");
+    let request = request.with("target", "pi").with("json", "true");
+    smol::block_on(async {
+        let mut hub = stage.hub("home", HUB, 0).await;
+        let mut lines = Vec::new();
+        let asked = control::ask(&stage.control, &request, |line| lines.push(line.to_owned()));
+        let mut asked = Box::pin(asked);
+        let command = loop {
+            // It asks, and then reads nothing until everything came.
+            assert!(smol::future::poll_once(&mut asked).await.is_none());
+            let next = async { Some(hub.next().await) };
+            let moment = async {
+                clock::pause(20).await;
+                None
+            };
+            match smol::future::or(next, moment).await {
+                Some(Some(Message::Command(command))) => break command,
+                None => {}
+                other => panic!("{other:?}"),
+            }
+        };
+        for number in 1..=BATCHES {
+            let rows: Vec<Event> =
+                (0..EACH).map(|seq| row(number * EACH + seq, &command.command_id, file_row)).collect();
+            hub.send_batch(number, &rows).await;
+            assert_eq!(hub.ack().await.status, AckStatus::Ok);
+        }
+        hub.send_batch(BATCHES + 1, &[row(99_999, &command.command_id, report_end)]).await;
+        assert_eq!(hub.ack().await.status, AckStatus::Ok);
+        asked.await.unwrap();
+        let end = lines.pop().unwrap();
+        assert!(end.contains("\"report\""), "{end}");
+        let omitted: u64 =
+            lines.pop().unwrap().strip_prefix("{\"omitted\":").unwrap().trim_end_matches('}').parse().unwrap();
+        assert!(omitted > 0 && lines.iter().all(|line| line.contains("/etc/passwd")));
+        assert_eq!(lines.len() as u64 + omitted, BATCHES * EACH);
     });
     stage.end();
 }

@@ -141,7 +141,7 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn open(folder: &Path) -> Self {
-        let retention = Retention { days: 30, bytes: 1 << 30 };
+        let retention = Retention { days: 30, bytes: 1 << 30, alerts: 1_000 };
         let store = Arc::new(DiskStore::open(folder, retention, START_MS).unwrap());
         Self { tenants: Tenants::new(Arc::clone(&store) as Arc<dyn Store>, 1), store }
     }

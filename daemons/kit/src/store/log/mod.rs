@@ -27,6 +27,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
+/// Damaged entries that one read names; it ends there.
+const DAMAGED_MAX: usize = 4_096;
 /// Page cache of a closed segment, in bytes.
 const CLOSED_CACHE_BYTES: usize = 1 << 20;
 
@@ -40,6 +42,9 @@ pub struct Entry {
     /// The batch as it came; it is compressed (lz4) in the log.
     pub value: Vec<u8>,
 }
+
+/// A row of `meta`: key and value.
+pub type Meta = (Vec<u8>, Vec<u8>);
 
 /// An entry of one tenant, read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +62,8 @@ pub struct Stored {
 pub struct Stretch {
     /// The entries, in order.
     pub entries: Vec<Stored>,
-    /// Entries in between whose stored form is damaged; they are left out.
-    pub damaged: u64,
+    /// Sequences in between whose stored form is damaged; they are left out.
+    pub damaged: Vec<u64>,
     /// Where to go on reading.
     pub next: u64,
 }
@@ -158,13 +163,7 @@ impl Log {
     /// Takes `entries` of any tenants and `meta` in one commit; `done` hears when they are durable.
     /// Gives the sequence of each entry. Keys of `meta` have at most 63 bytes. Where a segment ends it waits for the disk: call it from a
     /// thread that may.
-    pub fn append(
-        &self,
-        entries: &[Entry],
-        meta: Vec<(Vec<u8>, Vec<u8>)>,
-        now_ms: i64,
-        done: Done,
-    ) -> Result<Vec<u64>, StoreError> {
+    pub fn append(&self, entries: &[Entry], meta: Vec<Meta>, now_ms: i64, done: Done) -> Result<Vec<u64>, StoreError> {
         let stored: Vec<Vec<u8>> = entries.iter().map(encode).collect();
         let bytes: usize = stored.iter().map(Vec::len).sum();
         let mut segments = self.segments();
@@ -220,7 +219,8 @@ impl Log {
                 view.range(ENTRIES, &entry_key(tenant, stretch.next), &entry_key(tenant, u64::MAX), |key, found| {
                     let Some(sequence) = sequence_of(key) else { return ControlFlow::Continue(()) };
                     let size = if let Found::Value(stored) = &found { stored.len() } else { 0 };
-                    full = !stretch.entries.is_empty() && bytes + size > bytes_max;
+                    full =
+                        !stretch.entries.is_empty() && bytes + size > bytes_max || stretch.damaged.len() >= DAMAGED_MAX;
                     if full {
                         return ControlFlow::Break(());
                     }
@@ -228,7 +228,7 @@ impl Log {
                     stretch.next = sequence + 1;
                     match found.sound().and_then(|stored| decode(sequence, stored)) {
                         Some(entry) => stretch.entries.push(entry),
-                        None => stretch.damaged += 1,
+                        None => stretch.damaged.push(sequence),
                     }
                     ControlFlow::Continue(())
                 })
@@ -243,6 +243,35 @@ impl Log {
     /// The committed value of a key of `meta`.
     pub fn meta(&self, key: &[u8]) -> Result<Option<Found<Vec<u8>>>, StoreError> {
         self.newest()?.read(|view| view.value(META, key))
+    }
+
+    /// The committed rows of `meta` whose keys stand from `first` to `last`, both included; damaged ones are left out.
+    pub fn metas(&self, first: &[u8], last: &[u8]) -> Result<Vec<Meta>, StoreError> {
+        let mut rows = Vec::new();
+        self.newest()?.read(|view| {
+            view.range(META, first, last, |key, found| {
+                rows.extend(found.sound().map(|value| (key.to_vec(), value.to_vec())));
+                ControlFlow::Continue(())
+            })
+        })?;
+        Ok(rows)
+    }
+
+    /// Takes rows of `meta` alone, and blocks until they are durable.
+    pub fn keep(&self, meta: Vec<Meta>) -> Result<(), StoreError> {
+        let ops = meta.into_iter().map(|(key, value)| Op::Put { table: META, key, value }).collect();
+        let commit = {
+            // Handed over under the lock: a segment that ends meanwhile carries them on.
+            let segments = self.segments();
+            let Some((_, newest)) = segments.last_key_value() else { return Err(self.stopped()) };
+            newest.db.commit(ops, Class::Upkeep)
+        };
+        smol::block_on(commit)
+    }
+
+    /// The highest number of a tenant that has, or had, entries.
+    pub fn highest_tenant(&self) -> Option<u32> {
+        self.segments().values().flat_map(|segment| segment.shares.keys()).max().copied()
     }
 
     /// The sequence that the next entry of `tenant` will have.
