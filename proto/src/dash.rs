@@ -87,6 +87,9 @@ pub struct Hello {
 pub struct Snapshot {
     /// Alerts, newest last.
     pub alerts: Vec<Alert>,
+    /// Older alerts, which do not fit this frame: so many messages that follow at once are one each, oldest first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub alerts_follow: u64,
     /// The last log lines, oldest first.
     pub lines: Vec<Line>,
     /// Endpoints.
@@ -97,6 +100,11 @@ pub struct Snapshot {
     pub parse_errors: Vec<ParseErrors>,
     /// The link to the server.
     pub link: Link,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Which log lines to send.

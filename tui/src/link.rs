@@ -151,7 +151,7 @@ impl Connection {
         write(&mut self.stream, word).await
     }
 
-    /// The hub's first words: who it is, and everything as it stands.
+    /// The hub's first words: who it is, and everything as it stands, with the alerts that come behind the snapshot.
     ///
     /// # Errors
     /// As [`Connection::next`], that the hub speaks another version, or that it said nothing for 5 s.
@@ -162,7 +162,7 @@ impl Connection {
                     FromHub::Hello(hello) if hello.protocol != DASH_PROTOCOL => {
                         return Err(LinkError::Mismatch(Box::new(hello)));
                     }
-                    FromHub::Snapshot(snapshot) => return Ok(snapshot),
+                    FromHub::Snapshot(snapshot) => return self.with_older(snapshot).await,
                     _ => {}
                 }
             }
@@ -172,6 +172,21 @@ impl Connection {
             Err(LinkError::Silent)
         };
         future::or(listen, give_up).await
+    }
+}
+
+impl Connection {
+    /// The snapshot with the older alerts, which follow it at once.
+    async fn with_older(&mut self, mut snapshot: Box<Snapshot>) -> Result<Box<Snapshot>, LinkError> {
+        let mut older = Vec::new();
+        while (older.len() as u64) < snapshot.alerts_follow {
+            if let FromHub::Alert(alert) = self.next().await? {
+                older.push(*alert);
+            }
+        }
+        snapshot.alerts_follow = 0;
+        snapshot.alerts.splice(..0, older);
+        Ok(snapshot)
     }
 }
 

@@ -125,16 +125,54 @@ fn order(path: &Path, text: &str, files: &Files, broken: &mut Vec<String>) {
             .iter()
             .filter(|(file, _)| file.starts_with(folder.join(module)) || **file == folder.join(format!("{module}.rs")));
         for (file, text) in own {
-            for (number, line) in code_lines(text) {
-                let used = later.iter().find(|name| {
-                    line.contains(&format!("crate::{name}::")) || line.contains(&format!("crate::{name};"))
-                });
-                if let Some(name) = used {
-                    broken.push(format!("{}:{number}: uses {name}, which stands below {module}", file.display()));
+            for (number, used) in used_modules(text) {
+                if later.contains(&used) {
+                    broken.push(format!("{}:{number}: uses {used}, which stands below {module}", file.display()));
                 }
             }
         }
     }
+}
+
+/// The modules that follow `crate::`, alone or in a group over any number of lines, with the line of each.
+fn used_modules(text: &str) -> Vec<(usize, &str)> {
+    let word = |text: &'_ str| text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    let mut found = Vec::new();
+    // Levels of braces inside a group that began with `crate::{`; none outside of one.
+    let mut depth: Option<usize> = None;
+    for (number, line) in code_lines(text) {
+        let mut rest = line;
+        while !rest.is_empty() {
+            let Some(level) = depth else {
+                let Some(at) = rest.find("crate::") else { break };
+                rest = rest.get(at + "crate::".len()..).unwrap_or_default();
+                match rest.strip_prefix('{') {
+                    Some(group) => (depth, rest) = (Some(1), group),
+                    None => found.extend(rest.get(..word(rest)).map(|name| (number, name))),
+                }
+                continue;
+            };
+            let end = word(rest);
+            if end > 0 {
+                let (name, behind) = rest.split_at(end);
+                // Only what stands directly in the group is a module of the crate; what follows `::` lies in it.
+                let is_first = !line.get(..line.len() - rest.len()).unwrap_or_default().ends_with("::");
+                if level == 1 && is_first {
+                    found.push((number, name));
+                }
+                rest = behind;
+                continue;
+            }
+            depth = match rest.chars().next() {
+                Some('{') => Some(level + 1),
+                Some('}') if level == 1 => None,
+                Some('}') => Some(level - 1),
+                _ => depth,
+            };
+            rest = rest.get(rest.chars().next().map_or(1, char::len_utf8)..).unwrap_or_default();
+        }
+    }
+    found
 }
 
 /// Numbered lines that are no comments.
@@ -143,4 +181,17 @@ fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
         .enumerate()
         .map(|(index, line)| (index + 1, line))
         .filter(|(_, line)| !line.trim_start().starts_with("//"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::used_modules;
+
+    #[test]
+    fn modules_are_found_alone_and_in_groups() {
+        let text = "use crate::store;\n// crate::never\nuse crate::{\n    clock, net::{tcp, udp},\n    task::Tasks,\n};\n\
+                    let x = crate::tls::acceptor(a, crate::pki::init());\nuse std::{fmt, io};\n";
+        let found: Vec<_> = used_modules(text);
+        assert_eq!(found, [(1, "store"), (4, "clock"), (4, "net"), (5, "task"), (7, "tls"), (7, "pki")]);
+    }
 }

@@ -251,9 +251,12 @@ impl Core {
             } else {
                 self.books.ledger.dropped(&event.source, "not_encodable", 1);
             }
-            let kind = if event.source.as_str() == EndpointId::SELF { &EndpointKind::Own } else { kind };
-            let heard = Heard { source: &event.source, kind, events: 1, parse_errors: 0 };
-            self.state.heard(now, stamp, &heard);
+            // What the hub found, nobody sent.
+            if !matches!(event.body, Body::Finding(_)) {
+                let kind = if event.source.as_str() == EndpointId::SELF { &EndpointKind::Own } else { kind };
+                let heard = Heard { source: &event.source, kind, events: 1, parse_errors: 0 };
+                self.state.heard(now, stamp, &heard);
+            }
             self.lines.push(&event);
         }
         self.group = group;
@@ -366,6 +369,7 @@ impl Core {
         let mut snapshot = Snapshot { lines, ..self.state.snapshot(now, accounts) };
         let spare = snapshot.alerts.len().saturating_sub(SNAPSHOT_ALERTS);
         let older: Vec<_> = snapshot.alerts.drain(..spare).map(|alert| FromHub::Alert(Box::new(alert))).collect();
+        snapshot.alerts_follow = older.len() as u64;
         let mut messages = vec![FromHub::Snapshot(Box::new(snapshot))];
         messages.extend(older);
         messages

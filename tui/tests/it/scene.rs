@@ -284,6 +284,7 @@ pub(crate) fn snapshot() -> Snapshot {
     let raw = "PDk5OT5oZWxsbyAbWzJK/w==";
     Snapshot {
         alerts: alerts(),
+        alerts_follow: 0,
         lines: lines(),
         endpoints: endpoints(),
         stats: Stats {
@@ -293,6 +294,7 @@ pub(crate) fn snapshot() -> Snapshot {
                 .map(|minute| 40 + minute * minute % 97 * if minute > 52 { 20 } else { 1 })
                 .collect(),
             parse_errors: 4,
+            endpoints: Some(4),
             alerts_open: 3,
             alerts: 4,
             analysis_ms: Some(45),

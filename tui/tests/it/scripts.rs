@@ -31,9 +31,16 @@ fn socket(folder: &tempfile::TempDir) -> UnixListener {
     listen(&folder.path().join("dash.sock"))
 }
 
-fn greet(client: &mut Client, snapshot: Snapshot) {
+/// As the hub greets: alerts beyond the newest three come behind the snapshot.
+fn greet(client: &mut Client, mut snapshot: Snapshot) {
+    let spare = snapshot.alerts.len().saturating_sub(3);
+    let older: Vec<Alert> = snapshot.alerts.drain(..spare).collect();
+    snapshot.alerts_follow = older.len() as u64;
     client.say(&FromHub::Hello(scene::hello()));
     client.say(&FromHub::Snapshot(Box::new(snapshot)));
+    for alert in older {
+        client.say(&FromHub::Alert(Box::new(alert)));
+    }
 }
 
 /// What the program prints about `snapshot`, and its exit code.
@@ -64,6 +71,18 @@ fn alerts_are_one_json_object_a_line() {
     assert_eq!(alerts[3]["model"]["id"], "logbert-base-3");
     assert_eq!(alerts[3]["confidence"].as_f64().map(|value| (value * 100.0).round()), Some(94.0));
     assert_eq!(serde_json::from_value::<Alert>(alerts[3].clone()).unwrap(), scene::guessing());
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn an_old_open_alert_is_printed_and_told_by_the_exit_code() {
+    let mut snapshot = scene::snapshot();
+    let calm = Alert { severity: Severity::Low, ..scene::guessing() };
+    snapshot.alerts = std::iter::once(scene::guessing()).chain(vec![calm; 6]).collect();
+    let (text, code) = once("--once --json", snapshot);
+    let severities: Vec<_> =
+        objects(&text).iter().map(|alert| alert["severity"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(severities, ["HIGH", "LOW", "LOW", "LOW", "LOW", "LOW", "LOW"]);
     assert_eq!(code, 1);
 }
 

@@ -117,6 +117,7 @@ impl State {
     pub(crate) fn snapshot(&mut self, now: Tick, accounts: Vec<SourceAccount>) -> Snapshot {
         Snapshot {
             alerts: self.alerts.list(),
+            alerts_follow: 0,
             lines: Vec::new(),
             endpoints: self.endpoints.list(now),
             stats: self.stats(now),

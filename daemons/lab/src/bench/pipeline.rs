@@ -86,8 +86,9 @@ impl<'a> Run<'a> {
         if !drained || account.dropped > 0 {
             return Err(format!("{} lines were sent and not all delivered: {account:?}", sent.lines));
         }
+        let taken = self.taken(sent.lines)?;
         let mut figures = vec![
-            Figure::new("pipeline", "events sent, delivered and logged durably", sent.lines as f64, "events"),
+            Figure::new("pipeline", "events sent, delivered and logged durably", taken as f64, "events"),
             Figure::new(
                 "pipeline",
                 "sustained, until the last event was delivered",
@@ -95,7 +96,7 @@ impl<'a> Run<'a> {
                 "events/s",
             ),
             Figure::new("generator", "rate at which lines were taken", sent.lines as f64 / sent.seconds, "events/s"),
-            Figure::new("pipeline", "events lost", account.dropped as f64, "events"),
+            Figure::new("pipeline", "events lost", sent.lines.saturating_sub(taken) as f64, "events"),
             Figure::new("hub", "alerts", self.watcher.alerts() as f64, "alerts"),
         ];
         for ((leg, before), (_, after)) in before.into_iter().zip(after) {
@@ -106,6 +107,25 @@ impl<'a> Run<'a> {
         figures.extend(self.model());
         figures.extend(self.latencies(&sent));
         Ok(figures)
+    }
+
+    /// Lines that the server logged, of those sent: what it took less the findings, which the hub made.
+    fn taken(&self, sent: u64) -> Result<u64, String> {
+        // Findings are counted when they are analysed, a moment after they are logged.
+        if !wait(DRAIN_MS_MAX, || {
+            let tenant = self.daemons.tenant();
+            tenant.pointer("/log/last") == tenant.pointer("/log/analysed")
+        }) {
+            return Err("the server did not analyse everything that it logged".into());
+        }
+        let tenant = self.daemons.tenant();
+        let count = |name: &str| tenant.pointer(name).and_then(serde_json::Value::as_u64).unwrap_or_default();
+        let skipped = count("/events/skipped");
+        let lines = count("/events/taken").saturating_sub(count("/analysis/findings"));
+        if lines != sent || skipped > 0 {
+            return Err(format!("{sent} lines were sent, the server logged {lines} and was told of {skipped} lost"));
+        }
+        Ok(lines)
     }
 
     /// What the model had to do: repetitive traffic would win any bench.
