@@ -131,6 +131,7 @@ pub fn start(tasks: &Tasks, peer: Peer, spool: Spool, register: Register, seed: 
         idle: Arc::clone(&idle),
         shown: None,
         config: None,
+        is_unreadable: false,
     };
     tasks.spawn("uplink", run.run());
     Uplink { news, asks, vitals, idle }
@@ -152,6 +153,8 @@ struct Run {
     idle: Arc<std::sync::atomic::AtomicBool>,
     shown: Option<LinkView>,
     config: Option<AckConfig>,
+    /// The last read of the spool failed.
+    is_unreadable: bool,
 }
 
 enum Event {
@@ -313,10 +316,7 @@ impl Run {
                     self.tasks.owned(wire.finish()).detach();
                 }
             }
-            Output::Read(read) => {
-                let batches = self.read(read);
-                self.session.loaded(read, batches);
-            }
+            Output::Read(read) => self.read(read),
             Output::Acked(batch) => return self.acked(batch).await,
             Output::Quarantine { batch, problem } => {
                 log::error!("a batch was refused and put into quarantine batch={batch} problem={problem:?}");
@@ -332,12 +332,22 @@ impl Run {
         true
     }
 
-    fn read(&self, read: Read) -> Vec<SpooledBatch> {
-        let batches = self.spool.read(read.from.0, read.bytes_max).unwrap_or_else(|error| {
-            log::error!("cannot read the spool error={error}");
-            Vec::new()
-        });
-        batches.into_iter().take(read.batches_max).map(|batch| spooled(&batch)).collect()
+    fn read(&mut self, read: Read) {
+        match self.spool.read(read.from.0, read.bytes_max) {
+            Ok(batches) => {
+                if std::mem::take(&mut self.is_unreadable) {
+                    log::info!("the spool can be read again");
+                }
+                self.session.loaded(read, batches.iter().take(read.batches_max).map(spooled));
+            }
+            Err(error) => {
+                // That nothing could be read does not mean that nothing is there.
+                if !std::mem::replace(&mut self.is_unreadable, true) {
+                    log::error!("cannot read the spool, what it holds waits and is tried again error={error}");
+                }
+                self.session.load_failed(clock::tick(), read);
+            }
+        }
     }
 
     async fn acked(&mut self, batch: BatchSeq) -> bool {
