@@ -136,6 +136,7 @@ pub fn start(tasks: &Tasks, peer: Peer, spool: Spool, register: Register, seed: 
         idle: Arc::clone(&idle),
         shown: None,
         config: None,
+        is_unreadable: false,
     };
     tasks.spawn("uplink", run.run());
     Uplink { news, asks, vitals, idle }
@@ -157,6 +158,8 @@ struct Run {
     idle: Arc<std::sync::atomic::AtomicBool>,
     shown: Option<LinkView>,
     config: Option<AckConfig>,
+    /// The last read of the spool failed.
+    is_unreadable: bool,
 }
 
 enum Event {
@@ -320,10 +323,7 @@ impl Run {
                 }
             }
             Output::Read(read) => {
-                let batches = self.read(read);
-                let has_gaps = batches.iter().any(|batch| !batch.skipped.is_empty());
-                self.session.loaded(read, batches);
-                if has_gaps {
+                if self.read(read) {
                     return self.news.send(News::Missing(self.spool.missing())).await.is_ok();
                 }
             }
@@ -342,12 +342,25 @@ impl Run {
         true
     }
 
-    fn read(&self, read: Read) -> Vec<SpooledBatch> {
-        let batches = self.spool.read(read.from.0, read.bytes_max).unwrap_or_else(|error| {
-            log::error!("cannot read the spool error={error}");
-            Vec::new()
-        });
-        batches.into_iter().take(read.batches_max).map(|batch| spooled(&batch)).collect()
+    /// Reads what the session asks for; whether there are gaps in it.
+    fn read(&mut self, read: Read) -> bool {
+        match self.spool.read(read.from.0, read.bytes_max) {
+            Ok(batches) => {
+                if std::mem::take(&mut self.is_unreadable) {
+                    log::info!("the spool can be read again");
+                }
+                self.session.loaded(read, batches.iter().take(read.batches_max).map(spooled));
+                batches.iter().any(|batch| !batch.skipped.is_empty())
+            }
+            Err(error) => {
+                // That nothing could be read does not mean that nothing is there.
+                if !std::mem::replace(&mut self.is_unreadable, true) {
+                    log::error!("cannot read the spool, what it holds waits and is tried again error={error}");
+                }
+                self.session.load_failed(clock::tick(), read);
+                false
+            }
+        }
     }
 
     async fn acked(&mut self, batch: BatchSeq) -> bool {

@@ -148,7 +148,12 @@ impl ClientSession {
             State::Active { heartbeats } => {
                 // A time that has come is not waited for again: the batch waits for the stream by then.
                 let paced = self.sender.has_ready().then(|| self.pacer.next_at(self.clock));
-                earliest([Some(heartbeats.due()), paced.filter(|at| *at > self.clock)])
+                let read = Some(self.sender.read_again_at());
+                earliest([
+                    Some(heartbeats.due()),
+                    paced.filter(|at| *at > self.clock),
+                    read.filter(|at| *at > self.clock),
+                ])
             }
         }
     }
@@ -181,7 +186,7 @@ impl ClientSession {
         if first.is_some() || !matches!(self.state, State::Active { .. }) {
             return first;
         }
-        self.sender.poll_read().map(Output::Read)
+        self.sender.poll_read(self.clock).map(Output::Read)
     }
 
     /// The spool took a batch: all that it holds below the number `next` can be read. A batch that is appended but not
@@ -194,6 +199,12 @@ impl ClientSession {
     /// by rising number; nothing if it holds none there. An answer that comes too late is ignored.
     pub fn loaded(&mut self, read: Read, batches: impl IntoIterator<Item = SpooledBatch>) {
         self.outputs.extend(self.sender.loaded(read, batches).map(Output::Acked));
+    }
+
+    /// The answer to [`Output::Read`] where the spool cannot be read: it is asked again after a second.
+    pub fn load_failed(&mut self, now: Tick, read: Read) {
+        self.clock = now;
+        self.sender.load_failed(now, read);
     }
 
     /// The answer to [`Output::Quarantine`].

@@ -14,7 +14,7 @@ pub enum Output {
     Connect,
     /// Drop the stream or the attempt, and pass in nothing more of it. A reconnect follows by itself.
     Close(End),
-    /// Read batches from the spool and pass them to `loaded`.
+    /// Read batches from the spool and pass them to `loaded`, or say `load_failed`.
     Read(Read),
     /// Everything up to that number is durable at the peer: delete it from the spool.
     Acked(BatchSeq),

@@ -17,6 +17,7 @@ use crate::{
     id::BatchSeq,
     limits::{BATCH_REFUSALS_MAX, FRAME_BYTES_MAX, WINDOW_BATCHES, WINDOW_BYTES},
     message::Skipped,
+    time::Tick,
 };
 
 /// A batch as the spool holds it.
@@ -56,6 +57,8 @@ pub(super) enum Refusal {
     Renumber,
 }
 
+/// Wait before a spool that could not be read is asked again, in milliseconds.
+const READ_AGAIN_MS: u64 = 1_000;
 /// Room that a frame needs beside content and `skipped`.
 const ENVELOPE_BYTES: usize = 256;
 /// Longest run of `skipped` as text.
@@ -72,6 +75,8 @@ pub(super) struct Sender {
     /// The read that was asked for, and what `next` was then.
     reading: Option<(Read, BatchSeq)>,
     tickets: u64,
+    /// No read before then: the last one failed.
+    unreadable_until: Tick,
     /// The spool has nothing from the cursor up to here.
     empty_to: BatchSeq,
     /// What the receiver called durable when this connection was registered.
@@ -99,6 +104,7 @@ impl Sender {
             cursor: next,
             reading: None,
             tickets: 0,
+            unreadable_until: Tick(0),
             empty_to: BatchSeq(0),
             durable: BatchSeq(0),
             probe: None,
@@ -165,7 +171,10 @@ impl Sender {
     }
 
     /// What to read from the spool now.
-    pub(super) fn poll_read(&mut self) -> Option<Read> {
+    pub(super) fn poll_read(&mut self, now: Tick) -> Option<Read> {
+        if now < self.unreadable_until {
+            return None;
+        }
         let bytes = self.ready.iter().map(|batch| batch.content.len()).sum::<usize>();
         let batches_max = self.window_now().saturating_sub(self.flight.len() + self.ready.len());
         let bytes_max = WINDOW_BYTES.saturating_sub(self.flight_bytes() + bytes);
@@ -196,6 +205,18 @@ impl Sender {
             self.empty_to = next_then;
         }
         self.compare(read)
+    }
+
+    /// The spool could not be read. What it holds is not known, so nothing is concluded; it is asked again later.
+    pub(super) fn load_failed(&mut self, now: Tick, read: Read) {
+        if self.reading.take_if(|(wanted, _)| wanted.ticket == read.ticket).is_some() {
+            self.unreadable_until = now.plus(READ_AGAIN_MS);
+        }
+    }
+
+    /// When a spool that could not be read is asked again; a time that has passed where it could.
+    pub(super) fn read_again_at(&self) -> Tick {
+        self.unreadable_until
     }
 
     /// Looks for the receiver's last batch in what was read first. Where the spool does not hold it,
@@ -262,7 +283,8 @@ impl Sender {
         if seq > self.sent {
             return Err(NeverSent);
         }
-        if seq <= self.acked {
+        // Before the first read nothing was sent on this connection, so nothing is proven.
+        if seq <= self.acked || self.probe.is_some() {
             return Ok(None);
         }
         self.acked = seq;

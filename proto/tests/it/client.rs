@@ -83,6 +83,12 @@ impl Client {
         Some(message::read(&mut Decoder::default(), &frame[4..], Stamp::utc(0)).unwrap())
     }
 
+    /// A read that the spool fails.
+    pub(super) fn fail_read(&mut self) {
+        let Some(Output::Read(read)) = self.session.poll_output() else { panic!("no read was asked for") };
+        self.session.load_failed(self.now, read);
+    }
+
     /// What the session asks for, with its reads answered.
     pub(super) fn outputs(&mut self) -> Vec<Output> {
         let mut outputs = Vec::new();

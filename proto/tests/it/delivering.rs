@@ -174,6 +174,37 @@ fn where_the_last_batch_is_not_held_those_below_it_are_compared() {
 }
 
 #[test]
+fn a_spool_that_cannot_be_read_is_not_an_empty_one_and_is_asked_again_after_a_second() {
+    let mut client = Client::active(1..4);
+    for _ in 0..3 {
+        client.fail_read();
+        assert!(!client.session.is_idle(), "batches wait");
+        client.wait(999);
+        assert_eq!(client.numbers(), Vec::<u64>::new());
+        let due = client.session.deadline().unwrap();
+        assert_eq!(due, client.now.plus(1));
+        client.now = due;
+        client.session.handle_timeout(due);
+    }
+    assert_eq!(client.numbers(), [1, 2, 3], "without any event");
+}
+
+#[test]
+fn reads_that_fail_prove_nothing_of_what_the_ack_of_register_covers() {
+    let mut client = Client::new(1..6);
+    client.register(Ack { batch: Some(BatchSeq(3)), ..Ack::ok() });
+    for _ in 0..2 {
+        client.fail_read();
+        client.durable(3);
+        assert_eq!(client.outputs(), vec![], "nothing is deleted for a number alone");
+        client.wait(1_000);
+    }
+    assert_eq!(client.numbers(), [3, 4, 5], "the last batch goes once more, and its hash proves it");
+    client.durable(3);
+    assert_eq!(client.outputs(), vec![Output::Acked(BatchSeq(3))]);
+}
+
+#[test]
 fn numbers_that_nobody_accounts_for_are_named_missing() {
     let mut client = Client::new(7..8);
     client.register(Ack { batch: Some(BatchSeq(3)), ..Ack::ok() });

@@ -124,6 +124,8 @@ pub(super) struct Hub {
     gathered: Vec<u64>,
     /// The batch that is open will be damaged on the spool, so that no receiver can read it.
     damaged: bool,
+    /// How many of the next reads of the spool fail.
+    pub(super) reads_that_fail: u64,
     /// Results that came and are not durable yet.
     pub(super) undurable: Vec<u64>,
 }
@@ -140,6 +142,7 @@ impl Hub {
             batcher: Batcher::default(),
             gathered: Vec::new(),
             damaged: false,
+            reads_that_fail: 0,
             undurable: Vec::new(),
         }
     }
@@ -196,6 +199,10 @@ impl Hub {
             match output {
                 Output::Connect => wishes.push(Wish::Connect),
                 Output::Close(_) => wishes.push(Wish::Close),
+                Output::Read(read) if self.reads_that_fail > 0 => {
+                    self.reads_that_fail -= 1;
+                    self.session.load_failed(now, read);
+                }
                 Output::Read(read) => self.session.loaded(read, self.spool.read(read)),
                 Output::Acked(up_to) => {
                     let gone = self.spool.batches.range(..=up_to.0).map(|(seq, _)| *seq);

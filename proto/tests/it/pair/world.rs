@@ -273,7 +273,7 @@ impl World {
 
     fn go_wrong(&mut self) {
         let held = self.held.and_then(|held| self.links.get_mut(&held));
-        match (self.rng.below(12), held) {
+        match (self.rng.below(13), held) {
             (0..=4, Some(link)) => link.cut(self.now, &mut self.rng),
             (5, Some(link)) => link.silence(),
             // The hub notices at once and comes back while its old bytes are on their way.
@@ -294,6 +294,7 @@ impl World {
                 }
             }
             (11, _) => self.hub.overflow(),
+            (12, _) => self.hub.reads_that_fail = self.rng.below(4),
             _ => {}
         }
     }
