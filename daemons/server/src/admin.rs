@@ -54,6 +54,7 @@ impl Admin {
             "connections_accepted": count(&counts.accepted),
             "handshakes_failed": count(&counts.handshakes_failed),
             "strangers": count(&counts.strangers),
+            "heartbeats": count(&counts.heartbeats),
         });
         lines.say(own.to_string()).await;
         for tenant in self.tenants.all() {
