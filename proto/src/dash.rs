@@ -207,6 +207,9 @@ pub struct Stats {
     pub events_per_min: Vec<u64>,
     /// Malformed messages since the hub started.
     pub parse_errors: u64,
+    /// Endpoints that the hub knows; it lists those that it heard of last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoints: Option<u64>,
     /// Alerts that are not settled.
     pub alerts_open: u64,
     /// Alerts kept.

@@ -18,8 +18,10 @@ pub const NAME_BYTES_MAX: usize = 255;
 pub const BATCH_EVENTS_DEFAULT: usize = 64;
 /// Most events in a batch, however high the rate.
 pub const BATCH_EVENTS_MAX: usize = 1024;
-/// Size at which a batch is closed, in bytes of its encoded events.
+/// Size that a batch does not grow beyond, in bytes of its encoded events; one group alone may be longer.
 pub const BATCH_BYTES_CLOSE: usize = 256 << 10;
+/// Longest content of a batch, in bytes: what is left of a frame is for its envelope and for `skipped`.
+pub const BATCH_BYTES_MAX: usize = 960 << 10;
 /// Age at which a batch is closed, in milliseconds after its first event.
 pub const BATCH_AGE_MS: u64 = 10;
 /// Batches that may be sent and not yet acknowledged.
@@ -207,15 +209,20 @@ pub const RESULTS_ALERTS_MAX: usize = 32;
 pub const TENANTS_MAX: usize = 4_096;
 /// Sources a hub keeps separate counters for; later ones are counted together as `other`.
 pub const SOURCES_MAX: usize = 16_384;
+/// Sources and endpoints that a dashboard is sent; what is left out of the accounts is summed up as `other`.
+pub const DASH_SOURCES_MAX: usize = 2_000;
+/// Instances of agents that a hub keeps in memory; twice as many on disk. Those seen longest ago are forgotten.
+pub const AGENT_INSTANCES_MAX: usize = 1_024;
 /// Memory of one tenant's analysis, in bytes.
 pub const TENANT_MEMORY_BYTES: usize = 32 << 20;
 /// Connections from one address.
 pub const CONNECTIONS_PER_ADDRESS: usize = 64;
 
 const _: () = assert!(
-    BATCH_BYTES_CLOSE + LINE_BYTES_MAX * 7 < FRAME_BYTES_MAX,
-    "a closed batch and its last line, escaped, must fit a frame"
+    LINE_BYTES_MAX * 6 * 2 + LINE_BYTES_MAX * 4 / 3 + NAME_BYTES_MAX * 6 * 8 < BATCH_BYTES_MAX,
+    "the longest line, escaped, with its structured data, its bytes and its names, must fit a batch"
 );
+const _: () = assert!(BATCH_BYTES_CLOSE < BATCH_BYTES_MAX && BATCH_BYTES_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(BATCH_EVENTS_DEFAULT <= BATCH_EVENTS_MAX && BACKOFF_MIN_MS < BACKOFF_MAX_MS);
 const _: () = assert!(MODEL_WINDOW_STRIDE <= MODEL_WINDOW_EVENTS && SPOOL_PRESSURE_PERCENT < SPOOL_SHED_NOTICE_PERCENT);
 const _: () = assert!(

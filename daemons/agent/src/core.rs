@@ -6,18 +6,21 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+
 use nms_collect::plan::Running;
 use nms_kit::{
     clock,
     intake::{self, Chunk, Events, Tally},
     spooler::Spooler,
     store::spool::SpoolError,
+    task::Stop,
     uplink::{Ask, News, Uplink},
 };
 use nms_proto::{
     event::{Body, Draft, Loss},
     id::EndpointId,
-    limits::SPOOL_PRESSURE_PERCENT,
+    limits::{PARSE_ERROR_SAMPLE_BYTES_MAX, SPOOL_PRESSURE_PERCENT},
     message::{Ack, AckStatus, Command, CommandAction, Heartbeat},
     time::{Stamp, Tick},
 };
@@ -35,7 +38,9 @@ pub(crate) struct Core {
     pub(crate) chunks: intake::Receiver,
     pub(crate) collectors: Running,
     pub(crate) started: Tick,
-    /// Events lost before they came here, and messages turned away, by cause, since the start.
+    /// Asked for where the core cannot go on: a daemon without it is none.
+    pub(crate) stop: Stop,
+    /// Events lost before they came here, by cause, since the start.
     pub(crate) dropped: BTreeMap<Box<str>, u64>,
 }
 
@@ -56,7 +61,7 @@ impl Core {
             let over = matches!(woken, Woken::Over);
             if let Err(error) = self.step(woken) {
                 log::error!("the spool takes nothing more, the agent stops error={error}");
-                return;
+                return self.stop.request();
             }
             if over {
                 break;
@@ -67,15 +72,14 @@ impl Core {
                 self.uplink.set_vitals(self.vitals(now));
             }
         }
-        let last = self.spooler.finish(clock::tick()).map(drop);
-        if let Err(error) = last.and_then(|()| Ok(self.spooler.spool().db().flush()?)) {
+        if let Err(error) = self.spooler.finish(clock::tick()) {
             log::error!("the last events are not durable error={error}");
         }
     }
 
     async fn wait(&self, second: Tick) -> Woken {
         let now = clock::tick();
-        let may_take = self.spooler.spool().stats().fill_percent < SPOOL_PRESSURE_PERCENT;
+        let may_take = !self.spooler.is_stuck() && self.spooler.fill_percent() < SPOOL_PRESSURE_PERCENT;
         let room = (!may_take).then(|| now.plus(PRESSURE_MS));
         let due = [self.spooler.deadline(), room].into_iter().flatten().fold(second, Tick::min);
         let chunk = async {
@@ -122,7 +126,7 @@ impl Core {
                 }
             }
         }
-        self.tally(now, stamp, tally)?;
+        self.tally(now, stamp, &tally)?;
         self.spooler.mark(checkpoints, done);
         Ok(())
     }
@@ -141,20 +145,33 @@ impl Core {
         }
     }
 
-    /// Losses travel as events; what was turned away is counted in the heartbeat.
-    fn tally(&mut self, now: Tick, stamp: Stamp, tally: Tally) -> Result<(), SpoolError> {
+    /// What was lost, turned away or cut travels as events, one for each cause, so that it is counted once at the hub
+    /// whatever happens on the way.
+    fn tally(&mut self, now: Tick, stamp: Stamp, tally: &Tally) -> Result<(), SpoolError> {
+        let mut losses: BTreeMap<(EndpointId, Box<str>), Loss> = BTreeMap::new();
+        let mut add = |source: &EndpointId, cause: Box<str>, events: u64, raw: Option<&[u8]>| {
+            let none = || Loss::of(source.clone(), cause.clone(), 0);
+            let loss = losses.entry((source.clone(), cause.clone())).or_insert_with(none);
+            loss.count += events;
+            if let Some(raw) = raw {
+                let kept = raw.get(..PARSE_ERROR_SAMPLE_BYTES_MAX).unwrap_or(raw);
+                loss.sample = Some(base64::engine::general_purpose::STANDARD.encode(kept).into());
+            }
+        };
         for rejected in &tally.rejected {
-            self.count(&format!("rejected_{}", rejected.reason), 1);
-            log::debug!("a line was turned away reason={} bytes={}", rejected.reason, rejected.bytes);
+            let cause = format!("{}{}", Loss::REJECTED, rejected.reason).into();
+            add(&rejected.source, cause, 1, Some(&rejected.raw));
         }
-        self.count("truncated", tally.cut.len() as u64);
-        for lost in tally.lost {
+        for source in &tally.cut {
+            add(source, Loss::TRUNCATED.into(), 1, None);
+        }
+        for lost in &tally.lost {
             self.count(lost.cause, lost.events);
             log::warn!("log lines were lost cause={} events={}", lost.cause, lost.events);
-            let loss = Loss { source: lost.source.clone(), cause: lost.cause.into(), count: lost.events };
-            self.drafts(now, stamp, vec![(lost.source, Draft::new(Body::Loss(Box::new(loss))))])?;
+            add(&lost.source, lost.cause.into(), lost.events, None);
         }
-        Ok(())
+        let drafts = losses.into_iter().map(|((source, _), loss)| (source, Draft::new(Body::Loss(Box::new(loss)))));
+        self.drafts(now, stamp, drafts.collect())
     }
 
     fn count(&mut self, cause: &str, events: u64) {
@@ -166,7 +183,7 @@ impl Core {
     fn news(&mut self, news: News) {
         match news {
             News::Config(config) => self.spooler.set_events_max(config.batch_size),
-            News::Renumbered => self.spooler.renumbered(),
+            News::Renumbered { .. } => self.spooler.renumbered(),
             News::Command(command) => {
                 let answer = self.command(&command);
                 // The uplink has ended where nobody takes the answer.
@@ -174,8 +191,12 @@ impl Core {
             }
             // Agents get no alerts and ask for nothing; how the link stands the uplink logs, and what was delivered or
             // refused stands in the spool.
-            News::Link(_) | News::Delivered(_) | News::Quarantined(_) | News::Results(_) | News::CommandAnswered(_) => {
-            }
+            News::Link(_)
+            | News::Delivered(_)
+            | News::Missing(_)
+            | News::Quarantined(_)
+            | News::Results(_)
+            | News::CommandAnswered(_) => {}
         }
     }
 

@@ -113,6 +113,7 @@ pub fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError> {
         chunks,
         collectors: collectors.clone(),
         started: clock::tick(),
+        stop: tasks.stop().clone(),
         dropped: std::collections::BTreeMap::new(),
     };
     tasks.thread("core", move || core.run()).map_err(StartError::Thread)?;

@@ -15,6 +15,9 @@ use crate::settings::{self, Hub};
 
 /// Lines of each log that [`Stage::logs`] shows.
 const LOG_LINES: usize = 20;
+/// Longest wait for a daemon that was asked to end, in milliseconds, and the time between two looks.
+const STOP_MS_MAX: u64 = 20_000;
+const STOP_LOOK_MS: u64 = 20;
 
 /// The processes and their folder: all are killed, and the folder is deleted, with the value.
 #[derive(Debug)]
@@ -140,6 +143,25 @@ impl Stage {
         Ok(())
     }
 
+    /// Asks a daemon to end (SIGTERM) and waits for it; killed where it does not come.
+    ///
+    /// # Errors
+    /// Nothing was started by that name, or it did not end within [`STOP_MS_MAX`].
+    pub fn stop(&mut self, name: &str) -> Result<ExitStatus, String> {
+        let index = self.running.iter().position(|(running, _)| running == name);
+        let mut child = self.running.remove(index.ok_or_else(|| format!("{name} does not run"))?).1;
+        let asked = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+        asked.map_err(|error| format!("cannot run kill: {error}"))?;
+        for _ in 0..STOP_MS_MAX / STOP_LOOK_MS {
+            if let Some(status) = child.try_wait().map_err(|error| format!("cannot wait for {name}: {error}"))? {
+                return Ok(status);
+            }
+            pause();
+        }
+        end(&mut child);
+        Err(format!("{name} did not end within {STOP_MS_MAX} ms"))
+    }
+
     /// The process of a name.
     pub fn process_id(&self, name: &str) -> Option<u32> {
         self.running.iter().find_map(|(running, child)| (running == name).then(|| child.id()))
@@ -193,6 +215,11 @@ impl Drop for Stage {
             end(child);
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a process is waited for in real time")]
+fn pause() {
+    std::thread::sleep(std::time::Duration::from_millis(STOP_LOOK_MS));
 }
 
 fn end(child: &mut Child) {

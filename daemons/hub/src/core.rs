@@ -9,8 +9,6 @@
 //! Everything here is a step on data; `run` feeds it. Sources that can wait come through a channel of
 //! their own, which is not read while the spool is under pressure.
 
-use std::collections::VecDeque;
-
 use nms_detect::{Correlator, provisional};
 use nms_kit::{
     clock,
@@ -23,16 +21,16 @@ use nms_proto::{
     event::{Body, Draft, Event, Loss},
     extraction::Action,
     finding::Finding,
-    flow::ledger::Ledger,
-    id::{BatchSeq, EndpointId},
+    id::EndpointId,
     json::Decoder,
-    limits::{CORRELATE_AGAIN_MS, SPOOL_PRESSURE_PERCENT, SPOOL_SHED_NOTICE_PERCENT},
-    message::{Heartbeat, Results, SourceCount, batch_events},
+    limits::{CORRELATE_AGAIN_MS, DASH_SOURCES_MAX, SPOOL_PRESSURE_PERCENT, SPOOL_SHED_NOTICE_PERCENT},
+    message::{Heartbeat, Results, batch_events},
     time::{Stamp, Tick},
 };
 
 use crate::{
     alerts::AlertStore,
+    books::Books,
     lines::{LINES_BYTES_MAX, Lines},
     state::{Change, Heard, State},
 };
@@ -48,12 +46,10 @@ const SNAPSHOT_ALERTS: usize = 200;
 pub(crate) struct Core {
     state: State,
     lines: Lines,
-    ledger: Ledger,
+    books: Books,
     spooler: Spooler,
     correlator: Correlator,
     store: AlertStore,
-    /// Batches in the spool, oldest first.
-    waiting: VecDeque<Spooled>,
     /// Changes of alerts since dashboards were last told.
     news: Vec<FromHub>,
     findings: Vec<Finding>,
@@ -66,6 +62,8 @@ pub(crate) struct Core {
 pub(crate) enum Way {
     /// Its source waits.
     Waits,
+    /// From an agent: it was taken because there was room for it.
+    Agents,
     /// Its source cannot wait (UDP): unimportant lines are shed.
     Sheds,
 }
@@ -80,32 +78,21 @@ impl Core {
         let mut core = Self {
             state: State::default(),
             lines: Lines::default(),
-            ledger: Ledger::default(),
+            books: Books::default(),
             spooler,
             correlator,
             store,
-            waiting: VecDeque::new(),
             news: Vec::new(),
             findings: Vec::new(),
             group: Vec::new(),
             started: now,
         };
-        core.carry_over()?;
+        core.books.carry_over(core.spooler.spool())?;
         core.look_again()?;
         for alert in core.store.load() {
             core.state.alert(alert);
         }
         Ok(core)
-    }
-
-    /// What an earlier run left in the spool is received and waiting in this one.
-    fn carry_over(&mut self) -> Result<(), SpoolError> {
-        let held = self.held()?;
-        for batch in &held {
-            self.ledger.carried_over(&batch.counts);
-        }
-        self.waiting = held.into();
-        Ok(())
     }
 
     /// Shows the last lines again, and what happened in the last minutes to the correlators, without output: a run
@@ -129,61 +116,65 @@ impl Core {
         Ok(())
     }
 
-    fn held(&self) -> Result<Vec<Spooled>, SpoolError> {
-        let spool = self.spooler.spool();
-        let mut held = Vec::new();
-        let mut from = 0;
-        loop {
-            let page = spool.entries(from)?;
-            let Some(last) = page.last() else { return Ok(held) };
-            from = last.number + 1;
-            held.extend(page.into_iter().filter_map(|entry| {
-                let counts = entry.header?.counts.into_iter().map(|count| SourceCount {
-                    source: EndpointId::new(&count.source),
-                    severity: count.severity,
-                    events: count.events.into(),
-                });
-                Some(Spooled { batch: BatchSeq(entry.number), counts: counts.collect() })
-            }));
-        }
-    }
-
     /// The state, for what needs no more than it.
     pub(crate) fn state(&mut self) -> &mut State {
         &mut self.state
     }
 
-    /// Fill of the spool at which sources that can wait are no longer read.
+    /// Whether sources that can wait are not read.
     pub(crate) fn is_under_pressure(&self) -> bool {
-        self.spooler.spool().stats().fill_percent >= SPOOL_PRESSURE_PERCENT
+        self.is_stuck() || self.spooler.fill_percent() >= SPOOL_PRESSURE_PERCENT
+    }
+
+    /// Whether nothing at all can be taken for now.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.spooler.is_stuck()
+    }
+
+    /// Whether what was taken is to be flushed before more is.
+    pub(crate) fn has_gathered(&self) -> bool {
+        self.spooler.has_gathered()
+    }
+
+    /// Events that fit before sources that can wait have to.
+    pub(crate) fn room(&self) -> u64 {
+        if self.is_under_pressure() {
+            return 0;
+        }
+        let least = self.spooler.spool().limits().events_max / 100 * SPOOL_PRESSURE_PERCENT;
+        least.saturating_sub(self.spooler.spool().stats().events)
     }
 
     /// Takes a chunk.
     pub(crate) fn take(&mut self, now: Tick, stamp: Stamp, way: Way, chunk: Chunk) -> Result<(), SpoolError> {
         let Chunk { events, checkpoints, done, tally } = chunk;
         for rejected in &tally.rejected {
-            self.ledger.received(&rejected.source, 1);
-            self.ledger.rejected(&rejected.source, rejected.reason, 1);
+            self.books.ledger.received(&rejected.source, 1);
+            self.books.ledger.rejected(&rejected.source, rejected.reason, 1);
             self.state.rejected(now, stamp, rejected);
         }
-        let fill = if way == Way::Sheds { self.spooler.spool().stats().fill_percent } else { 0 };
+        let fill = if way == Way::Sheds { self.spooler.fill_percent() } else { 0 };
+        let kind = if way == Way::Agents { EndpointKind::Agent } else { EndpointKind::Syslog };
         match events {
-            Events::Drafts(drafts) => self.drafts(now, stamp, fill, drafts)?,
+            Events::Drafts(drafts) => self.drafts(now, stamp, (&kind, fill), drafts)?,
             Events::Numbered(events) => {
                 for event in events {
-                    self.event(now, stamp, &EndpointKind::Agent, event)?;
+                    if let Body::Loss(loss) = &event.body {
+                        self.told_of(now, stamp, loss);
+                    }
+                    self.event(now, stamp, &kind, event)?;
                 }
             }
         }
         for source in tally.cut {
-            self.state.cut(stamp, &source);
+            self.state.cut(stamp, &source, 1);
         }
         for lost in tally.lost {
-            self.ledger.received(&lost.source, lost.events);
-            self.ledger.dropped(&lost.source, lost.cause, lost.events);
-            let loss = Loss { source: lost.source.clone(), cause: lost.cause.into(), count: lost.events };
+            self.books.ledger.received(&lost.source, lost.events);
+            self.books.ledger.dropped(&lost.source, lost.cause, lost.events);
+            let loss = Loss::of(lost.source.clone(), lost.cause, lost.events);
             let draft = Draft::new(Body::Loss(Box::new(loss)));
-            self.drafts(now, stamp, 0, vec![(lost.source, draft)])?;
+            self.drafts(now, stamp, (&kind, 0), vec![(lost.source, draft)])?;
         }
         if !checkpoints.is_empty() || done.is_some() {
             self.spooler.mark(checkpoints, done);
@@ -195,19 +186,36 @@ impl Core {
         &mut self,
         now: Tick,
         stamp: Stamp,
-        fill: u64,
+        (kind, fill): (&EndpointKind, u64),
         drafts: Vec<(EndpointId, Draft)>,
     ) -> Result<(), SpoolError> {
         for (source, draft) in drafts {
             let event = draft.named(self.spooler.next_id()?, source, stamp);
             if fill >= SPOOL_PRESSURE_PERCENT && may_shed(fill, &event) {
-                self.ledger.received(&event.source, 1);
-                self.ledger.dropped(&event.source, "shed", 1);
+                self.books.ledger.received(&event.source, 1);
+                self.books.ledger.dropped(&event.source, "shed", 1);
                 continue;
             }
-            self.event(now, stamp, &EndpointKind::Syslog, event)?;
+            self.event(now, stamp, kind, event)?;
         }
         Ok(())
+    }
+
+    /// An agent counted what it lost, turned away or cut: that belongs to the account of its source.
+    fn told_of(&mut self, now: Tick, stamp: Stamp, loss: &Loss) {
+        let Loss { source, cause, count, sample } = loss;
+        if &**cause == Loss::TRUNCATED {
+            self.state.cut(stamp, source, *count);
+            return;
+        }
+        self.books.ledger.received(source, *count);
+        match loss.rejected() {
+            None => self.books.ledger.dropped(source, cause, *count),
+            Some(reason) => {
+                self.books.ledger.rejected(source, reason, *count);
+                self.state.turned_away(now, stamp, (source, &EndpointKind::Agent), (reason, *count, sample.as_deref()));
+            }
+        }
     }
 
     fn event(&mut self, now: Tick, stamp: Stamp, kind: &EndpointKind, mut event: Event) -> Result<(), SpoolError> {
@@ -237,11 +245,11 @@ impl Core {
         let mut group = std::mem::take(&mut self.group);
         let pushed = self.spooler.push_group(now, &group);
         for event in group.drain(..) {
-            self.ledger.received(&event.source, 1);
+            self.books.ledger.received(&event.source, 1);
             if pushed.is_ok() {
-                self.ledger.queued(&event.source, 1);
+                self.books.ledger.queued(&event.source, 1);
             } else {
-                self.ledger.dropped(&event.source, "not_encodable", 1);
+                self.books.ledger.dropped(&event.source, "not_encodable", 1);
             }
             let kind = if event.source.as_str() == EndpointId::SELF { &EndpointKind::Own } else { kind };
             let heard = Heard { source: &event.source, kind, events: 1, parse_errors: 0 };
@@ -273,54 +281,25 @@ impl Core {
     pub(crate) fn finish(&mut self, now: Tick) -> Result<(), SpoolError> {
         let spooled = self.spooler.finish(now)?;
         self.spooled(spooled);
-        Ok(self.spooler.spool().db().flush()?)
+        Ok(())
     }
 
     fn spooled(&mut self, spooled: Vec<Spooled>) {
-        if spooled.is_empty() {
-            return;
-        }
-        self.waiting.extend(spooled);
-        self.account_for_losses();
-    }
-
-    /// Batches that the spool gave up are dropped, with the cause that it names.
-    fn account_for_losses(&mut self) {
-        for run in self.spooler.spool().skipped() {
-            let gone = |batch: &Spooled| (run.from..=run.to).contains(&batch.batch.0);
-            let (lost, kept): (VecDeque<_>, VecDeque<_>) =
-                std::mem::take(&mut self.waiting).into_iter().partition(gone);
-            self.waiting = kept;
-            for batch in lost {
-                self.ledger.dropped_from_queue(&batch.counts, run.cause.word());
-            }
+        if !spooled.is_empty() {
+            self.books.spooled(spooled);
+            self.books.missing(&self.spooler.spool().missing());
         }
     }
 
-    /// Everything up to that batch was delivered.
-    pub(crate) fn delivered(&mut self, batch: BatchSeq) {
-        while let Some(first) = self.waiting.pop_front_if(|first| first.batch <= batch) {
-            self.ledger.delivered(&first.counts);
-        }
+    /// The accounts, for what the uplink has news of.
+    pub(crate) fn books(&mut self) -> &mut Books {
+        &mut self.books
     }
 
-    /// A batch went to the quarantine.
-    pub(crate) fn quarantined(&mut self, batch: BatchSeq) {
-        if let Some(at) = self.waiting.iter().position(|waiting| waiting.batch == batch)
-            && let Some(gone) = self.waiting.remove(at)
-        {
-            self.ledger.dropped_from_queue(&gone.counts, "refused");
-        }
-    }
-
-    /// The spool's batches have new numbers, in the same order, ending before its next one.
-    pub(crate) fn renumbered(&mut self) {
+    /// The spool's batches have new numbers: their positions less `base`.
+    pub(crate) fn renumbered(&mut self, base: u64) {
+        self.books.renumbered(base);
         self.spooler.renumbered();
-        let mut number = self.spooler.spool().stats().next;
-        for batch in self.waiting.iter_mut().rev() {
-            number = number.saturating_sub(1);
-            batch.batch = BatchSeq(number);
-        }
     }
 
     /// The server's alerts; `done` once they are durable here.
@@ -346,12 +325,12 @@ impl Core {
 
     /// Time passed: incidents go quiet.
     pub(crate) fn tick(&mut self, now: Tick, stamp: Stamp) -> Result<(), SpoolError> {
-        self.findings = self.correlator.tick(stamp);
-        if self.findings.is_empty() {
-            return Ok(());
+        // No event completed them, so each is a group of its own: all together may be more than a frame holds.
+        for finding in self.correlator.tick(stamp) {
+            self.findings.push(finding);
+            self.group_findings(stamp)?;
+            self.queue(now, stamp, &EndpointKind::Own);
         }
-        self.group_findings(stamp)?;
-        self.queue(now, stamp, &EndpointKind::Own);
         Ok(())
     }
 
@@ -373,7 +352,7 @@ impl Core {
 
     /// What dashboards are told once a second.
     pub(crate) fn second(&mut self, now: Tick) -> Vec<FromHub> {
-        let accounts = self.ledger.accounts();
+        let accounts = self.books.ledger.accounts(DASH_SOURCES_MAX);
         let stats = self.spooler.spool().stats();
         self.state.link().queue = stats.events;
         self.state.second(now, accounts)
@@ -381,7 +360,7 @@ impl Core {
 
     /// Everything as it stands: a snapshot, and the alerts that do not fit its frame after it.
     pub(crate) fn snapshot(&mut self, now: Tick) -> Vec<FromHub> {
-        let accounts = self.ledger.accounts();
+        let accounts = self.books.ledger.accounts(DASH_SOURCES_MAX);
         let after = self.lines.next().saturating_sub(SNAPSHOT_LINES as u64 + 1);
         let lines = self.lines.after(after, SNAPSHOT_LINES, LINES_BYTES_MAX);
         let mut snapshot = Snapshot { lines, ..self.state.snapshot(now, accounts) };
@@ -405,7 +384,7 @@ impl Core {
             uptime_seconds: now.since(self.started) / 1_000,
             events_queued: spool.stats().events,
             endpoints_connected: self.state.connected(now),
-            dropped: self.ledger.dropped_total(),
+            dropped: self.books.ledger.dropped_total(),
             oldest_age_ms: oldest.map(|at| clock::unix_ms().saturating_sub(at).max(0).unsigned_abs()),
             heartbeat: None,
         }

@@ -12,6 +12,7 @@ pub mod config;
 mod lines;
 mod alerts;
 mod state;
+mod books;
 mod core;
 mod dash;
 mod syslog_in;
@@ -124,12 +125,13 @@ pub async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError>
     let uplink = start_uplink(&config, tasks, &spool)?;
 
     let (waits_in, waits) = intake::channel();
+    let (batches_in, batches) = intake::channel();
     let (sheds_in, sheds) = intake::channel();
     let (requests_in, requests) = channel::bounded(INPUTS_MAX);
     let (reports_in, reports) = channel::bounded(INPUTS_MAX);
     let agents = Arc::new(agents::Agents::new(
         tasks,
-        waits_in.clone(),
+        (batches_in, sheds_in.clone()),
         reports_in,
         spool.checkpoints(),
         config.plain_networks.clone(),
@@ -149,9 +151,11 @@ pub async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError>
         collectors,
         uplink,
         waits,
+        batches,
         sheds,
         requests,
         reports,
+        stop: tasks.stop().clone(),
     };
     tasks.thread("core", move || run.run()).map_err(StartError::Thread)?;
     Ok(running)

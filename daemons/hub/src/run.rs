@@ -1,12 +1,13 @@
 //! The core's thread: waits for whatever comes first, steps the core, tells the dashboards.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use nms_collect::plan;
 use nms_kit::{
     clock,
     intake::{self, Chunk},
     store::spool::SpoolError,
+    task::Stop,
     uplink::{Ask, News, Uplink},
 };
 use nms_proto::time::Tick;
@@ -33,9 +34,20 @@ pub(crate) struct Run {
     pub(crate) collectors: Option<plan::Running>,
     pub(crate) uplink: Option<Uplink>,
     pub(crate) waits: intake::Receiver,
+    pub(crate) batches: intake::Receiver,
     pub(crate) sheds: intake::Receiver,
     pub(crate) requests: Receiver<Request>,
     pub(crate) reports: Receiver<Report>,
+    /// Asked for where the core cannot go on: a hub without it is none.
+    pub(crate) stop: Stop,
+}
+
+/// Which ways in are open.
+#[derive(Clone, Copy)]
+struct Open {
+    waits: bool,
+    batches: bool,
+    sheds: bool,
 }
 
 enum Woken {
@@ -49,20 +61,29 @@ enum Woken {
 }
 
 impl Run {
-    /// Runs until both ways in are closed and everything is durable.
+    /// Runs until all ways in are closed and everything is durable.
     pub(crate) fn run(mut self) {
         let mut second = clock::tick();
-        let mut open = (true, true);
-        while open.0 || open.1 {
+        let mut open = Open { waits: true, batches: true, sheds: true };
+        while open.waits || open.batches || open.sheds {
             let woken = smol::block_on(self.wait(second, open));
             if let Err(error) = self.step(woken, &mut open) {
                 log::error!("the spool takes nothing more, the hub stops error={error}");
-                return;
+                return self.stop.request();
             }
             let now = clock::tick();
             if now >= second {
                 second = now.plus(SECOND_MS);
                 self.second(now);
+            }
+            // Sources that wait, or a full disk, must not keep the end from coming: what is not taken was acknowledged
+            // to nobody.
+            if self.stop.is_requested() && self.core.is_under_pressure() {
+                open.waits = false;
+                self.give_up_waiting();
+            }
+            if self.stop.is_requested() && self.core.is_stuck() {
+                break;
             }
         }
         if let Err(error) = self.core.finish(clock::tick()) {
@@ -70,24 +91,15 @@ impl Run {
         }
     }
 
-    async fn wait(&self, second: Tick, open: (bool, bool)) -> Woken {
+    async fn wait(&self, second: Tick, open: Open) -> Woken {
         let now = clock::tick();
         let due = [self.core.deadline(now, clock::stamp()), self.dashboards.deadline()];
         let due = due.into_iter().flatten().fold(second, Tick::min);
-        // When the sources have ended, what they left in the channel is taken whatever the pressure.
-        let may_take = open.0 && (self.waits.is_closed() || !self.core.is_under_pressure());
-        let waits = async {
-            if !may_take {
-                std::future::pending::<()>().await;
-            }
-            self.waits.recv().await.map_or(Woken::Over(Way::Waits), |chunk| Woken::Chunk(Way::Waits, chunk))
-        };
-        let sheds = async {
-            if !open.1 {
-                std::future::pending::<()>().await;
-            }
-            self.sheds.recv().await.map_or(Woken::Over(Way::Sheds), |chunk| Woken::Chunk(Way::Sheds, chunk))
-        };
+        // What the spool refuses is offered again; until it is taken, nothing more is.
+        let free = !self.core.is_stuck();
+        let waits = take(&self.waits, Way::Waits, open.waits && free && !self.core.is_under_pressure());
+        let batches = take(&self.batches, Way::Agents, open.batches && free);
+        let sheds = take(&self.sheds, Way::Sheds, open.sheds && free);
         let request = async {
             match self.requests.recv().await {
                 Ok(request) => Woken::Request(request),
@@ -113,14 +125,14 @@ impl Run {
             clock::until(due).await;
             Woken::Due
         };
-        or(or(news, or(request, report)), or(or(sheds, waits), due)).await
+        or(or(news, or(request, report)), or(or(sheds, or(batches, waits)), due)).await
     }
 
-    fn step(&mut self, woken: Woken, open: &mut (bool, bool)) -> Result<(), SpoolError> {
+    fn step(&mut self, woken: Woken, open: &mut Open) -> Result<(), SpoolError> {
         let (now, stamp) = (clock::tick(), clock::stamp());
         match woken {
             Woken::Chunk(way, chunk) => {
-                self.core.take(now, stamp, way, chunk)?;
+                self.take(now, way, chunk)?;
                 self.take_more(now)?;
             }
             Woken::Request(request) => self.dashboards.request(now, &mut self.core, request),
@@ -132,28 +144,48 @@ impl Run {
                 }
             }
             Woken::Due => self.core.tick(now, stamp)?,
-            Woken::Over(Way::Waits) => open.0 = false,
-            Woken::Over(Way::Sheds) => open.1 = false,
+            Woken::Over(Way::Waits) => open.waits = false,
+            Woken::Over(Way::Agents) => open.batches = false,
+            Woken::Over(Way::Sheds) => open.sheds = false,
         }
         let link_idle = self.uplink.as_ref().is_none_or(Uplink::is_idle);
         self.core.flush(now, link_idle)?;
-        self.agents.pressure.store(self.core.is_under_pressure(), Ordering::Relaxed);
+        self.agents.set_room(self.core.room());
         let news = self.core.news();
         self.dashboards.tell(news);
         self.dashboards.lines(now, &mut self.core);
         Ok(())
     }
 
-    /// Takes what is there already, so that a flush serves many chunks.
+    /// Lets the sources go that wait for room, at the end.
+    fn give_up_waiting(&self) {
+        if self.waits.close() {
+            let left: usize = std::iter::from_fn(|| self.waits.try_recv().ok()).map(|chunk| chunk.events.len()).sum();
+            log::warn!("the spool had no room for lines of senders that wait, they were not taken events={left}");
+        }
+    }
+
+    fn take(&mut self, now: Tick, way: Way, chunk: Chunk) -> Result<(), SpoolError> {
+        if way == Way::Agents {
+            self.agents.taken(chunk.events.len() as u64);
+        }
+        self.core.take(now, clock::stamp(), way, chunk)
+    }
+
+    /// Takes what is there already, so that a flush serves many chunks; no more than fits in one commit.
     fn take_more(&mut self, now: Tick) -> Result<(), SpoolError> {
         for _ in 0..CHUNKS_AT_ONCE {
-            let stamp = clock::stamp();
+            if self.core.has_gathered() {
+                return Ok(());
+            }
             if let Ok(chunk) = self.sheds.try_recv() {
-                self.core.take(now, stamp, Way::Sheds, chunk)?;
+                self.take(now, Way::Sheds, chunk)?;
+            } else if let Ok(chunk) = self.batches.try_recv() {
+                self.take(now, Way::Agents, chunk)?;
             } else if !self.core.is_under_pressure()
                 && let Ok(chunk) = self.waits.try_recv()
             {
-                self.core.take(now, stamp, Way::Waits, chunk)?;
+                self.take(now, Way::Waits, chunk)?;
             } else {
                 return Ok(());
             }
@@ -183,4 +215,12 @@ impl Run {
             self.dashboards.tell(deltas);
         }
     }
+}
+
+/// What comes next by a way, where it may be read.
+async fn take(from: &intake::Receiver, way: Way, may: bool) -> Woken {
+    if !may {
+        std::future::pending::<()>().await;
+    }
+    from.recv().await.map_or(Woken::Over(way), |chunk| Woken::Chunk(way, chunk))
 }

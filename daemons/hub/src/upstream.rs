@@ -24,9 +24,10 @@ pub(crate) struct Below<'a> {
 pub(crate) fn news(core: &mut Core, below: &Below<'_>, asks: &Sender<Ask>, news: News) {
     match news {
         News::Link(view) => show(core.state().link(), &view, clock::tick(), clock::stamp()),
-        News::Delivered(batch) => core.delivered(batch),
-        News::Quarantined(batch) => core.quarantined(batch),
-        News::Renumbered => core.renumbered(),
+        News::Delivered(batch) => core.books().delivered(batch),
+        News::Quarantined(batch) => core.books().quarantined(batch),
+        News::Missing(missing) => core.books().missing(&missing),
+        News::Renumbered { base } => core.renumbered(base),
         News::Config(config) => core.set_batch_events(config.batch_size),
         News::Results(results) => {
             let (seq, asks) = (results.seq, asks.clone());

@@ -31,6 +31,21 @@ pub enum Events {
     Numbered(Vec<Event>),
 }
 
+impl Events {
+    /// How many.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Drafts(drafts) => drafts.len(),
+            Self::Numbered(events) => events.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// What a source hands over at once.
 #[derive(Debug)]
 pub struct Chunk {
@@ -115,6 +130,11 @@ impl Sender {
     /// Hands a chunk over, waiting for room.
     pub async fn send(&self, chunk: Chunk) -> Result<(), Closed> {
         self.0.send(chunk).await.map_err(|_returned| Closed)
+    }
+
+    /// Hands a chunk over if there is room; gives it back otherwise.
+    pub fn try_send(&self, chunk: Chunk) -> Result<(), Box<Chunk>> {
+        self.0.try_send(chunk).map_err(|refused| Box::new(refused.into_inner()))
     }
 
     /// Hands a chunk over and waits until it is durable.

@@ -45,10 +45,11 @@ pub fn signals() -> io::Result<channel::Receiver<Signal>> {
 }
 
 /// The life of a daemon that has started: tells systemd that it is ready, waits for the signal to stop, ends the
-/// tasks in order, and calls `close` for what is left after them.
+/// tasks in order, and calls `close` for what is left after them. A part that cannot go on ends the daemon by asking
+/// for the stop itself.
 ///
 /// # Errors
-/// Names the tasks that did not end within `stop_ms_max`.
+/// Names the tasks that did not end within `stop_ms_max`; or nobody asked for the end from outside.
 pub fn live(
     tasks: &Tasks,
     signals: &channel::Receiver<Signal>,
@@ -56,22 +57,22 @@ pub fn live(
     close: impl FnOnce(),
 ) -> Result<(), Failure> {
     ready(tasks);
-    smol::block_on(async {
-        while let Ok(signal) = signals.recv().await {
-            match signal {
-                Signal::Stop => break,
-                Signal::Reload => log::warn!("settings are read at start only; restart to change them"),
-            }
+    let by_signal = smol::block_on(tasks.stop().or(async {
+        while let Ok(Signal::Reload) = signals.recv().await {
+            log::warn!("settings are read at start only; restart to change them");
         }
-    });
+    }));
     tell(&[NotifyState::Stopping]);
     let late = tasks.join(stop_ms_max);
     close();
-    if late.is_empty() {
-        log::info!("stopped");
-        return Ok(());
+    if !late.is_empty() {
+        return Err(Failure::new(Code::Software, format!("did not end in time: {}", late.join(", "))));
     }
-    Err(Failure::new(Code::Software, format!("did not end in time: {}", late.join(", "))))
+    if by_signal.is_none() {
+        return Err(Failure::new(Code::Software, "a part of it could not go on; its log says which, and why"));
+    }
+    log::info!("stopped");
+    Ok(())
 }
 
 /// Tells systemd that the daemon is ready, and keeps its watchdog quiet while tasks run.

@@ -91,6 +91,7 @@ pub fn ask(control: &Path, request: &Request) -> Result<(), ControlError> {
 }
 
 /// A daemon's refusal as the end of a program.
+#[expect(clippy::needless_pass_by_value, reason = "the signature map_err asks for")]
 pub fn refused(error: ControlError) -> Failure {
     let code = if matches!(error, ControlError::Refused(_)) { Code::Data } else { Code::Unavailable };
     Failure::new(code, error.to_string())

@@ -5,16 +5,21 @@
 //! ```
 //! A chunk's checkpoints commit with, and never before, the last of its events: when a batch that was
 //! closed in the middle of a chunk is committed, the open one is closed and goes with it. One owner
-//! calls this from its own thread; a full or busy store makes it wait, which is how pressure reaches
-//! the sources.
+//! calls this from its own thread. What a full or busy store refuses is kept and offered again
+//! ([`Spooler::is_stuck`]): the owner takes nothing more from its sources meanwhile, which is how
+//! pressure reaches them, and goes on with everything else.
 
-use std::{collections::VecDeque, ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use nms_proto::{
     event::Event,
     flow::batcher::{Batcher, ClosedBatch},
-    id::{BatchSeq, EventId, EventSeq, Instance},
+    id::{EventId, EventSeq, Instance},
     json::JsonError,
+    limits::{BATCH_EVENTS_DEFAULT, WINDOW_BATCHES},
     message::{BatchHeader, SourceCount},
     time::Tick,
 };
@@ -24,7 +29,7 @@ use crate::{
     clock,
     intake::Checkpoint,
     store::{
-        StoreError,
+        Op, StoreError,
         header::{Count, Header},
         spool::{NewBatch, Spool, SpoolError, WhenFull},
     },
@@ -32,16 +37,22 @@ use crate::{
 
 /// Event numbers taken from the spool at a time.
 const IDS_AT_ONCE: u64 = 4_096;
-/// Wait before a refused commit is tried again, in milliseconds.
+/// Wait before a refused commit is offered again, in milliseconds; the longer one after [`STUCK_MS`].
 const RETRY_MS: u64 = 5;
+const RETRY_STUCK_MS: u64 = 100;
 /// Time without a commit after which the log says so, in milliseconds.
 const STUCK_MS: u64 = 5_000;
+/// Longest wait for the last commit at the end, in milliseconds.
+const FINISH_MS_MAX: u64 = 5_000;
+/// Events that may gather before they are handed to the spool, whatever it holds.
+const GATHERED_EVENTS_MAX: u64 = 65_536;
 
 /// A batch that went into the spool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spooled {
-    /// Its number.
-    pub batch: BatchSeq,
+    /// Its position, which stays when it is renumbered: its number and the base, see
+    /// [`Placed`](crate::store::spool::Placed).
+    pub position: u64,
     /// Its events by source and severity.
     pub counts: Vec<SourceCount>,
 }
@@ -55,13 +66,38 @@ pub struct Spooler {
     ids: Range<u64>,
     checkpoints: Vec<Checkpoint>,
     waiters: Vec<Sender<()>>,
+    refused: Option<Parcel>,
+}
+
+/// What goes in one commit.
+#[derive(Debug)]
+struct Parcel {
+    batches: Vec<NewBatch>,
+    counts: Vec<Vec<SourceCount>>,
+    checkpoints: Vec<Op>,
+    waiters: Arc<Mutex<Vec<Sender<()>>>>,
+    /// When it was first offered, and when it is offered again.
+    since: Tick,
+    again: Tick,
+    /// Whether the log says that it waits.
+    is_told: bool,
 }
 
 impl Spooler {
     /// The way into `spool`.
     pub fn new(spool: Spool) -> Self {
         let instance = Instance(spool.instance());
-        Self { spool, batcher: Batcher::default(), instance, ids: 0..0, checkpoints: Vec::new(), waiters: Vec::new() }
+        let mut spooler = Self {
+            spool,
+            batcher: Batcher::default(),
+            instance,
+            ids: 0..0,
+            checkpoints: Vec::new(),
+            waiters: Vec::new(),
+            refused: None,
+        };
+        spooler.set_events_max(BATCH_EVENTS_DEFAULT);
+        spooler
     }
 
     /// The spool.
@@ -69,9 +105,29 @@ impl Spooler {
         &self.spool
     }
 
-    /// Events in a batch, as the receiver asks.
+    /// Events in a batch, as the receiver asks. What is in flight is never dropped to make room, so a small spool has
+    /// small batches: a whole window is half of it at most.
     pub fn set_events_max(&mut self, events: usize) {
-        self.batcher.set_events_max(events);
+        let most = self.spool.limits().events_max / (2 * WINDOW_BATCHES as u64);
+        self.batcher.set_events_max(events.min(most as usize));
+    }
+
+    /// Fill of the spool with what has gathered here for it, in percent.
+    pub fn fill_percent(&self) -> u64 {
+        let refused: u64 =
+            self.refused.iter().flat_map(|parcel| &parcel.batches).map(|batch| batch.header.events()).sum();
+        self.spool.fill_percent_with(self.batcher.events() + refused)
+    }
+
+    /// Whether so much has gathered that it is to be flushed before more is taken: one commit must fit into the room
+    /// that a spool has above the fill at which sources wait.
+    pub fn has_gathered(&self) -> bool {
+        self.batcher.events() >= (self.spool.limits().events_max / 32).clamp(1, GATHERED_EVENTS_MAX)
+    }
+
+    /// Whether the spool takes nothing for now. Nothing more should be pushed that can wait.
+    pub fn is_stuck(&self) -> bool {
+        self.refused.is_some()
     }
 
     /// The spool's events are named anew from now on.
@@ -112,6 +168,9 @@ impl Spooler {
 
     /// When [`Spooler::flush`] is to be called at the latest.
     pub fn deadline(&self) -> Option<Tick> {
+        if let Some(parcel) = &self.refused {
+            return Some(parcel.again);
+        }
         self.batcher.deadline().or_else(|| self.has_marks().then_some(Tick(0)))
     }
 
@@ -124,27 +183,49 @@ impl Spooler {
     /// # Errors
     /// The store is damaged or closed: nothing more can be taken.
     pub fn flush(&mut self, now: Tick, link_idle: bool) -> Result<Vec<Spooled>, SpoolError> {
+        let mut spooled = self.offer_again(now)?;
+        if self.is_stuck() {
+            return Ok(spooled);
+        }
         let mut closed: Vec<ClosedBatch> = std::iter::from_fn(|| self.batcher.poll(now, link_idle)).collect();
         if !closed.is_empty() && self.has_marks() {
             closed.extend(self.rest(now));
         }
         let marks_only = closed.is_empty() && self.has_marks() && self.batcher.deadline().is_none();
-        if closed.is_empty() && !marks_only {
-            return Ok(Vec::new());
+        if !closed.is_empty() || marks_only {
+            let parcel = self.parcel(now, closed);
+            spooled.extend(self.offer(now, parcel)?);
         }
-        self.commit(closed)
+        Ok(spooled)
     }
 
-    /// Hands over all that was pushed, due or not: the end is near.
+    /// Hands over all that was pushed, due or not, and waits until it is durable: the end is near.
     ///
     /// # Errors
-    /// The store is damaged or closed: nothing more can be taken.
+    /// The store is damaged or closed, or takes nothing within [`FINISH_MS_MAX`].
     pub fn finish(&mut self, now: Tick) -> Result<Vec<Spooled>, SpoolError> {
-        let closed = self.rest(now);
-        if closed.is_empty() && !self.has_marks() {
-            return Ok(Vec::new());
+        let mut spooled = Vec::new();
+        let late = now.plus(FINISH_MS_MAX);
+        loop {
+            let now = clock::tick();
+            spooled.extend(self.offer_again(now)?);
+            if !self.is_stuck() {
+                let closed = self.rest(now);
+                if closed.is_empty() && !self.has_marks() {
+                    self.spool.db().flush()?;
+                    return Ok(spooled);
+                }
+                let parcel = self.parcel(now, closed);
+                spooled.extend(self.offer(now, parcel)?);
+            }
+            if self.is_stuck() && now >= late {
+                let stats = self.spool.stats();
+                return Err(SpoolError::Full { events: stats.events, bytes: stats.bytes });
+            }
+            if self.is_stuck() {
+                clock::block(RETRY_MS);
+            }
         }
-        self.commit(closed)
     }
 
     fn rest(&mut self, now: Tick) -> Vec<ClosedBatch> {
@@ -152,45 +233,61 @@ impl Spooler {
         std::iter::from_fn(|| self.batcher.poll(now, false)).collect()
     }
 
-    fn commit(&mut self, closed: Vec<ClosedBatch>) -> Result<Vec<Spooled>, SpoolError> {
-        let mut counts: VecDeque<_> = closed.iter().map(|batch| batch.header.counts.clone()).collect();
-        let batches: Vec<NewBatch> = closed.into_iter().map(new_batch).collect();
+    fn parcel(&mut self, now: Tick, closed: Vec<ClosedBatch>) -> Parcel {
+        let counts = closed.iter().map(|batch| batch.header.counts.clone()).collect();
         let map = self.spool.checkpoints();
-        let ops: Vec<_> = std::mem::take(&mut self.checkpoints)
-            .into_iter()
-            .map(|checkpoint| map.put(checkpoint.key.as_bytes(), &checkpoint.value))
-            .collect();
-        let waiters = std::mem::take(&mut self.waiters);
-        let waiters = Arc::new(std::sync::Mutex::new(waiters));
-        let mut waited_ms = 0;
-        let numbers = loop {
-            let told = Arc::clone(&waiters);
-            let done = Box::new(move |result: Result<(), StoreError>| {
-                let mut waiting = told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                for waiter in std::mem::take(&mut *waiting) {
-                    if result.is_ok() {
-                        waiter.try_send(()).ok();
-                    }
-                }
-            });
-            match self.spool.append(batches.clone(), ops.clone(), WhenFull::DropOldest, done) {
-                Ok(numbers) => break numbers,
-                Err(error) if may_pass(&error) => {
-                    waited_ms += RETRY_MS;
-                    // A disk that is slower than its sources is no news; one that takes nothing for long is, once.
-                    if waited_ms == STUCK_MS {
-                        log::warn!("the spool has taken nothing for {STUCK_MS} ms, sources wait error={error}");
-                    }
-                    clock::block(RETRY_MS);
-                }
-                Err(error) => return Err(error),
-            }
-        };
-        if waited_ms >= STUCK_MS {
-            log::info!("the spool takes events again waited_ms={waited_ms}");
+        let put = |checkpoint: Checkpoint| map.put(checkpoint.key.as_bytes(), &checkpoint.value);
+        Parcel {
+            batches: closed.into_iter().map(new_batch).collect(),
+            counts,
+            checkpoints: std::mem::take(&mut self.checkpoints).into_iter().map(put).collect(),
+            waiters: Arc::new(Mutex::new(std::mem::take(&mut self.waiters))),
+            since: now,
+            again: now,
+            is_told: false,
         }
-        let spooled = |number| Spooled { batch: BatchSeq(number), counts: counts.pop_front().unwrap_or_default() };
-        Ok(numbers.map(spooled).collect())
+    }
+
+    fn offer_again(&mut self, now: Tick) -> Result<Vec<Spooled>, SpoolError> {
+        match self.refused.take_if(|parcel| parcel.again <= now) {
+            Some(parcel) => self.offer(now, parcel),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Offers a parcel to the spool; what it refuses for now is kept.
+    fn offer(&mut self, now: Tick, mut parcel: Parcel) -> Result<Vec<Spooled>, SpoolError> {
+        let told = Arc::clone(&parcel.waiters);
+        let done = Box::new(move |result: Result<(), StoreError>| {
+            let mut waiting = told.lock().unwrap_or_else(PoisonError::into_inner);
+            for waiter in std::mem::take(&mut *waiting) {
+                if result.is_ok() {
+                    waiter.try_send(()).ok();
+                }
+            }
+        });
+        let waited_ms = now.since(parcel.since);
+        let checkpoints = parcel.checkpoints.clone();
+        match self.spool.append(parcel.batches.clone(), checkpoints, WhenFull::DropOldest, done) {
+            Ok(placed) => {
+                if waited_ms >= STUCK_MS {
+                    log::info!("the spool takes events again waited_ms={waited_ms}");
+                }
+                let positions = placed.numbers.map(|number| placed.base + number);
+                Ok(positions.zip(parcel.counts).map(|(position, counts)| Spooled { position, counts }).collect())
+            }
+            Err(error) if may_pass(&error) => {
+                // A disk that is slower than its sources is no news; one that takes nothing for long is, once.
+                let is_stuck = waited_ms >= STUCK_MS;
+                if is_stuck && !std::mem::replace(&mut parcel.is_told, true) {
+                    log::warn!("the spool has taken nothing for {STUCK_MS} ms, sources wait error={error}");
+                }
+                parcel.again = now.plus(if is_stuck { RETRY_STUCK_MS } else { RETRY_MS });
+                self.refused = Some(parcel);
+                Ok(Vec::new())
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -27,7 +27,7 @@ use crate::{
     net::tcp,
     store::{
         self,
-        spool::{self, Spool},
+        spool::{self, Missing, Spool},
     },
     task::{Stop, Tasks},
 };
@@ -61,8 +61,13 @@ pub enum News {
     Delivered(BatchSeq),
     /// This batch went to the quarantine.
     Quarantined(BatchSeq),
-    /// The spool has a new instance, and its batches new numbers.
-    Renumbered,
+    /// These batches will not be delivered; said before anything behind them is.
+    Missing(Vec<Missing>),
+    /// The spool has a new instance, and its batches new numbers: their positions less this.
+    Renumbered {
+        /// See [`Placed`](spool::Placed).
+        base: u64,
+    },
     /// Alerts; once they are durable, [`Ask::ResultsDurable`].
     Results(Results),
     /// The peer asks for something; answer with [`Ask::Answer`].
@@ -186,7 +191,8 @@ impl Run {
     fn transmit(&mut self) {
         let Some(wire) = &mut self.link else { return };
         if wire.has_room() {
-            self.session.set_vitals(self.vitals.lock().unwrap_or_else(PoisonError::into_inner).clone());
+            let vitals = self.vitals.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            self.session.set_vitals(vitals, clock::offset_s(clock::unix_ms()));
             if let Some(frame) = self.session.poll_transmit(clock::tick(), clock::stamp()) {
                 wire.write(frame);
             }
@@ -315,7 +321,11 @@ impl Run {
             }
             Output::Read(read) => {
                 let batches = self.read(read);
+                let has_gaps = batches.iter().any(|batch| !batch.skipped.is_empty());
                 self.session.loaded(read, batches);
+                if has_gaps {
+                    return self.news.send(News::Missing(self.spool.missing())).await.is_ok();
+                }
             }
             Output::Acked(batch) => return self.acked(batch).await,
             Output::Quarantine { batch, problem } => {
@@ -348,13 +358,16 @@ impl Run {
     async fn renumber(&mut self, problem: &str) -> bool {
         log::warn!("batch numbers were used twice, a new instance was drawn problem={problem:?}");
         let Ok(fresh) = store::draw_instance() else { return false };
-        if let Err(error) = self.spool.renumber(fresh).await {
-            log::error!("cannot renumber the spool error={error}");
-            return false;
-        }
+        let base = match self.spool.renumber(fresh).await {
+            Ok(base) => base,
+            Err(error) => {
+                log::error!("cannot renumber the spool error={error}");
+                return false;
+            }
+        };
         let next = BatchSeq(self.spool.stats().durable);
         self.session.renumbered(clock::tick(), Instance(fresh), next);
-        self.news.send(News::Renumbered).await.is_ok()
+        self.news.send(News::Renumbered { base }).await.is_ok()
     }
 }
 

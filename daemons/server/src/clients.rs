@@ -20,10 +20,9 @@ use nms_kit::{
     tls::TlsAcceptor,
 };
 use nms_proto::{
-    event::Event,
     id::{BatchSeq, Instance},
     limits::BUSY_RETRY_MS,
-    message::{Ack, AckConfig, AckStatus, Batch, Command, Register},
+    message::{Ack, AckConfig, AckStatus, Batch, Command, Register, Single},
     session::{
         End,
         server::{Answer, Output},
@@ -222,7 +221,7 @@ impl Connection {
                 let answer = self.take(batch);
                 link.session().answer(now, answer);
             }
-            Output::Event(event) => self.take_event(*event),
+            Output::Event(single) => self.take_event(*single),
             Output::Heartbeat(_) => drop(self.clients.counts.heartbeats.fetch_add(1, Ordering::Relaxed)),
             Output::Close(_) => {}
             Output::ResultsAcked(seq) => {
@@ -298,8 +297,8 @@ impl Connection {
     }
 
     /// One event of an original sender; where it is not taken it is lost, and counted as busy.
-    fn take_event(&self, event: Event) {
-        match Batch::of_one(event) {
+    fn take_event(&self, single: Single) {
+        match Batch::of_one(single) {
             Ok(batch) => drop(self.take(batch)),
             Err(error) => log::warn!("an event cannot be kept peer={} error={error}", self.peer),
         }

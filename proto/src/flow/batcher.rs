@@ -1,11 +1,11 @@
 //! When a batch is closed, and how long one may be.
 //!
-//! A batch is closed at the count its receiver asked for, at 256 KiB, or 10 ms after its first
-//! event. A lone event does not wait: where the link is idle and no batch was closed for 10 ms, one is
+//! A batch is closed at the count its receiver asked for, before it would pass 256 KiB, or 10 ms after
+//! its first event. A lone event does not wait: where the link is idle and no batch was closed for 10 ms, one is
 //! closed at once; the events of a stream gather, which spares a commit and a frame each. A finding
 //! goes in through [`Batcher::push_group`] together with the event that completed it, and the group
-//! is never cut: both are durable, or neither is. Events that cannot be encoded are refused to the
-//! caller, who counts them; nothing else is.
+//! is never cut: both are durable, or neither is. A group that cannot be encoded, or is longer than any
+//! frame, is refused to the caller, who counts it; nothing else is.
 
 use std::collections::VecDeque;
 
@@ -64,19 +64,22 @@ impl Batcher {
     }
 
     /// Adds events that must be in one batch: an event and the findings it completed. A group is at
-    /// most [`BATCH_EVENTS_MAX`] events; it may go over the receiver's count.
+    /// most [`BATCH_EVENTS_MAX`] events; it may go over the receiver's count, and alone over 256 KiB.
     ///
     /// # Errors
-    /// An event could not be encoded; those before it were added, it and those after it were not.
+    /// An event could not be encoded, or no frame would hold the group; nothing of it was added.
     pub fn push_group(&mut self, now: Tick, group: &[Event]) -> Result<(), JsonError> {
         if !self.builder.is_empty() && self.builder.len() + group.len() > self.events_max {
             self.close(now);
         }
-        for event in group {
-            if self.builder.is_empty() {
-                self.opened = now;
-            }
-            self.builder.push(event)?;
+        let was_empty = self.builder.is_empty();
+        let fits = self.builder.push_group(group)?;
+        if !fits {
+            self.close(now);
+            self.builder.push_group(group)?;
+        }
+        if was_empty || !fits {
+            self.opened = now;
         }
         if self.builder.is_full(self.events_max) {
             self.close(now);
@@ -103,6 +106,12 @@ impl Batcher {
         let (header, content) = self.builder.finish();
         self.rested = Some(now);
         self.closed.push_back(ClosedBatch { header, content });
+    }
+
+    /// Events in it, in the open batch and in closed ones.
+    pub fn events(&self) -> u64 {
+        let closed: u64 = self.closed.iter().map(|batch| batch.header.events).sum();
+        closed + self.builder.len() as u64
     }
 
     /// When the open batch is closed by its age.

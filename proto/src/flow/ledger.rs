@@ -36,6 +36,17 @@ struct Account {
 }
 
 impl Account {
+    fn add(&mut self, more: &Self) {
+        self.received += more.received;
+        self.delivered += more.delivered;
+        self.waiting += more.waiting;
+        for (into, from) in [(&mut self.dropped, &more.dropped), (&mut self.rejected, &more.rejected)] {
+            for (cause, events) in from {
+                add(into, cause, *events);
+            }
+        }
+    }
+
     fn imbalance(&self) -> i64 {
         let sum = |causes: &BTreeMap<Box<str>, u64>| causes.values().sum::<u64>();
         let settled = self.delivered + sum(&self.dropped) + sum(&self.rejected);
@@ -101,8 +112,20 @@ impl Ledger {
         add(&mut self.account(source).rejected, reason, messages);
     }
 
-    /// Every account as the dashboard shows it, by name; a queue that is short shows as 0 waiting.
-    pub fn accounts(&self) -> Vec<SourceAccount> {
+    /// Accounts as the dashboard shows them, by name; a queue that is short shows as 0 waiting. Beyond `rows_max` those
+    /// that received least are summed up as [`OTHER`].
+    pub fn accounts(&self, rows_max: usize) -> Vec<SourceAccount> {
+        let mut all: Vec<(&EndpointId, &Account)> = self.accounts.iter().collect();
+        let mut rest = Account::default();
+        if all.len() > rows_max {
+            // The one that is `other` already is among the rest, so that it stands once.
+            all.sort_by_key(|(source, account)| (source.as_str() == OTHER, std::cmp::Reverse(account.received)));
+            for (_, account) in all.drain(rows_max.saturating_sub(1)..) {
+                rest.add(account);
+            }
+        }
+        let other = EndpointId::new(OTHER);
+        let rest = (rest.received > 0).then_some((&other, &rest));
         let row = |(source, account): (&EndpointId, &Account)| SourceAccount {
             source: source.clone(),
             received: account.received,
@@ -111,7 +134,7 @@ impl Ledger {
             dropped: account.dropped.clone(),
             rejected: account.rejected.clone(),
         };
-        let mut rows: Vec<_> = self.accounts.iter().map(row).collect();
+        let mut rows: Vec<_> = all.into_iter().chain(rest).map(row).collect();
         rows.sort_by(|a, b| a.source.cmp(&b.source));
         rows
     }

@@ -18,9 +18,14 @@ use crate::{
     frame,
     id::{BatchSeq, EndpointId, EventId, EventSeq, Instance},
     json::{self, JsonError, Outline},
-    limits::{BATCH_BYTES_CLOSE, BATCH_EVENTS_MAX},
+    limits::{BATCH_BYTES_CLOSE, BATCH_BYTES_MAX, BATCH_EVENTS_MAX},
     time::Stamp,
 };
+
+/// Bytes of a content around its origins and events: `"origins":[],"events":[]`.
+const EMPTY_BYTES: usize = 24;
+/// Bytes of one origin: 32 digits, quotes and a comma.
+const ORIGIN_BYTES: usize = 35;
 
 /// Many events, as received.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,19 +40,31 @@ pub struct Batch {
     pub content_hash: u64,
     /// `origins` and `events` as they came, in the form that [`batch_frame`] takes: what a server logs.
     pub content: Box<[u8]>,
+    /// Events that were longer than is kept, and were cut; [`Batch::content`] has them whole.
+    pub cut: usize,
+}
+
+/// One event that came alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Single {
+    /// The event.
+    pub event: Event,
+    /// Whether it was longer than is kept, and was cut.
+    pub is_cut: bool,
 }
 
 impl Batch {
     /// One event of an original sender as a batch without a number.
     ///
     /// # Errors
-    /// As [`BatchBuilder::push`].
-    pub fn of_one(event: Event) -> Result<Self, JsonError> {
+    /// As [`BatchBuilder::push_group`].
+    pub fn of_one(Single { event, is_cut }: Single) -> Result<Self, JsonError> {
         let mut builder = BatchBuilder::default();
-        builder.push(&event)?;
+        builder.push_group(std::slice::from_ref(&event))?;
         let (_, content) = builder.finish();
         let content_hash = xxhash_rust::xxh3::xxh3_64(&content);
-        Ok(Self { batch: None, skipped: Vec::new(), events: vec![event], content_hash, content: content.into() })
+        let (events, content) = (vec![event], content.into());
+        Ok(Self { batch: None, skipped: Vec::new(), events, content_hash, content, cut: is_cut.into() })
     }
 }
 
@@ -111,11 +128,14 @@ impl WireBatch<'_> {
         let content = content(origins, events);
         let origins = self.origins;
         let mut events = Vec::with_capacity(self.events.len());
+        let mut cut = 0;
         for (index, wire) in self.events.into_iter().enumerate() {
             let event = wire.into_event(now, |id| name(&origins, id, index));
-            events.push(event.map_err(|error| at_index(index, &error))?);
+            let (event, is_cut) = event.map_err(|error| at_index(index, &error))?;
+            events.push(event);
+            cut += usize::from(is_cut);
         }
-        Ok(Batch { batch: self.batch, skipped: self.skipped, events, content_hash: hash.digest(), content })
+        Ok(Batch { batch: self.batch, skipped: self.skipped, events, content_hash: hash.digest(), content, cut })
     }
 }
 
@@ -142,9 +162,10 @@ fn refuse(field: &str, problem: String) -> JsonError {
 }
 
 /// The one event of an EVENT message; its `id` has no origins to point into and is not believed.
-pub(super) fn unnamed_event(wire: WireEvent<'_>, now: Stamp) -> Result<Event, JsonError> {
+pub(super) fn unnamed_event(wire: WireEvent<'_>, now: Stamp) -> Result<Single, JsonError> {
     let unnamed = EventId { instance: Instance::UNNAMED, seq: EventSeq(0) };
     wire.into_event(now, |_id| Some(unnamed))
+        .map(|(event, is_cut)| Single { event, is_cut })
         .map_err(|error| refuse(&format!("payload.{}", error.field), format!("expected {}", error.expected)))
 }
 
@@ -181,26 +202,47 @@ pub struct BatchBuilder {
 }
 
 impl BatchBuilder {
-    /// Adds an event.
+    /// Adds events that must be in one batch. False where they do not fit beside what is there: nothing was added,
+    /// [`BatchBuilder::finish`] makes room.
     ///
     /// # Errors
-    /// None for events of this crate; the encoder's error is passed on and the event is not added.
-    pub fn push(&mut self, event: &Event) -> Result<(), JsonError> {
-        let before = self.events.len();
-        if before > 0 {
-            self.events.push(b',');
+    /// The events alone are longer than [`BATCH_BYTES_MAX`], or the encoder's error; nothing was added.
+    pub fn push_group(&mut self, group: &[Event]) -> Result<bool, JsonError> {
+        let (bytes, origins) = (self.events.len(), self.origins.0.len());
+        let fits = self.encode(group).and_then(|()| match self.content_bytes() {
+            all if !self.is_empty() => Ok(all <= BATCH_BYTES_CLOSE),
+            all if all <= BATCH_BYTES_MAX => Ok(true),
+            all => Err(refuse("payload.events", format!("{all} bytes, at most {BATCH_BYTES_MAX} in one batch"))),
+        });
+        if !matches!(fits, Ok(true)) {
+            self.events.truncate(bytes);
+            self.origins.0.truncate(origins);
+            return fits;
         }
-        let origin = self.origins.index(event.id.instance);
-        if let Err(error) = json::encode(&Indexed { event, origin }, &mut self.events) {
-            self.events.truncate(before);
-            return Err(error);
+        for event in group {
+            if self.count == 0 {
+                self.first_at_ms = event.at.unix_ms;
+            }
+            self.count += 1;
+            *self.counts.entry((event.source.clone(), event.body.syslog_severity())).or_default() += 1;
         }
-        if self.count == 0 {
-            self.first_at_ms = event.at.unix_ms;
+        Ok(true)
+    }
+
+    fn encode(&mut self, group: &[Event]) -> Result<(), JsonError> {
+        for event in group {
+            if !self.events.is_empty() {
+                self.events.push(b',');
+            }
+            let origin = self.origins.index(event.id.instance);
+            json::encode(&Indexed { event, origin }, &mut self.events)?;
         }
-        self.count += 1;
-        *self.counts.entry((event.source.clone(), event.body.syslog_severity())).or_default() += 1;
         Ok(())
+    }
+
+    /// Bytes of the content, were it finished now.
+    fn content_bytes(&self) -> usize {
+        EMPTY_BYTES + ORIGIN_BYTES * self.origins.0.len() + self.events.len()
     }
 
     /// Events so far.
@@ -213,15 +255,15 @@ impl BatchBuilder {
         self.count == 0
     }
 
-    /// Whether it must be closed before more is added: at `events_max` events or [`BATCH_BYTES_CLOSE`].
+    /// Whether nothing more is to be added: at `events_max` events or [`BATCH_BYTES_CLOSE`].
     pub fn is_full(&self, events_max: usize) -> bool {
-        self.len() >= events_max.min(BATCH_EVENTS_MAX) || self.events.len() >= BATCH_BYTES_CLOSE
+        self.len() >= events_max.min(BATCH_EVENTS_MAX) || self.content_bytes() >= BATCH_BYTES_CLOSE
     }
 
     /// The header and the content of what was added; the builder is empty afterwards.
     pub fn finish(&mut self) -> (BatchHeader, Vec<u8>) {
         let Self { origins, events, count, first_at_ms, counts } = std::mem::take(self);
-        let mut content = Vec::with_capacity(events.len() + 64 + origins.0.len() * 40);
+        let mut content = Vec::with_capacity(EMPTY_BYTES + ORIGIN_BYTES * origins.0.len() + events.len());
         content.extend_from_slice(b"\"origins\":[");
         for (index, origin) in origins.0.iter().enumerate() {
             let comma = if index > 0 { "," } else { "" };

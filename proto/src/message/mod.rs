@@ -9,7 +9,7 @@
 mod batch;
 mod payload;
 
-pub use batch::{Batch, BatchBuilder, BatchHeader, SourceCount, batch_events, batch_frame};
+pub use batch::{Batch, BatchBuilder, BatchHeader, Single, SourceCount, batch_events, batch_frame};
 pub use payload::{
     Ack, AckConfig, AckStatus, Command, CommandAction, Heartbeat, Register, Results, ResultsStats, Skipped,
 };
@@ -17,7 +17,6 @@ pub use payload::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeStruct};
 
 use crate::{
-    event::Event,
     frame,
     json::{self, Decoder, JsonError},
     time::Stamp,
@@ -35,7 +34,7 @@ pub enum Message {
     /// The sender is alive, and how it is.
     Heartbeat(Heartbeat),
     /// One event, from an original agent.
-    Event(Box<Event>),
+    Event(Box<Single>),
     /// Many events.
     Batch(Batch),
     /// Alerts, downward.
@@ -102,7 +101,7 @@ impl Serialize for Envelope<'_> {
         match self.message {
             Message::Register(payload) => out.serialize_field("payload", payload)?,
             Message::Heartbeat(payload) => out.serialize_field("payload", payload)?,
-            Message::Event(event) => out.serialize_field("payload", &batch::indexed(event, 0))?,
+            Message::Event(single) => out.serialize_field("payload", &batch::indexed(&single.event, 0))?,
             Message::Batch(payload) => out.serialize_field("payload", payload)?,
             Message::Results(payload) => out.serialize_field("payload", payload)?,
             Message::Command(payload) => out.serialize_field("payload", payload)?,

@@ -230,14 +230,11 @@ impl ClientSession {
         self.errands.command(command)
     }
 
-    /// What the next heartbeats say; their number is set here.
-    pub fn set_vitals(&mut self, vitals: Heartbeat) {
+    /// What the next heartbeats say, and the next REGISTER of the same; the heartbeat's number is set here.
+    pub fn set_vitals(&mut self, vitals: Heartbeat, utc_offset_s: i32) {
+        self.register.endpoints_count = vitals.endpoints_connected;
+        self.register.utc_offset_s = Some(utc_offset_s);
         self.vitals = vitals;
-    }
-
-    /// What the next REGISTER says, but for instance and batch number.
-    pub fn set_register(&mut self, register: Register) {
-        self.register = Register { instance: self.register.instance, ..register };
     }
 
     /// What the peer asked to keep to, within the limits.

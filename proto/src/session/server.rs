@@ -18,11 +18,12 @@ use std::collections::VecDeque;
 pub use super::replies::Answer;
 use super::{BATCH_NUMBER_REUSED, End, encoded, replies::Replies};
 use crate::{
-    event::Event,
     flow::batcher::BatchSizer,
     id::BatchSeq,
     limits::{CLOSE_MS, FRAME_REPLY_BYTES_MAX, HEARTBEATS_UNANSWERED_MAX, REGISTER_MS},
-    message::{Ack, AckConfig, AckStatus, Batch, Command, CommandAction, Heartbeat, Message, Register, Results},
+    message::{
+        Ack, AckConfig, AckStatus, Batch, Command, CommandAction, Heartbeat, Message, Register, Results, Single,
+    },
     time::{Stamp, Tick},
 };
 
@@ -37,7 +38,7 @@ pub enum Output {
     /// Without a number it is neither deduplicated nor acknowledged.
     Batch(Batch),
     /// One event of an original agent: take it, if it can be taken.
-    Event(Box<Event>),
+    Event(Box<Single>),
     /// How the peer is, for display; it is answered already.
     Heartbeat(Heartbeat),
     /// RESULTS up to that number are durable at the peer.
@@ -112,7 +113,7 @@ impl ServerSession {
                 self.outputs.push_back(Output::Heartbeat(heartbeat));
             }
             (State::Active { numbered }, Message::Batch(batch)) => self.on_batch(now, *numbered, batch),
-            (State::Active { .. }, Message::Event(event)) => self.outputs.push_back(Output::Event(event)),
+            (State::Active { .. }, Message::Event(single)) => self.outputs.push_back(Output::Event(single)),
             (State::Active { .. }, Message::Command(command)) => self.on_command(now, command),
             (State::Active { .. }, Message::Ack(ack)) => self.on_ack(ack),
             (State::Closing { .. } | State::Closed, _) => {}

@@ -137,7 +137,7 @@ impl Client {
 /// The content of a batch of at least that many bytes.
 fn content(bytes: usize) -> Vec<u8> {
     let mut builder = BatchBuilder::default();
-    builder.push(&event(Instance([5; 16]), 1, false)).unwrap();
+    builder.push_group(&[event(Instance([5; 16]), 1, false)]).unwrap();
     let mut content = builder.finish().1;
     let space = bytes.saturating_sub(content.len());
     content.splice(content.len() - 1..content.len() - 1, std::iter::repeat_n(b' ', space));

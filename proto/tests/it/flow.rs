@@ -1,12 +1,16 @@
 //! Rates, sizes and accounts: what flows, how fast, and what became of it.
 
+use nms_proto::event::{Body, Syslog};
 use nms_proto::flow::backoff::Backoff;
 use nms_proto::flow::batcher::{BatchSizer, Batcher};
 use nms_proto::flow::ledger::{Ledger, OTHER};
 use nms_proto::flow::outbox::Outbox;
 use nms_proto::flow::pacer::Pacer;
 use nms_proto::id::{EndpointId, Instance};
-use nms_proto::limits::{BATCH_AGE_MS, OUTBOX_RESULTS_MAX, OUTBOX_WINDOW, RESULTS_RESEND_MS};
+use nms_proto::limits::{
+    BATCH_AGE_MS, BATCH_BYTES_MAX, FRAME_BYTES_MAX, LINE_BYTES_MAX, OUTBOX_RESULTS_MAX, OUTBOX_WINDOW,
+    RESULTS_RESEND_MS,
+};
 use nms_proto::message::{ResultsStats, SourceCount};
 use nms_proto::time::Tick;
 
@@ -157,7 +161,47 @@ fn a_batch_is_closed_at_256_kib() {
     for _ in 0..10 {
         batcher.push(Tick(0), &long).unwrap();
     }
-    assert_eq!(sizes(&mut batcher, 1, false), [5, 5]);
+    assert_eq!(sizes(&mut batcher, 1, false), [4, 4], "the fifth would go over it");
+}
+
+#[test]
+fn a_long_event_never_drags_the_batch_before_it_over_the_frame() {
+    let mut batcher = Batcher::default();
+    let mut long = event(Instance([1; 16]), 9, false);
+    long.host = Some("h".repeat(900_000).into());
+    push(&mut batcher, 0, 10);
+    batcher.push(Tick(1), &long).unwrap();
+    push(&mut batcher, 1, 1);
+    batcher.close(Tick(1));
+    let closed: Vec<_> = std::iter::from_fn(|| batcher.poll(Tick(1), false)).collect();
+    let sizes: Vec<_> = closed.iter().map(|batch| (batch.header.events, batch.content.len() > 900_000)).collect();
+    assert_eq!(sizes, [(10, false), (1, true), (1, false)]);
+    assert!(closed.iter().all(|batch| batch.content.len() < FRAME_BYTES_MAX));
+}
+
+#[test]
+fn a_group_that_no_frame_holds_is_refused_and_nothing_of_it_is_added() {
+    let mut batcher = Batcher::default();
+    push(&mut batcher, 0, 3);
+    let mut group = [event(Instance([1; 16]), 7, false), event(Instance([2; 16]), 8, false)];
+    group[1].host = Some("h".repeat(BATCH_BYTES_MAX).into());
+    let refused = batcher.push_group(Tick(1), &group).unwrap_err().to_string();
+    assert!(refused.ends_with("bytes, at most 983040 in one batch"), "{refused}");
+    assert_eq!((sizes(&mut batcher, 1, false), batcher.deadline()), (vec![3], None));
+    push(&mut batcher, 2, 1);
+    assert_eq!(sizes(&mut batcher, 12, false), [1]);
+}
+
+#[test]
+fn the_longest_line_that_is_kept_fits_a_batch_however_it_is_escaped() {
+    let mut batcher = Batcher::default();
+    let mut worst = event(Instance([1; 16]), 1, false);
+    let control = || "\u{1}".repeat(LINE_BYTES_MAX).into_boxed_str();
+    worst.raw = Some(vec![0xff; LINE_BYTES_MAX].into());
+    let line = Syslog { message: control(), structured_data: Some(control()), ..Syslog::default() };
+    worst.body = Body::Syslog(line);
+    batcher.push(Tick(0), &worst).unwrap();
+    assert_eq!(sizes(&mut batcher, 0, false), [1]);
 }
 
 #[test]
@@ -199,13 +243,13 @@ fn received_is_delivered_and_waiting_and_dropped_and_rejected() {
     ledger.queued(&pi, 15);
     ledger.delivered(&counts("pi", 9));
     ledger.dropped_from_queue(&counts("pi", 4), "spool_full");
-    let account = &ledger.accounts()[0];
+    let account = &ledger.accounts(100)[0];
     assert_eq!((account.received, account.delivered, account.waiting), (25, 9, 7));
     assert_eq!(ledger.dropped_total(), [("shed".into(), 3), ("spool_full".into(), 4)].into());
     assert!(ledger.imbalance().is_empty());
     ledger.delivered(&counts("pi", 8));
     assert!(ledger.imbalance().is_empty(), "waiting below zero is still a sum");
-    assert_eq!(ledger.accounts()[0].waiting, 0);
+    assert_eq!(ledger.accounts(100)[0].waiting, 0);
     ledger.received(&pi, 1);
     assert_eq!(ledger.imbalance(), [(pi, 1)].into(), "an event that nobody accounts for shows");
 }
@@ -218,14 +262,14 @@ fn sources_and_causes_beyond_the_bound_are_counted_together() {
         ledger.received(&source, 1);
         ledger.rejected(&source, "empty", 1);
     }
-    let names: Vec<_> = ledger.accounts().iter().map(|account| account.source.to_string()).collect();
+    let names: Vec<_> = ledger.accounts(100).iter().map(|account| account.source.to_string()).collect();
     assert_eq!(names, [OTHER, "s0", "s1"]);
-    assert_eq!(ledger.accounts()[0].received, 3);
+    assert_eq!(ledger.accounts(100)[0].received, 3);
     for number in 0..100 {
         ledger.dropped(&EndpointId::new("s0"), &format!("cause {number}"), 1);
         ledger.received(&EndpointId::new("s0"), 1);
     }
-    let dropped = &ledger.accounts()[1].dropped;
+    let dropped = &ledger.accounts(100)[1].dropped;
     assert_eq!((dropped.len(), dropped[OTHER]), (33, 68));
     assert!(ledger.imbalance().is_empty());
 }
@@ -312,4 +356,19 @@ fn a_restart_goes_on_with_the_numbers_and_what_was_not_acknowledged() {
     let mut again = Outbox::restore(2, waiting);
     assert_eq!(again.push(vec![alert(1, 2)], ResultsStats::default()), 2);
     assert_eq!(sent(&mut again, 0), [1, 2], "what may have been sent keeps its number");
+}
+
+#[test]
+fn accounts_that_do_not_fit_are_summed_up() {
+    let mut ledger = Ledger::new(10);
+    for number in 0..12_u64 {
+        let source = EndpointId::new(&format!("192.0.2.{number}"));
+        ledger.received(&source, 100 - number);
+        ledger.dropped(&source, "shed", 1);
+    }
+    let rows = ledger.accounts(4);
+    let shown: Vec<_> = rows.iter().map(|row| (row.source.as_str(), row.received, row.dropped["shed"])).collect();
+    // The three that sent most stand alone; the rest, and what was `other` before, are one.
+    let rest = (3..12).map(|number| 100 - number).sum::<u64>();
+    assert_eq!(shown, [("192.0.2.0", 100, 1), ("192.0.2.1", 99, 1), ("192.0.2.2", 98, 1), ("other", rest, 9)]);
 }

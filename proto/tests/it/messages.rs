@@ -3,8 +3,9 @@
 use nms_proto::event::{Body, Event, Syslog};
 use nms_proto::id::{BatchSeq, EndpointId, EventId, EventSeq, Instance};
 use nms_proto::json::Decoder;
+use nms_proto::limits::{FRAME_BYTES_MAX, LINE_BYTES_MAX, NAME_BYTES_MAX};
 use nms_proto::message::{
-    self, Ack, AckConfig, AckStatus, Batch, BatchBuilder, Command, CommandAction, Heartbeat, Message, Register,
+    self, Ack, AckConfig, AckStatus, Batch, BatchBuilder, Command, CommandAction, Heartbeat, Message, Register, Single,
     Skipped, batch_frame,
 };
 use nms_proto::time::Stamp;
@@ -105,7 +106,7 @@ fn a_refusal_names_the_field() {
 #[test]
 fn the_hash_is_of_the_content_alone() {
     let mut builder = BatchBuilder::default();
-    builder.push(&syslog(1, "one")).unwrap();
+    builder.push_group(&[syslog(1, "one")]).unwrap();
     let (header, content) = builder.finish();
     assert_eq!((header.events, header.counts.len()), (1, 1));
     let skipped = [Skipped { from: BatchSeq(1), to: BatchSeq(4), events: 9, cause: "spool_full".into() }];
@@ -116,9 +117,34 @@ fn the_hash_is_of_the_content_alone() {
         (batch.content_hash, batch.skipped.len())
     };
     assert_eq!(hash(5, &skipped), (hash(6, &[]).0, 1));
-    builder.push(&syslog(1, "two")).unwrap();
+    builder.push_group(&[syslog(1, "two")]).unwrap();
     let (_, other) = builder.finish();
     assert_ne!(other, content);
+}
+
+#[test]
+fn what_is_longer_than_is_kept_is_cut_where_it_comes_in_and_counted() {
+    let mut long = syslog(1, &"\u{e9}".repeat(350_000));
+    long.host = Some("h".repeat(300).into());
+    long.raw = Some(vec![0xff; LINE_BYTES_MAX + 1].into());
+    let Body::Syslog(line) = &mut long.body else { panic!("no line") };
+    (line.app, line.pid) = (Some("a".repeat(256).into()), Some("p".repeat(255).into()));
+    line.structured_data = Some("d".repeat(LINE_BYTES_MAX + 1).into());
+    let events = [long.clone(), syslog(2, &"x".repeat(LINE_BYTES_MAX))];
+    let mut builder = BatchBuilder::default();
+    builder.push_group(&events).unwrap();
+    let frame = batch_frame(BatchSeq(3), NOW, &[], &builder.finish().1).unwrap();
+    assert!(frame.len() > 900_000 && frame.len() < FRAME_BYTES_MAX, "{}", frame.len());
+    let message = message::read(&mut Decoder::default(), &frame[4..], NOW).unwrap();
+    let Message::Batch(batch) = message else { panic!("not a batch") };
+    assert_eq!((batch.cut, &batch.events[1]), (1, &events[1]), "what just fits is whole");
+    let Body::Syslog(line) = &batch.events[0].body else { panic!("no line") };
+    let names = [batch.events[0].host.as_deref(), line.app.as_deref(), line.pid.as_deref()];
+    assert_eq!(names.map(|name| name.map(str::len)), [Some(NAME_BYTES_MAX); 3]);
+    let texts = [line.message.len(), line.structured_data.as_deref().unwrap().len()];
+    assert_eq!((texts, batch.events[0].raw.as_deref().unwrap().len()), ([LINE_BYTES_MAX; 2], LINE_BYTES_MAX));
+    let alone = Message::Event(Box::new(Single { event: long, is_cut: false }));
+    assert!(matches!(again(&alone), Message::Event(single) if single.is_cut));
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -146,7 +172,7 @@ proptest! {
     fn batches_come_back_as_they_went(events in proptest::collection::vec(event(), 1..20)) {
         let mut builder = BatchBuilder::default();
         for event in &events {
-            builder.push(event).unwrap();
+            builder.push_group(std::slice::from_ref(event)).unwrap();
         }
         let (header, content) = builder.finish();
         prop_assert_eq!(header.events as usize, events.len());
@@ -166,7 +192,7 @@ proptest! {
     #[test]
     fn broken_messages_are_refused_without_a_panic(at in 0usize..400, byte: u8) {
         let mut builder = BatchBuilder::default();
-        builder.push(&syslog(1, "Failed password for root")).unwrap();
+        builder.push_group(&[syslog(1, "Failed password for root")]).unwrap();
         let mut frame = batch_frame(BatchSeq(3), NOW, &[], &builder.finish().1).unwrap();
         let place = 4 + at % (frame.len() - 4);
         frame[place] = byte;

@@ -14,7 +14,7 @@ fn batch(seq: u64, hash: u64, skipped: &[(u64, u64)]) -> Batch {
         cause: "spool_full".into(),
     };
     let skipped = skipped.iter().map(run).collect();
-    Batch { batch: Some(BatchSeq(seq)), skipped, events: vec![], content_hash: hash, content: Box::default() }
+    Batch { batch: Some(BatchSeq(seq)), skipped, events: vec![], content_hash: hash, content: Box::default(), cut: 0 }
 }
 
 /// A receiver that took the numbers given, each with itself as hash, and stored them up to `durable`.

@@ -4,7 +4,8 @@ use nms_proto::id::{BatchSeq, Instance};
 use nms_proto::json::Decoder;
 use nms_proto::limits::{CLOSE_MS, COMMANDS_WAITING_MAX, FRAME_REPLY_BYTES_MAX, HEARTBEAT_MS, REGISTER_MS};
 use nms_proto::message::{
-    self, Ack, AckConfig, AckStatus, Batch, Command, CommandAction, Heartbeat, Message, Register, Results, ResultsStats,
+    self, Ack, AckConfig, AckStatus, Batch, Command, CommandAction, Heartbeat, Message, Register, Results,
+    ResultsStats, Single,
 };
 use nms_proto::session::receiver::Judgement;
 use nms_proto::session::server::{Answer, Output, ServerSession};
@@ -43,7 +44,7 @@ fn active(numbered: bool, durable: u64) -> ServerSession {
 
 fn batch(seq: u64, events: usize) -> Batch {
     let events = (0..events).map(|number| event(Instance([5; 16]), number as u64, false)).collect();
-    Batch { batch: Some(BatchSeq(seq)), skipped: vec![], events, content_hash: seq, content: Box::default() }
+    Batch { batch: Some(BatchSeq(seq)), skipped: vec![], events, content_hash: seq, content: Box::default(), cut: 0 }
 }
 
 /// Passes a batch in and gives it that answer.
@@ -213,7 +214,8 @@ fn batches_of_an_original_sender_are_taken_and_not_acknowledged() {
     assert_eq!(session.poll_output(), Some(Output::Batch(Batch { batch: None, ..batch(4, 1) })));
     session.answer(START, Answer::Taken);
     assert_eq!(frame(&mut session), None);
-    session.received(START, Message::Event(Box::new(event(Instance([5; 16]), 1, false))));
+    session
+        .received(START, Message::Event(Box::new(Single { event: event(Instance([5; 16]), 1, false), is_cut: false })));
     assert!(matches!(session.poll_output(), Some(Output::Event(_))));
 }
 

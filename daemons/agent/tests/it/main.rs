@@ -76,7 +76,7 @@ impl Bench {
     fn run(&self, events: u64) -> u64 {
         let root = self.folder.path();
         let settings = format!(
-            "state = '{0}'\nfiles = ['{0}/app.log']\nfrom_start = true\n\
+            "state = '{0}'\nruntime = '{0}/run'\nfiles = ['{0}/app.log']\nfrom_start = true\n\
              [hub]\naddress = '{0}/nobody.sock'\n[fim]\nenabled = false\n",
             root.display()
         );

@@ -3,13 +3,14 @@
 use std::{
     fs,
     io::Write as _,
+    net::TcpStream,
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
-    senders::{failure, sshd, tcp, udp, varied},
+    senders::{failure, frames, sshd, tcp, udp, varied},
     stage::Stage,
 };
 
@@ -128,6 +129,28 @@ fn two_hours_of_backlog_in_two_seconds_are_no_burst() {
 /// Heartbeats go every second here, so that seconds of load show whether it delays them: three that are missed end the
 /// connection, and each answer says how long it took.
 #[test]
+fn an_agents_endless_line_is_cut_and_counted_and_takes_nobody_with_it() {
+    let Some((mut stage, hub)) = Stage::chain() else { return };
+    let now = "2026-01-05T14:30:00Z";
+    let register = json!({ "client_version": "1", "hostname": "raw", "os": "x", "endpoints_count": 1,
+        "instance": "5f0c1a2b3c4d5e6f708192a3b4c5d6e7", "next": 1 });
+    let batch = |number: u64| {
+        let event = |seq: u64, text: &str| json!({ "id": [0, seq], "syslog": { "facility": 1, "severity": 6, "message": text } });
+        let events = [event(number * 2, &"x".repeat(600_000)), event(number * 2 + 1, "innocent")];
+        let payload = json!({ "batch": number, "origins": [register["instance"]], "events": events });
+        json!({ "type": "BATCH_EVENT", "timestamp": now, "payload": payload })
+    };
+    let said = [json!({ "type": "REGISTER", "timestamp": now, "payload": register }), batch(1), batch(2)];
+    let _agent = frames(&hub, &said);
+    stage.until("all of it is delivered", |stage| stage.account("hub", "127.0.0.1/raw")["delivered"] == 4);
+    let malformed = stage.snapshot("hub")["parse_errors"].clone();
+    assert_eq!(
+        (&malformed[0]["source"], &malformed[0]["reasons"]),
+        (&json!("127.0.0.1/raw"), &json!({ "truncated": 2 }))
+    );
+}
+
+#[test]
 fn overload_is_refused_by_name_and_nothing_is_lost() {
     // A server that lets little wait for the disk is overloaded soon.
     let settings = "public_ip = true\nuncommitted_bytes_max = 65536\nheartbeat_interval = 1";
@@ -184,4 +207,44 @@ fn a_spool_can_be_looked_at_whether_its_daemon_runs_or_not() {
     stage.start("nmsd-hub", "hub");
     stage.start_server();
     stage.until("everything is delivered", |stage| stage.account("hub", "127.0.0.1")["delivered"] == 7);
+}
+
+/// TCP senders wait at a spool that is nearly full; the hub goes on, says so, ends when told to, and loses nothing.
+#[test]
+fn at_a_small_spool_senders_wait_and_the_hub_lives() {
+    const SENDERS: u64 = 12;
+    const LINES: u64 = 2_500;
+    let Some(mut stage) = Stage::new("public_ip = true") else { return };
+    let hub = stage.hub("hub", "[spool]\nevents_max = 10000");
+    stage.start("nmsd-hub", "hub");
+    stage.until("the hub listens", |stage| !stage.once("hub", "link").is_empty());
+    let senders: Vec<_> = (0..SENDERS)
+        .map(|sender| {
+            let hub = hub.clone();
+            std::thread::spawn(move || {
+                let text = "x".repeat(400);
+                // The hub ends while some of them still wait; what was not taken then is theirs to send again.
+                let mut stream = TcpStream::connect(("127.0.0.1", hub.tcp)).unwrap();
+                (0..LINES).try_for_each(|number| writeln!(stream, "<14>gate app: {sender} {number} {text}")).ok();
+            })
+        })
+        .collect();
+    stage.until("the spool is under pressure", |stage| stage.link("hub")["queue"].as_u64() > Some(7_900));
+    let link = stage.link("hub");
+    assert!(link["queue"].as_u64() < Some(10_000), "{link}");
+    assert_eq!(stage.account("hub", "127.0.0.1")["dropped"], serde_json::json!({}), "who can wait is not shed");
+    // Told to end it ends in time, and what it took is on its disk.
+    assert!(stage.stop("hub").success(), "{}", stage.logs());
+    let kept = stage.admin("nmsd-hub", "hub", &["spool", "check"]).remove(0);
+    assert!(kept["events"].as_u64() >= link["queue"].as_u64(), "{kept} after {link}");
+    assert_eq!((&kept["totals_agree"], &kept["lost"]), (&Value::from(true), &serde_json::json!([])), "{kept}");
+    for sender in senders {
+        sender.join().unwrap();
+    }
+    stage.start("nmsd-hub", "hub");
+    stage.start_server();
+    stage.until("everything that was taken is delivered", |stage| {
+        stage.is_linked("hub") && stage.link("hub")["queue"] == 0
+    });
+    assert_eq!(tenant(&stage)["events"]["taken"], kept["events"]);
 }

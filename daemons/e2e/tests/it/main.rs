@@ -17,3 +17,4 @@ mod senders;
 mod scenarios;
 mod delivery;
 mod tenants;
+mod hostile;

@@ -7,6 +7,8 @@ use std::{
     process::Command,
 };
 
+use serde_json::Value;
+
 use crate::stage::Hub;
 
 /// A failed login as OpenSSH logs it.
@@ -52,6 +54,19 @@ pub(crate) fn tcp(hub: &Hub, lines: impl IntoIterator<Item = impl AsRef<[u8]>>) 
         block.push(b'\n');
     }
     stream.write_all(&block).unwrap();
+}
+
+/// An agent that says `payloads` one after another as frames, and nothing else; it stays while the value lives.
+pub(crate) fn frames(hub: &Hub, payloads: &[Value]) -> TcpStream {
+    let mut stream = TcpStream::connect(("127.0.0.1", hub.agents)).unwrap();
+    let mut all = Vec::new();
+    for payload in payloads {
+        let text = payload.to_string();
+        all.extend_from_slice(&u32::try_from(text.len()).unwrap().to_be_bytes());
+        all.extend_from_slice(text.as_bytes());
+    }
+    stream.write_all(&all).unwrap();
+    stream
 }
 
 /// util-linux's logger, in one of its forms.

@@ -1,7 +1,9 @@
 //! The stage as tests use it: what fails fails the test, and every wait has a deadline.
 
 use std::{
+    io::Read as _,
     ops::{Deref, DerefMut},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -116,8 +118,28 @@ impl Stage {
         self.0.kill(name).unwrap();
     }
 
+    /// Asks a daemon to end, and waits.
+    pub(crate) fn stop(&mut self, name: &str) -> std::process::ExitStatus {
+        self.0.stop(name).unwrap()
+    }
+
     pub(crate) fn alerts(&self, hub: &str) -> Vec<Value> {
         self.once(hub, "alerts")
+    }
+
+    /// All that a hub tells a dashboard first.
+    pub(crate) fn snapshot(&self, hub: &str) -> Value {
+        let mut stream = UnixStream::connect(self.socket(hub)).unwrap();
+        loop {
+            let mut length = [0; 4];
+            stream.read_exact(&mut length).unwrap();
+            let mut payload = vec![0; u32::from_be_bytes(length) as usize];
+            stream.read_exact(&mut payload).unwrap();
+            let mut message: Value = serde_json::from_slice(&payload).unwrap();
+            if message["type"] == "snapshot" {
+                return message["payload"].take();
+            }
+        }
     }
 
     /// Alerts of a category that the server has judged.

@@ -3,17 +3,19 @@
 use std::{
     collections::VecDeque,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use nms_kit::{
     clock,
     downlink::{Downlink, Next},
-    intake::{Checkpoint, Chunk, Events, Tally},
+    intake::{Checkpoint, Chunk, Events, Lost, Tally},
+    store::spool::Cause,
 };
 use nms_proto::{
+    event::Body,
     id::{BatchSeq, EndpointId, Instance},
-    message::{Ack, AckConfig, AckStatus, Batch, Command, Heartbeat, Register},
+    message::{Ack, AckConfig, AckStatus, Batch, Command, Heartbeat, Register, Single},
     session::{
         End,
         receiver::{Judgement, Receiver},
@@ -26,7 +28,7 @@ use smol::{
     io::{AsyncRead, AsyncWrite},
 };
 
-use super::{Agents, Report, key};
+use super::{Agents, Report, receivers::key};
 
 /// What an agent is told to wait when the hub is behind, in milliseconds.
 const BUSY_MS: u64 = 500;
@@ -106,13 +108,13 @@ impl Connection {
             match event {
                 Next::Output(output) => match *output {
                     Output::Close(end) => {
-                        log::info!("agent gone source={} peer={} reason={end}", self.source, self.peer);
+                        log::debug!("agent gone source={} peer={} reason={end}", self.source, self.peer);
                         break;
                     }
                     output => self.carry_out(&mut link, output).await,
                 },
                 Next::Over(problem) => {
-                    log::info!("agent gone source={} peer={} reason={problem:?}", self.source, self.peer);
+                    log::debug!("agent gone source={} peer={} reason={problem:?}", self.source, self.peer);
                     break;
                 }
                 Next::Other(Event::Durable(true)) => self.durable(&mut link),
@@ -132,7 +134,7 @@ impl Connection {
         match output {
             Output::Register(register) => match self.register(&register).await {
                 Ok(durable) => {
-                    log::info!("agent registered source={} peer={}", self.source, self.peer);
+                    log::debug!("agent registered source={} peer={}", self.source, self.peer);
                     link.session().accept(now, durable, AckConfig::default());
                     self.describe(Some(register.client_version), None).await;
                 }
@@ -140,14 +142,10 @@ impl Connection {
             },
             Output::Enroll(_) => link.session().reject(now, "this hub does not enrol agents yet", None),
             Output::Batch(batch) => {
-                let answer = self.take(batch).await;
+                let answer = self.take(batch);
                 link.session().answer(now, answer);
             }
-            Output::Event(event) => {
-                if let Ok(batch) = Batch::of_one(*event) {
-                    self.take(batch).await;
-                }
-            }
+            Output::Event(single) => self.take_event(*single).await,
             Output::Heartbeat(Heartbeat { events_queued, .. }) => self.describe(None, Some(events_queued)).await,
             Output::Command(command) => {
                 let refusal = format!("agents may not ask for {}", command.action);
@@ -177,7 +175,7 @@ impl Connection {
     /// Ends an older connection of the same instance.
     fn take_over(&self) {
         let mut known = self.agents.registry.known();
-        known.sources.insert(self.source.clone(), self.commands.0.clone());
+        known.sources.insert(self.source.clone(), (self.number, self.commands.0.clone()));
         if let Some(instance) = self.instance
             && let Some((_, older)) = known.live.insert(instance, (self.number, self.replaced.0.clone()))
         {
@@ -207,13 +205,16 @@ impl Connection {
         self.receiver.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn take(&mut self, batch: Batch) -> Answer {
+    /// Takes a batch, or says why not. Nothing here waits: an agent whose batches are refused is heard all the same.
+    fn take(&mut self, batch: Batch) -> Answer {
         let busy = |message: &str| Answer::Busy { retry_after_ms: BUSY_MS, message: message.into() };
-        if self.agents.registry.pressure.load(Ordering::Relaxed) {
-            return busy("the hub's spool is under pressure");
+        if batch.events.iter().any(is_of_a_correlator) {
+            return Answer::Refused { message: "field payload.events: an agent sends no findings".into() };
         }
-        let checkpoint = {
+        let (events, seq) = (batch.events.len() as u64, batch.batch);
+        let (checkpoint, known) = {
             let mut receiver = self.lock();
+            let known = receiver.admitted();
             match receiver.judge(&batch) {
                 Judgement::Next => {}
                 Judgement::Pending => return Answer::Taken,
@@ -221,35 +222,73 @@ impl Connection {
                 Judgement::Reused => return Answer::Reused,
                 Judgement::Gap => return busy("a batch before this one is missing"),
             }
+            if !self.agents.registry.claim(events) {
+                return busy("the hub's spool is under pressure");
+            }
             receiver.admit(&batch);
-            self.instance
-                .zip(batch.batch)
-                .map(|(instance, seq)| Checkpoint { key: key(instance).into(), value: receiver.to_bytes(seq).into() })
+            let checkpoint = self
+                .instance
+                .zip(seq)
+                .map(|(instance, seq)| Checkpoint { key: key(instance).into(), value: receiver.to_bytes(seq).into() });
+            (checkpoint, known)
         };
         let (done, durable) = channel::bounded(1);
-        if let Some(seq) = batch.batch {
+        let lost = self.skipped(&batch, known);
+        let mut chunk = self.chunk(batch, checkpoint, done);
+        chunk.tally.lost = lost;
+        if self.agents.intake.try_send(chunk).is_err() {
+            self.agents.registry.taken(events);
+            if let Some(seq) = seq {
+                self.lock().retract(seq);
+            }
+            return busy("the hub is behind");
+        }
+        if let Some(seq) = seq {
             self.pending.push_back((seq, durable));
         }
-        let chunk = self.chunk(batch, checkpoint, done);
-        if self.agents.intake.send(chunk).await.is_err() {
-            self.lock().withdraw();
-            return busy("the hub is stopping");
-        }
         Answer::Taken
+    }
+
+    /// Takes a single event of a sender that knows no batches. It cannot be refused, so it goes the way of those who
+    /// cannot wait, where what has to go is counted.
+    async fn take_event(&self, Single { event, is_cut }: Single) {
+        if is_of_a_correlator(&event) {
+            log::warn!("an agent's finding was refused source={}", self.source);
+            return;
+        }
+        let mut chunk = Chunk::of(&self.source, vec![event.into_draft()]);
+        if is_cut {
+            chunk.tally.cut.push(self.source.clone());
+        }
+        if self.agents.sheds.send(chunk).await.is_err() {
+            log::debug!("an event came while the hub was stopping source={}", self.source);
+        }
+    }
+
+    /// What the agent's spool lost behind the last batch that was taken.
+    fn skipped(&self, batch: &Batch, known: BatchSeq) -> Vec<Lost> {
+        let news = batch.skipped.iter().filter(|run| run.to > known && run.events > 0);
+        news.map(|run| Lost { source: self.source.clone(), cause: cause(&run.cause), events: run.events }).collect()
     }
 
     fn chunk(&self, batch: Batch, checkpoint: Option<Checkpoint>, done: channel::Sender<()>) -> Chunk {
         let named = |mut event: nms_proto::event::Event| {
             event.source = self.source.clone();
+            if let Body::Loss(loss) = &mut event.body {
+                loss.source = self.source.clone();
+            }
             event
         };
         let is_numbered = batch.events.iter().all(|event| event.id.instance != Instance::UNNAMED);
         let events = if is_numbered {
             Events::Numbered(batch.events.into_iter().map(named).collect())
         } else {
-            Events::Drafts(batch.events.into_iter().map(|event| (self.source.clone(), event.into_draft())).collect())
+            Events::Drafts(
+                batch.events.into_iter().map(|event| (self.source.clone(), named(event).into_draft())).collect(),
+            )
         };
-        Chunk { events, checkpoints: checkpoint.into_iter().collect(), done: Some(done), tally: Tally::default() }
+        let tally = Tally { cut: vec![self.source.clone(); batch.cut], ..Tally::default() };
+        Chunk { events, checkpoints: checkpoint.into_iter().collect(), done: Some(done), tally }
     }
 
     fn durable(&mut self, link: &mut Downlink) {
@@ -286,7 +325,20 @@ impl Connection {
             && known.live.get(&instance).is_some_and(|(number, _)| *number == self.number)
         {
             known.live.remove(&instance);
+        }
+        if known.sources.get(&self.source).is_some_and(|(number, _)| *number == self.number) {
             known.sources.remove(&self.source);
         }
     }
+}
+
+/// Only correlators find, and they run in the hub: a finding of an agent would be believed as the hub's own.
+fn is_of_a_correlator(event: &nms_proto::event::Event) -> bool {
+    matches!(event.body, Body::Finding(_))
+}
+
+/// Why a spool lost events, in our words; a later version's word is not kept.
+fn cause(word: &str) -> &'static str {
+    let causes = [Cause::SpoolFull, Cause::Refused, Cause::Damaged].map(Cause::word);
+    causes.into_iter().find(|known| *known == word).unwrap_or("agent_spool")
 }

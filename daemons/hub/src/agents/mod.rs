@@ -2,16 +2,21 @@
 //!
 //! An agent's batch becomes one chunk whose checkpoint is what is known of the agent's instance, so
 //! that "taken" and "stored" are one commit; the ACK follows that commit. When the core is behind or
-//! the spool is under pressure, batches are refused with SERVER_BUSY and heartbeats answered on.
+//! the spool has no room for them, batches are refused with SERVER_BUSY and heartbeats answered on:
+//! nothing here waits for the core, whose way for agents is always read.
 //! Without TLS an agent is taken only from the networks that the settings name; its source is its
 //! address and host name until it is enrolled, whatever its events say.
 
+mod receivers;
 mod connection;
 
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use ipnet::IpNet;
@@ -30,6 +35,7 @@ use nms_proto::{
 use smol::{channel, future::or};
 
 use connection::Connection;
+use receivers::Receivers;
 
 /// Longest wait for a peer's first byte, in milliseconds.
 const FIRST_BYTE_MS: u64 = 10_000;
@@ -48,7 +54,10 @@ pub(crate) enum Report {
 /// What all connections of agents share.
 pub(crate) struct Agents {
     tasks: Tasks,
+    /// Batches; refused where it is full.
     intake: Sender,
+    /// Single events of senders that cannot be refused.
+    sheds: Sender,
     core: channel::Sender<Report>,
     checkpoints: Map,
     plain_networks: Vec<IpNet>,
@@ -58,19 +67,41 @@ pub(crate) struct Agents {
 /// Which agents are connected; what the core needs of them. It holds no way into the core, so that the core can end.
 #[derive(Default)]
 pub(crate) struct Registry {
-    /// Set by the core while sources that can wait have to.
-    pub(crate) pressure: AtomicBool,
+    /// Events that the spool has room for before sources have to wait, as the core sees it.
+    room: AtomicU64,
+    /// Events on their way to the core.
+    queued: AtomicU64,
     known: Mutex<Known>,
 }
 
 impl Registry {
+    /// Says how many events there is room for.
+    pub(crate) fn set_room(&self, events: u64) {
+        self.room.store(events, Ordering::Relaxed);
+    }
+
+    /// The core took so many events.
+    pub(crate) fn taken(&self, events: u64) {
+        self.queued.fetch_sub(events, Ordering::Relaxed);
+    }
+
+    /// Claims room for so many events on their way to the core; false where there is none.
+    fn claim(&self, events: u64) -> bool {
+        let queued = self.queued.fetch_add(events, Ordering::Relaxed) + events;
+        let fits = queued <= self.room.load(Ordering::Relaxed);
+        if !fits {
+            self.taken(events);
+        }
+        fits
+    }
+
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a command to the agent that `source` names; false if it is not connected.
     pub(crate) fn command(&self, source: &EndpointId, command: Command) -> bool {
-        self.known().sources.get(source).is_some_and(|queue| queue.try_send(command).is_ok())
+        self.known().sources.get(source).is_some_and(|(_, queue)| queue.try_send(command).is_ok())
     }
 
     /// The sources of the agents that are connected, in order, and how often one connected a second time.
@@ -84,10 +115,10 @@ impl Registry {
 
 #[derive(Default)]
 struct Known {
-    receivers: HashMap<Instance, Arc<Mutex<Receiver>>>,
-    /// The live connection of each instance, and of each source.
+    receivers: Receivers,
+    /// The live connection of each instance, and of each source, by its number.
     live: HashMap<Instance, (u64, channel::Sender<()>)>,
-    sources: HashMap<EndpointId, channel::Sender<Command>>,
+    sources: HashMap<EndpointId, (u64, channel::Sender<Command>)>,
     connections: u64,
     replaced: u64,
 }
@@ -95,12 +126,12 @@ struct Known {
 impl Agents {
     pub(crate) fn new(
         tasks: &Tasks,
-        intake: Sender,
+        (intake, sheds): (Sender, Sender),
         core: channel::Sender<Report>,
         checkpoints: Map,
         plain_networks: Vec<IpNet>,
     ) -> Self {
-        Self { tasks: tasks.clone(), intake, core, checkpoints, plain_networks, registry: Arc::default() }
+        Self { tasks: tasks.clone(), intake, sheds, core, checkpoints, plain_networks, registry: Arc::default() }
     }
 
     /// Which agents are connected.
@@ -111,25 +142,9 @@ impl Agents {
     /// What is known of an instance's batches.
     fn receiver(&self, instance: Instance) -> Result<Arc<Mutex<Receiver>>, String> {
         let mut known = self.registry.known();
-        if let Some(receiver) = known.receivers.get(&instance) {
-            return Ok(Arc::clone(receiver));
-        }
-        let stored = self.checkpoints.value(key(instance).as_bytes()).map_err(|error| error.to_string())?;
-        let receiver = match stored {
-            None => Receiver::default(),
-            Some(found) => {
-                let bytes = found.sound().ok_or("the stored state of this agent is damaged")?;
-                Receiver::from_bytes(&bytes).map_err(|error| error.to_string())?
-            }
-        };
-        let receiver = Arc::new(Mutex::new(receiver));
-        known.receivers.insert(instance, Arc::clone(&receiver));
-        Ok(receiver)
+        let Known { receivers, live, .. } = &mut *known;
+        receivers.of(&self.checkpoints, instance, |other| live.contains_key(other))
     }
-}
-
-fn key(instance: Instance) -> String {
-    format!("peer/{instance}")
 }
 
 /// Accepts agents over TCP until the stop.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use nms_proto::{
     dash::{Endpoint, EndpointKind, EndpointStatus},
     id::EndpointId,
-    limits::{HEARTBEAT_MS, SOURCES_MAX},
+    limits::{DASH_SOURCES_MAX, HEARTBEAT_MS, SOURCES_MAX},
     time::{Stamp, Tick},
 };
 
@@ -67,11 +67,10 @@ pub(crate) struct Heard<'a> {
     pub(crate) parse_errors: u64,
 }
 
-/// All endpoints, at most [`SOURCES_MAX`]; later ones are not listed, and counted.
+/// All endpoints, at most [`SOURCES_MAX`]; events of later ones stand in the account `other`.
 #[derive(Debug, Default)]
 pub(crate) struct Endpoints {
     known: HashMap<EndpointId, Known>,
-    unlisted: u64,
 }
 
 impl Endpoints {
@@ -96,7 +95,6 @@ impl Endpoints {
     fn entry(&mut self, source: &EndpointId, kind: &EndpointKind, now: Tick) -> Option<&mut Known> {
         if !self.known.contains_key(source) {
             if self.known.len() >= SOURCES_MAX {
-                self.unlisted += 1;
                 return None;
             }
             let known = Known {
@@ -120,11 +118,20 @@ impl Endpoints {
         self.known.values().filter(|known| known.status(now) == EndpointStatus::Up).count() as u64
     }
 
-    /// All of them, by name.
+    /// How many are known, listed or not.
+    pub(crate) fn count(&self) -> u64 {
+        self.known.len() as u64
+    }
+
+    /// Those that were heard of last, by name.
     pub(crate) fn list(&mut self, now: Tick) -> Vec<Endpoint> {
-        let mut list: Vec<Endpoint> = self
-            .known
-            .iter_mut()
+        let mut newest: Vec<_> = self.known.iter_mut().collect();
+        if newest.len() > DASH_SOURCES_MAX {
+            newest.sort_by_key(|(_, known)| std::cmp::Reverse(known.last_tick));
+            newest.truncate(DASH_SOURCES_MAX);
+        }
+        let mut list: Vec<Endpoint> = newest
+            .into_iter()
             .map(|(name, known)| {
                 known.turn(now);
                 let events: u64 = known.slots.iter().copied().map(u64::from).sum();

@@ -6,8 +6,9 @@ use base64::Engine as _;
 use nms_kit::intake::Rejected;
 use nms_proto::{
     dash::{ParseErrors, Sample},
+    flow::ledger::OTHER,
     id::EndpointId,
-    limits::{PARSE_ERROR_SAMPLE_BYTES_MAX, PARSE_ERROR_SAMPLES_MAX, SOURCES_MAX},
+    limits::{CAUSES_MAX, PARSE_ERROR_SAMPLE_BYTES_MAX, PARSE_ERROR_SAMPLES_MAX, SOURCES_MAX},
     time::Stamp,
 };
 
@@ -20,11 +21,11 @@ pub(crate) struct Malformed {
 }
 
 impl Malformed {
-    /// Counts a malformed message.
-    pub(crate) fn count(&mut self, at: Stamp, source: &EndpointId, reason: &'static str) -> &mut ParseErrors {
-        self.total += 1;
+    /// Counts malformed messages.
+    pub(crate) fn count(&mut self, at: Stamp, source: &EndpointId, reason: &str, count: u64) -> &mut ParseErrors {
+        self.total += count;
         let full = self.sources.len() >= SOURCES_MAX && !self.sources.contains_key(source);
-        let source = if full { EndpointId::new("other") } else { source.clone() };
+        let source = if full { EndpointId::new(OTHER) } else { source.clone() };
         self.changed.insert(source.clone());
         let entry = self.sources.entry(source.clone()).or_insert_with(|| ParseErrors {
             source: source.clone(),
@@ -34,19 +35,26 @@ impl Malformed {
             samples: Vec::new(),
         });
         entry.last_seen = at;
-        *entry.reasons.entry(reason.into()).or_default() += 1;
+        // An agent's reasons are a peer's words.
+        let known = entry.reasons.contains_key(reason) || entry.reasons.len() < CAUSES_MAX;
+        *entry.reasons.entry(if known { reason } else { OTHER }.into()).or_default() += count;
         entry
     }
 
     /// Counts a malformed message and keeps it.
     pub(crate) fn add(&mut self, at: Stamp, rejected: &Rejected) {
-        let entry = self.count(at, &rejected.source, rejected.reason);
-        if entry.samples.len() >= PARSE_ERROR_SAMPLES_MAX {
-            entry.samples.remove(0);
-        }
         let kept = rejected.raw.get(..PARSE_ERROR_SAMPLE_BYTES_MAX).unwrap_or(&rejected.raw);
-        let raw = base64::engine::general_purpose::STANDARD.encode(kept);
-        entry.samples.push(Sample { at, reason: rejected.reason.into(), raw: raw.into(), bytes: rejected.bytes });
+        let raw = base64::engine::general_purpose::STANDARD.encode(kept).into();
+        let sample = Sample { at, reason: rejected.reason.into(), raw, bytes: rejected.bytes };
+        keep(self.count(at, &rejected.source, rejected.reason, 1), sample);
+    }
+
+    /// Counts what an agent turned away, and keeps the one that it sent the beginning of.
+    pub(crate) fn told(&mut self, at: Stamp, source: &EndpointId, reason: &str, count: u64, raw: Option<&str>) {
+        let entry = self.count(at, source, reason, count);
+        if let Some(raw) = raw.filter(|raw| raw.len() <= base64_bytes(PARSE_ERROR_SAMPLE_BYTES_MAX)) {
+            keep(entry, Sample { at, reason: reason.into(), raw: raw.into(), bytes: (raw.len() / 4 * 3) as u64 });
+        }
     }
 
     /// Malformed messages since the hub started.
@@ -66,4 +74,17 @@ impl Malformed {
         list.sort_by(|a, b| a.source.cmp(&b.source));
         list
     }
+}
+
+/// Keeps the last messages.
+fn keep(entry: &mut ParseErrors, sample: Sample) {
+    if entry.samples.len() >= PARSE_ERROR_SAMPLES_MAX {
+        entry.samples.remove(0);
+    }
+    entry.samples.push(sample);
+}
+
+/// Length of so many bytes as base64.
+const fn base64_bytes(bytes: usize) -> usize {
+    bytes.div_ceil(3) * 4
 }

@@ -15,6 +15,7 @@ use nms_kit::intake::Rejected;
 use nms_proto::{
     alert::Alert,
     dash::{DashCommand, EndpointKind, FromHub, Link, Snapshot, SourceAccount, Stats},
+    event::Loss,
     id::EndpointId,
     time::{Stamp, Tick},
 };
@@ -56,9 +57,21 @@ impl State {
         self.endpoints.heard(now, stamp, &heard);
     }
 
-    /// A message was cut at the longest line, and taken all the same.
-    pub(crate) fn cut(&mut self, stamp: Stamp, source: &EndpointId) {
-        self.malformed.count(stamp, source, "truncated");
+    /// An agent turned away `count` lines for one `reason`, of which one began so (base64).
+    pub(crate) fn turned_away(
+        &mut self,
+        now: Tick,
+        stamp: Stamp,
+        (source, kind): (&EndpointId, &EndpointKind),
+        (reason, count, sample): (&str, u64, Option<&str>),
+    ) {
+        self.malformed.told(stamp, source, reason, count, sample);
+        self.endpoints.heard(now, stamp, &Heard { source, kind, events: 0, parse_errors: count });
+    }
+
+    /// Messages were cut at the longest line, and taken all the same.
+    pub(crate) fn cut(&mut self, stamp: Stamp, source: &EndpointId, count: u64) {
+        self.malformed.count(stamp, source, Loss::TRUNCATED, count);
     }
 
     /// An alert has a revision; the change, if it is news.
@@ -122,6 +135,7 @@ impl State {
             events_per_s: self.rates.per_s(now),
             events_per_min: self.rates.per_min(now),
             parse_errors: self.malformed.total(),
+            endpoints: Some(self.endpoints.count()),
             alerts_open: self.alerts.open(),
             alerts: self.alerts.len(),
             analysis_ms: self.analysis_ms,

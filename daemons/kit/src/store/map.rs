@@ -38,21 +38,37 @@ impl Map {
         self.db.read(|view| view.value(self.table, key))
     }
 
-    /// All committed keys that begin with `prefix`, in order, with their sound values, and the
-    /// number of damaged ones.
-    pub fn scan(&self, prefix: &[u8]) -> Result<Scan, StoreError> {
-        let mut scan = Scan::default();
+    /// The store that it is in.
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// All committed keys that begin with `prefix`, in order.
+    pub fn keys(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut keys = Vec::new();
+        self.each(prefix, |key, _| keys.push(key.to_vec()))?;
+        Ok(keys)
+    }
+
+    fn each(&self, prefix: &[u8], mut show: impl FnMut(&[u8], Found<&[u8]>)) -> Result<(), StoreError> {
         // No key is longer than this; shorter keys with the prefix sort below it.
         let mut last = prefix.to_vec();
         last.extend_from_slice(&[u8::MAX; 256]);
         self.db.read(|view| {
             view.range(self.table, prefix, &last, |key, found| {
-                match found {
-                    Found::Value(value) => scan.entries.push((key.to_vec(), value.to_vec())),
-                    Found::Damaged => scan.damaged += 1,
-                }
+                show(key, found);
                 ControlFlow::Continue(())
             })
+        })
+    }
+
+    /// All committed keys that begin with `prefix`, in order, with their sound values, and the
+    /// number of damaged ones.
+    pub fn scan(&self, prefix: &[u8]) -> Result<Scan, StoreError> {
+        let mut scan = Scan::default();
+        self.each(prefix, |key, found| match found {
+            Found::Value(value) => scan.entries.push((key.to_vec(), value.to_vec())),
+            Found::Damaged => scan.damaged += 1,
         })?;
         Ok(scan)
     }

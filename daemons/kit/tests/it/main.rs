@@ -11,6 +11,7 @@ mod config;
 mod digest;
 mod net;
 mod sim;
+mod spooler;
 mod store_disk;
 mod store_log;
 mod store_spool;

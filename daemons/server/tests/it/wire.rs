@@ -114,7 +114,7 @@ impl Peer {
     async fn send_batch(&mut self, number: u64, events: &[Event]) {
         let mut builder = BatchBuilder::default();
         for event in events {
-            builder.push(event).unwrap();
+            builder.push_group(std::slice::from_ref(event)).unwrap();
         }
         let frame = batch_frame(BatchSeq(number), Stamp::utc(START_MS), &[], &builder.finish().1).unwrap();
         self.write.write_all(&frame).await.unwrap();

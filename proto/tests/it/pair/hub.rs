@@ -133,7 +133,7 @@ impl Hub {
         let register = Register { instance: Some(spool.instance), protocol: Some(1), ..Register::default() };
         let numbers = BatchSeq(spool.first())..BatchSeq(spool.next);
         let mut session = ClientSession::new(now, seed, register, numbers);
-        session.set_vitals(Heartbeat::default());
+        session.set_vitals(Heartbeat::default(), 0);
         Self {
             spool,
             session,

@@ -4,7 +4,7 @@
 
 use super::record::{BATCHES, Held, QUARANTINE};
 use super::state::State;
-use super::{Instance, Skipped, Spool, SpoolError};
+use super::{Instance, Missing, Skipped, Spool, SpoolError};
 use crate::store::bytes::{Fields, key_of, number_of, put_bytes};
 use crate::store::header::Header;
 use crate::store::op::Op;
@@ -91,6 +91,12 @@ impl Spool {
     /// What will not be sent and was not reported yet, oldest first.
     pub fn skipped(&self) -> Vec<Skipped> {
         self.state().skipped()
+    }
+
+    /// As [`Spool::skipped`], by position.
+    pub fn missing(&self) -> Vec<Missing> {
+        let state = self.state();
+        state.holes.iter().map(|(first, hole)| Missing { positions: *first..=hole.last, cause: hole.cause }).collect()
     }
 
     /// A page of what is held, from number `from` on: empty at the end. Skipped numbers are left

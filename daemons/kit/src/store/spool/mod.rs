@@ -35,7 +35,9 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use self::admin::{Check, Content, Entry, Quarantined};
-pub use self::types::{Batch, Cause, Instance, Limits, Loss, NewBatch, Skipped, SpoolError, Stats, WhenFull};
+pub use self::types::{
+    Batch, Cause, Instance, Limits, Loss, Missing, NewBatch, Placed, Skipped, SpoolError, Stats, WhenFull,
+};
 
 /// A handle of a spool; a clone is another handle of the same one.
 #[derive(Clone)]
@@ -75,14 +77,14 @@ impl Spool {
     }
 
     /// Takes `batches`, and `also` other changes, in one commit; `done` hears when they are durable.
-    /// Without batches it commits the changes alone. Gives the numbers of the batches.
+    /// Without batches it commits the changes alone. Gives where the batches stand.
     pub fn append(
         &self,
         batches: Vec<NewBatch>,
         mut also: Vec<Op>,
         when_full: WhenFull,
         done: Done,
-    ) -> Result<Range<u64>, SpoolError> {
+    ) -> Result<Placed, SpoolError> {
         let more = self.weigh(&batches, &also)?;
         let mut state = self.state();
         self.db.admit(more.bytes as usize + also.iter().map(Op::bytes).sum::<usize>())?;
@@ -98,6 +100,7 @@ impl Spool {
         }
         let end = state.next.position;
         let numbers = first..state.number(end);
+        let base = state.name.base;
         if !numbers.is_empty() {
             ops.push(state.next.put_next());
         }
@@ -113,7 +116,7 @@ impl Spool {
                 done(result);
             }),
         )?;
-        Ok(numbers)
+        Ok(Placed { numbers, base })
     }
 
     /// As [`Spool::append`], for async callers: ends when the batches are durable. They are taken at
@@ -127,9 +130,9 @@ impl Spool {
         let (done, end) = completion(self.db.name());
         let taken = self.append(batches, also, when_full, done);
         async move {
-            let numbers = taken?;
+            let placed = taken?;
             end.await?;
-            Ok(numbers)
+            Ok(placed.numbers)
         }
     }
 
@@ -216,14 +219,23 @@ impl Spool {
 
     /// All that is held gets new numbers, from 1, under the instance `fresh`; nothing is deleted.
     /// For a spool that is an older copy than its receiver knows, and for a number that another
-    /// sender used. The new instance may be shown when the future has ended.
-    pub fn renumber(&self, fresh: Instance) -> impl Future<Output = Result<(), SpoolError>> + Send + use<> {
+    /// sender used. The new instance may be shown when the future has ended; it gives the new base, see [`Placed`].
+    pub fn renumber(&self, fresh: Instance) -> impl Future<Output = Result<u64, SpoolError>> + Send + use<> {
         let mut state = self.state();
         state.name.instance = fresh;
         state.name.base = state.head.position - 1;
         state.name.renumbered += 1;
+        let base = state.name.base;
         let commit = self.db.commit(vec![state.name.put()], Class::Upkeep);
-        async move { Ok(commit.await?) }
+        async move {
+            commit.await?;
+            Ok(base)
+        }
+    }
+
+    /// What the numbers are drawn from now, see [`Placed`].
+    pub fn base(&self) -> u64 {
+        self.state().name.base
     }
 
     /// `count` event numbers that were never given before, also not in an earlier run. `Reserving`
@@ -247,13 +259,11 @@ impl Spool {
     pub fn stats(&self) -> Stats {
         let state = self.state();
         let held = state.held();
-        let percent = |part: u64, whole: u64| (u128::from(part) * 100 / u128::from(whole.max(1))) as u64;
         Stats {
             batches: state.batches(),
             events: held.events,
             bytes: held.bytes,
-            fill_percent: percent(held.events, state.limits.events_max)
-                .max(percent(held.bytes, state.limits.bytes_max)),
+            fill_percent: fill_percent(held.events, held.bytes, state.limits),
             first: state.number(state.head.position),
             next: state.number(state.next.position),
             durable: state.number(state.durable),
@@ -262,6 +272,18 @@ impl Spool {
             quarantined: state.quarantined,
             renumbered: state.name.renumbered,
         }
+    }
+
+    /// How full it will be with `more` events; of their bytes nothing is known yet.
+    pub fn fill_percent_with(&self, more: u64) -> u64 {
+        let state = self.state();
+        let held = state.held();
+        fill_percent(held.events.saturating_add(more), held.bytes, state.limits)
+    }
+
+    /// How much it may hold.
+    pub fn limits(&self) -> Limits {
+        self.state().limits
     }
 
     /// Events lost in the spool's life, by cause, severity and source.
@@ -279,6 +301,12 @@ impl Spool {
     fn state(&self) -> MutexGuard<'_, State> {
         self.memory.state()
     }
+}
+
+/// The fuller of the two bounds.
+fn fill_percent(events: u64, bytes: u64, limits: Limits) -> u64 {
+    let percent = |part: u64, whole: u64| (u128::from(part) * 100 / u128::from(whole.max(1))) as u64;
+    percent(events, limits.events_max).max(percent(bytes, limits.bytes_max))
 }
 
 impl Memory {

@@ -3,6 +3,7 @@
 use crate::store::error::StoreError;
 use crate::store::header::Header;
 use std::fmt;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 /// Who a spool is: drawn when its file is made, kept in it.
@@ -59,6 +60,24 @@ impl Cause {
             _ => None,
         }
     }
+}
+
+/// Where batches were put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// Their numbers on the wire.
+    pub numbers: Range<u64>,
+    /// What the numbers were drawn from: a batch's position is its number and this, and stays when it is renumbered.
+    pub base: u64,
+}
+
+/// Batches that will not be delivered, by position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Their positions.
+    pub positions: RangeInclusive<u64>,
+    /// Why.
+    pub cause: Cause,
 }
 
 /// Batch numbers that will not come, to be reported in the next batch that is sent.

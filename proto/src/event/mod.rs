@@ -7,7 +7,7 @@
 //! `id` is the index of an instance in the batch's `origins`, and the event's number there; that is
 //! why an [`Event`] is written and read only as part of a batch (`message::batch`).
 
-use std::borrow::Cow;
+mod wire;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -17,6 +17,7 @@ use crate::{
     time::Stamp,
     word::words,
 };
+pub(crate) use wire::{EventError, Indexed, WireEvent};
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -300,112 +301,24 @@ pub struct Loss {
     pub cause: Box<str>,
     /// How many.
     pub count: u64,
+    /// The beginning of one of them, base64, where it was there and turned away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Box<str>>,
 }
 
-/// An event as it stands in a batch; [`Event`] behind the border.
-#[derive(Debug, Deserialize)]
-pub(crate) struct WireEvent<'a> {
-    #[serde(borrow, default)]
-    source: Cow<'a, str>,
-    id: Option<(u64, u64)>,
-    at: Option<Stamp>,
-    device_at: Option<Stamp>,
-    host: Option<Box<str>>,
-    #[serde(borrow)]
-    raw: Option<Cow<'a, str>>,
-    syslog: Option<Syslog>,
-    file: Option<Box<FileChange>>,
-    report: Option<Box<FileReport>>,
-    process: Option<Box<ProcessStart>>,
-    connection: Option<Box<NetConnection>>,
-    finding: Option<Box<Finding>>,
-    loss: Option<Box<Loss>>,
-}
+impl Loss {
+    /// Cause of lines that were cut at the longest length; their beginning was taken.
+    pub const TRUNCATED: &'static str = "truncated";
+    /// What the causes begin with of lines that were there and turned away; the reason follows.
+    pub const REJECTED: &'static str = "rejected_";
 
-/// Why an event of a batch was refused: the field, and what was expected.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct EventError {
-    pub(crate) field: &'static str,
-    pub(crate) expected: &'static str,
-}
-
-impl WireEvent<'_> {
-    /// The event, named by `id_of` (index and number, or neither from an original sender) and dated `now` where it has no stamp.
-    pub(crate) fn into_event(
-        self,
-        now: Stamp,
-        id_of: impl FnOnce(Option<(u64, u64)>) -> Option<EventId>,
-    ) -> Result<Event, EventError> {
-        let id = id_of(self.id).ok_or(EventError { field: "id", expected: "an index into origins and a number" })?;
-        let raw = self.raw.as_deref().map(read_base64).transpose()?;
-        let bodies = [
-            self.syslog.map(Body::Syslog),
-            self.file.map(Body::File),
-            self.report.map(Body::Report),
-            self.process.map(Body::Process),
-            self.connection.map(Body::Connection),
-            self.finding.map(Body::Finding),
-            self.loss.map(Body::Loss),
-        ];
-        let mut bodies = bodies.into_iter().flatten();
-        let (Some(body), None) = (bodies.next(), bodies.next()) else {
-            return Err(EventError {
-                field: "syslog",
-                expected: "exactly one of syslog, file, report, process, connection, finding, loss",
-            });
-        };
-        if let Body::Syslog(line) = &body
-            && (line.facility > 23 || line.severity > 7)
-        {
-            return Err(EventError {
-                field: "syslog.facility",
-                expected: "a facility of 0 to 23 and a severity of 0 to 7",
-            });
-        }
-        let source = EndpointId::new(&self.source);
-        Ok(Event { id, source, at: self.at.unwrap_or(now), device_at: self.device_at, host: self.host, raw, body })
+    /// Events that were lost without a trace.
+    pub fn of(source: EndpointId, cause: impl Into<Box<str>>, count: u64) -> Self {
+        Self { source, cause: cause.into(), count, sample: None }
     }
-}
 
-fn read_base64(text: &str) -> Result<Box<[u8]>, EventError> {
-    use base64::Engine as _;
-    let bytes = base64::engine::general_purpose::STANDARD.decode(text);
-    bytes.map(Vec::into_boxed_slice).map_err(|_e| EventError { field: "raw", expected: "base64" })
-}
-
-/// An event with the index of its instance in the batch's origins, ready to be written.
-pub(crate) struct Indexed<'a> {
-    pub(crate) event: &'a Event,
-    pub(crate) origin: u64,
-}
-
-impl Serialize for Indexed<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use base64::Engine as _;
-        use serde::ser::SerializeMap as _;
-        let event = self.event;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("source", event.source.as_str())?;
-        map.serialize_entry("id", &(self.origin, event.id.seq))?;
-        map.serialize_entry("at", &event.at)?;
-        if let Some(at) = &event.device_at {
-            map.serialize_entry("device_at", at)?;
-        }
-        if let Some(host) = &event.host {
-            map.serialize_entry("host", host)?;
-        }
-        if let Some(raw) = &event.raw {
-            map.serialize_entry("raw", &base64::engine::general_purpose::STANDARD.encode(raw))?;
-        }
-        match &event.body {
-            Body::Syslog(body) => map.serialize_entry("syslog", body)?,
-            Body::File(body) => map.serialize_entry("file", body)?,
-            Body::Report(body) => map.serialize_entry("report", body)?,
-            Body::Process(body) => map.serialize_entry("process", body)?,
-            Body::Connection(body) => map.serialize_entry("connection", body)?,
-            Body::Finding(body) => map.serialize_entry("finding", body)?,
-            Body::Loss(body) => map.serialize_entry("loss", body)?,
-        }
-        map.end()
+    /// Why lines were turned away; none where they were lost or cut.
+    pub fn rejected(&self) -> Option<&str> {
+        self.cause.strip_prefix(Self::REJECTED)
     }
 }
