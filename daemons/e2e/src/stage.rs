@@ -58,6 +58,11 @@ impl Stage {
         self.binaries.join(name)
     }
 
+    /// Where the server takes hubs, on 127.0.0.1.
+    pub fn server_port(&self) -> u16 {
+        self.server_port
+    }
+
     /// Writes a file of the folder.
     ///
     /// # Errors

@@ -55,6 +55,7 @@ impl Admin {
             "handshakes_failed": count(&counts.handshakes_failed),
             "strangers": count(&counts.strangers),
             "refused": counts.refusals.counts(),
+            "heartbeats": count(&counts.heartbeats),
         });
         lines.say(own.to_string()).await;
         for tenant in self.tenants.all() {

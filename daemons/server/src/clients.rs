@@ -21,7 +21,7 @@ use nms_kit::{
 };
 use nms_proto::{
     id::{BatchSeq, Instance},
-    limits::{BUSY_RETRY_MS, WINDOW_BATCHES},
+    limits::BUSY_RETRY_MS,
     message::{Ack, AckConfig, AckStatus, Batch, Command, Register, Single},
     session::{
         End,
@@ -51,6 +51,8 @@ pub struct Counts {
     pub strangers: AtomicU64,
     /// Why peers were turned away, registered or not.
     pub refusals: Refusals,
+    /// Heartbeats that were answered.
+    pub heartbeats: AtomicU64,
 }
 
 /// What all connections share.
@@ -59,6 +61,8 @@ pub struct Clients {
     tenants: Arc<Tenants>,
     directory: Directory,
     acceptor: TlsAcceptor,
+    /// What hubs are asked to keep to.
+    asked: AckConfig,
     /// What they counted.
     pub counts: Counts,
 }
@@ -70,9 +74,15 @@ impl std::fmt::Debug for Clients {
 }
 
 impl Clients {
-    /// Connections to `tenants`, told apart by `directory`.
-    pub fn new(tasks: &Tasks, tenants: Arc<Tenants>, directory: Directory, acceptor: TlsAcceptor) -> Self {
-        Self { tasks: tasks.clone(), tenants, directory, acceptor, counts: Counts::default() }
+    /// Connections to `tenants`, told apart by `directory` and asked to keep to `asked`.
+    pub fn new(
+        tasks: &Tasks,
+        tenants: Arc<Tenants>,
+        directory: Directory,
+        acceptor: TlsAcceptor,
+        asked: AckConfig,
+    ) -> Self {
+        Self { tasks: tasks.clone(), tenants, directory, acceptor, asked, counts: Counts::default() }
     }
 
     /// Accepts hubs until the stop. `alive` is held by every connection and dropped with it.
@@ -237,7 +247,8 @@ impl Connection {
                 link.session().answer(now, answer);
             }
             Output::Event(single) => self.take_event(*single),
-            Output::Heartbeat(_) | Output::Close(_) => {}
+            Output::Heartbeat(_) => drop(self.clients.counts.heartbeats.fetch_add(1, Ordering::Relaxed)),
+            Output::Close(_) => {}
             Output::ResultsAcked(seq) => {
                 if let (Some(tenant), Some(attached)) = (&self.tenant, &self.attached) {
                     tenant.acknowledged(attached.hub, now, seq);
@@ -267,8 +278,7 @@ impl Connection {
         let now = clock::tick();
         match self.admit(register) {
             Ok(durable) => {
-                let config = AckConfig { window: Some(WINDOW_BATCHES), ..AckConfig::default() };
-                link.session().accept(now, durable, config);
+                link.session().accept(now, durable, self.clients.asked);
                 self.look(link);
             }
             Err(refused) => {

@@ -7,6 +7,7 @@
 //! retention_days = 30
 //! retention_bytes = 5368709120
 //! uncommitted_bytes_max = 4194304   # of a tenant, from 65536 on; above it, SERVER_BUSY
+//! heartbeat_interval = 30           # seconds, 1 to 300; hubs are asked to keep to it, three missed are an end
 //! [tls]
 //! certificate = "/var/lib/nmsd-server/server.pem"
 //! key = "/var/lib/nmsd-server/server-key.pem"
@@ -28,7 +29,7 @@ use nms_kit::{
 };
 use nms_proto::{
     id::TenantId,
-    limits::{TENANT_ALERTS_MAX, TENANT_UNCOMMITTED_BYTES, TENANTS_MAX},
+    limits::{HEARTBEAT_MS, HEARTBEAT_S_RANGE, TENANT_ALERTS_MAX, TENANT_UNCOMMITTED_BYTES, TENANTS_MAX},
 };
 use serde::Deserialize;
 
@@ -65,6 +66,8 @@ struct Raw {
     analysis_threads: usize,
     #[serde(default = "uncommitted_bytes_max")]
     uncommitted_bytes_max: usize,
+    #[serde(default = "heartbeat_interval")]
+    heartbeat_interval: u64,
     model: Option<PathBuf>,
 }
 
@@ -104,6 +107,10 @@ fn retention_bytes() -> u64 {
 
 fn uncommitted_bytes_max() -> usize {
     TENANT_UNCOMMITTED_BYTES
+}
+
+fn heartbeat_interval() -> u64 {
+    HEARTBEAT_MS / 1_000
 }
 
 fn analysis_threads() -> usize {
@@ -153,6 +160,8 @@ pub struct Config {
     pub analysis_threads: usize,
     /// Bytes of a tenant that may wait for their commit; more is refused with SERVER_BUSY.
     pub uncommitted_bytes_max: usize,
+    /// Seconds between the heartbeats of a hub.
+    pub heartbeat_interval: u64,
     /// Folder of the model bundle; none for the one built in.
     pub model: Option<PathBuf>,
 }
@@ -184,6 +193,7 @@ impl Config {
         within(path, "analysis_threads", raw.analysis_threads as u64, 1..=256)?;
         let uncommitted = UNCOMMITTED_BYTES_MIN..=TENANT_UNCOMMITTED_BYTES as u64;
         within(path, "uncommitted_bytes_max", raw.uncommitted_bytes_max as u64, uncommitted)?;
+        within(path, "heartbeat_interval", raw.heartbeat_interval, HEARTBEAT_S_RANGE)?;
         let tenants = tenants(path, raw.tenant)?;
         if tenants.is_empty() && !raw.public_ip {
             let expected = "at least one [[tenant]] (nmsd-server token makes one), or public_ip = true";
@@ -200,6 +210,7 @@ impl Config {
             retention: Retention { days: raw.retention_days, bytes: raw.retention_bytes, alerts: TENANT_ALERTS_MAX },
             analysis_threads: raw.analysis_threads,
             uncommitted_bytes_max: raw.uncommitted_bytes_max,
+            heartbeat_interval: raw.heartbeat_interval,
             model: raw.model,
             state: raw.state,
         })

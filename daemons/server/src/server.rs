@@ -13,7 +13,10 @@ use nms_kit::{
     tls::{self, TlsError},
 };
 use nms_model::bundle::{Bundle, BundleError};
-use nms_proto::limits::CONNECTIONS_PER_ADDRESS;
+use nms_proto::{
+    limits::{CONNECTIONS_PER_ADDRESS, WINDOW_BATCHES},
+    message::AckConfig,
+};
 use smol::channel;
 
 use crate::{
@@ -127,7 +130,10 @@ pub async fn start_with(config: Config, tasks: &Tasks, bundle: &Bundle) -> Resul
     let listener = tcp::Listener::bind(config.listen, CONNECTIONS_PER_ADDRESS).await;
     let listener = listener.map_err(|error| StartError::Listen(config.listen, error))?;
     let address = listener.address().map_err(|error| StartError::Listen(config.listen, error))?;
-    let clients = Arc::new(Clients::new(tasks, Arc::clone(&tenants), Directory::new(&config), acceptor));
+    let heartbeat_interval = config.heartbeat_interval;
+    let asked = AckConfig { heartbeat_interval, window: Some(WINDOW_BATCHES), ..AckConfig::default() };
+    let clients = Clients::new(tasks, Arc::clone(&tenants), Directory::new(&config), acceptor, asked);
+    let clients = Arc::new(clients);
     let admin = Admin { tenants: Arc::clone(&tenants), clients: Arc::clone(&clients) };
     control::serve(tasks, &config.control, move |request, lines| admin.clone().answer(request, lines))
         .map_err(|error| StartError::Control(config.control.clone(), error))?;

@@ -312,7 +312,7 @@ impl ClientSession {
         match ack.status {
             AckStatus::Ok if self.sender.registered(ack.batch.unwrap_or_default()) => {
                 self.problem = None;
-                self.configure(ack.config);
+                self.configure(now, ack.config);
                 self.enter(now, State::Active { heartbeats: Heartbeats::new(now) });
                 self.handle_timeout(now);
             }
@@ -327,7 +327,7 @@ impl ClientSession {
         }
     }
 
-    fn configure(&mut self, config: Option<AckConfig>) {
+    fn configure(&mut self, now: Tick, config: Option<AckConfig>) {
         let Some(config) = config else { return };
         let seconds = config.heartbeat_interval.clamp(*HEARTBEAT_S_RANGE.start(), *HEARTBEAT_S_RANGE.end());
         let window = config.window.unwrap_or(WINDOW_BATCHES);
@@ -337,10 +337,13 @@ impl ClientSession {
             window: Some(window.clamp(1, WINDOW_BATCHES)),
         };
         self.sender.set_window(window);
+        if let State::Active { heartbeats } = &mut self.state {
+            heartbeats.asked(now, seconds * 1_000);
+        }
     }
 
     fn on_ack(&mut self, now: Tick, ack: Ack) {
-        self.configure(ack.config);
+        self.configure(now, ack.config);
         if let State::Active { heartbeats } = &mut self.state {
             heartbeats.answered(now, ack.heartbeat);
         }

@@ -49,6 +49,11 @@ impl Heartbeats {
         self.due = now.plus(interval_ms);
     }
 
+    /// The peer asks for one every `interval_ms`: the next is not later than that.
+    pub(super) fn asked(&mut self, now: Tick, interval_ms: u64) {
+        self.due = self.due.min(now.plus(interval_ms));
+    }
+
     /// The number of the heartbeat to write now.
     pub(super) fn poll(&mut self, now: Tick) -> Option<u64> {
         if !std::mem::take(&mut self.pending) {

@@ -114,6 +114,39 @@ fn heartbeats_go_every_30_s_and_three_unanswered_end_the_connection() {
     assert_eq!(client.end(), Some(End::Silent));
 }
 
+/// The times until the next heartbeats, each answered at once.
+fn beats(client: &mut Client, count: usize) -> Vec<u64> {
+    let mut gaps = Vec::new();
+    for _ in 0..count {
+        let before = client.now;
+        let beat = loop {
+            client.wait(100);
+            match client.frame() {
+                Some(Message::Heartbeat(beat)) => break beat,
+                Some(other) => panic!("{}", other.type_name()),
+                None => {}
+            }
+        };
+        client.ack(Ack { heartbeat: beat.heartbeat, ..Ack::ok() });
+        gaps.push(client.now.since(before));
+    }
+    gaps
+}
+
+#[test]
+fn heartbeats_go_as_often_as_the_peer_asks_from_its_word_on() {
+    let every = |seconds| Some(AckConfig { heartbeat_interval: seconds, ..AckConfig::default() });
+    let mut client = Client::new(1..1);
+    client.register(Ack { batch: Some(BatchSeq(0)), config: every(1), ..Ack::ok() });
+    assert_eq!(beats(&mut client, 3), [1_000; 3], "asked at the registration");
+    client.ack(Ack { config: every(300), ..Ack::ok() });
+    assert_eq!(beats(&mut client, 3), [1_000, 300_000, 300_000], "what was due stays due");
+    client.ack(Ack { config: every(2), ..Ack::ok() });
+    assert_eq!(beats(&mut client, 3), [2_000; 3], "the old interval is not waited for");
+    client.wait(2_000 * 4);
+    assert_eq!(client.end(), Some(End::Silent), "three that are missed are so by the new interval");
+}
+
 #[test]
 fn a_stream_that_takes_nothing_ends_like_one_that_gives_nothing() {
     let mut client = Client::active(1..1);

@@ -18,3 +18,4 @@ mod scenarios;
 mod delivery;
 mod tenants;
 mod hostile;
+mod malformed;

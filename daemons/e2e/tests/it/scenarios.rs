@@ -1,6 +1,6 @@
 //! The way of a line: what users see when something happens.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, net::IpAddr, path::PathBuf, process::Command};
 
 use serde_json::{Value, json};
 
@@ -9,13 +9,17 @@ use crate::{
     stage::Stage,
 };
 
+/// Whether a test that lacks something must fail rather than skip.
+fn is_all_required() -> bool {
+    std::env::var("NMS_REQUIRE").is_ok_and(|what| what == "all")
+}
+
 fn is_installed(program: &str) -> bool {
     let found = Command::new("sh")
         .args(["-c", &format!("command -v {program}")])
         .output()
         .is_ok_and(|out| out.status.success());
-    let required = std::env::var("NMS_REQUIRE").is_ok_and(|what| what == "all");
-    assert!(found || !required, "{program} is not installed");
+    assert!(found || !is_all_required(), "{program} is not installed");
     if !found {
         eprintln!("skipped: {program} is not installed");
     }
@@ -92,6 +96,7 @@ fn logger_and_rsyslog_in_all_their_forms() {
 #[test]
 fn a_real_hosts_log_is_read_whole() {
     let Some(data) = std::env::var_os("NMS_DATA").map(PathBuf::from) else {
+        assert!(!is_all_required(), "NMS_DATA names no folder with public data");
         eprintln!("skipped: NMS_DATA names no folder with public data");
         return;
     };
@@ -103,32 +108,13 @@ fn a_real_hosts_log_is_read_whole() {
     stage.until("everything is delivered", |stage| stage.account("hub", "127.0.0.1")["delivered"] == sent);
     assert_eq!(stage.account("hub", "127.0.0.1")["rejected"], serde_json::json!({}));
     assert_eq!(stage.account("hub", "127.0.0.1")["dropped"], serde_json::json!({}));
-}
-
-#[test]
-fn malformed_input_is_counted_kept_and_not_forwarded() {
-    let Some((mut stage, hub)) = Stage::chain() else { return };
-    let deep = format!("<13>{}", "[".repeat(60_000));
-    let mut messages: Vec<Vec<u8>> = vec![
-        b"".to_vec(),
-        b"<13>nul\0inside".to_vec(),
-        b"<999>too big".to_vec(),
-        b"<>empty".to_vec(),
-        b"<34>9 2026-01-05T14:30:00Z host app - - - bad version".to_vec(),
-        vec![0x01; 300],
-        deep.into_bytes(),
-    ];
-    messages.extend((0..10).map(|port| sshd(&failure("203.0.113.50", 40_000 + port)).into_bytes()));
-    udp(&hub, messages);
-    stage.until("the alert comes all the same", |stage| stage.judged("hub", "brute_force").len() == 1);
-    let account = stage.account("hub", "127.0.0.1");
-    let rejected = account["rejected"].as_object().unwrap();
-    assert!(rejected.values().filter_map(Value::as_u64).sum::<u64>() == 6, "{account}");
-    for reason in ["empty", "nul", "pri_out_of_range", "pri_empty", "rfc5424_version", "control_bytes"] {
-        assert_eq!(rejected.get(reason).and_then(Value::as_u64), Some(1), "{reason} in {account}");
+    // It was attacked while it was logged; whoever is named stands in the file.
+    stage.until("its guessing runs are judged", |stage| !stage.judged("hub", "brute_force").is_empty());
+    let text = String::from_utf8_lossy(&text);
+    for alert in stage.judged("hub", "brute_force") {
+        let actor = alert["actor"].as_str().unwrap_or_default();
+        assert!(actor.parse::<IpAddr>().is_ok() && text.contains(&format!(" {actor} ")), "{alert}");
     }
-    stage.until("the rest is delivered", |stage| stage.account("hub", "127.0.0.1")["delivered"] == 11);
-    assert_eq!(stage.ended(), []);
 }
 
 /// A changed file reaches the dashboard as an alert, and a report asked for at the server comes back through hub and

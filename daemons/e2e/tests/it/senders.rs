@@ -21,6 +21,24 @@ pub(crate) fn sshd(text: &str) -> String {
     format!("<38>Jan  5 14:30:00 gate sshd[811]: {text}")
 }
 
+/// Ordinary lines of sshd in an order that does not repeat: each window of them is new to the model.
+pub(crate) fn varied(seed: u32, lines: usize) -> impl Iterator<Item = String> {
+    const WHAT: [&str; 6] = [
+        "Accepted publickey for deploy from 198.51.100.7 port 50022 ssh2: RSA SHA256:kE2x",
+        "pam_unix(sshd:session): session opened for user deploy(uid=1001) by (uid=0)",
+        "pam_unix(sshd:session): session closed for user deploy",
+        "Received disconnect from 198.51.100.7 port 50022:11: disconnected by user",
+        "Disconnected from user deploy 198.51.100.7 port 50022",
+        "Server listening on 0.0.0.0 port 22.",
+    ];
+    // A linear congruential generator (Knuth, MMIX): the same lines in every run.
+    let step = |state: &mut u64| {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        WHAT.get((*state >> 33) as usize % WHAT.len()).map(|text| sshd(text))
+    };
+    (0..lines).scan(u64::from(seed), move |state, _| step(state))
+}
+
 pub(crate) fn udp(hub: &Hub, messages: impl IntoIterator<Item = impl AsRef<[u8]>>) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     for message in messages {

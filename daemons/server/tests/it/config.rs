@@ -42,6 +42,10 @@ fn a_wrong_value_names_its_key_and_what_was_expected() {
     }
     check("public_ip = true\nuncommitted_bytes_max = 65536", "taken");
     check("public_ip = true\nanalysis_threads = 0", "analysis_threads = 0: expected a number from 1 to 256");
+    for seconds in ["0", "301"] {
+        let expected = format!("heartbeat_interval = {seconds}: expected a number from 1 to 300");
+        check(&format!("public_ip = true\nheartbeat_interval = {seconds}"), &expected);
+    }
     check("[[tenant]]\nname = \"home\"\ntoken_sha256 = \"12\"", "tenant[0].token_sha256 = 12: expected 64 hexadecimal");
     check(
         &format!("[[tenant]]\nname = \"a b\"\ntoken_sha256 = \"{HASH}\""),

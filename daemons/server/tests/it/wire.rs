@@ -61,6 +61,7 @@ impl Stage {
             retention: Retention { days: 30, bytes: 1 << 30, alerts: 1_000 },
             analysis_threads: 2,
             uncommitted_bytes_max: 4 << 20,
+            heartbeat_interval: 7,
             model: None,
             state,
         };
@@ -92,6 +93,7 @@ impl Stage {
         peer.register(Some(tenant), Some(instance)).await;
         let ack = peer.ack().await;
         assert_eq!((ack.status, ack.batch.unwrap_or_default()), (AckStatus::Ok, BatchSeq(durable)));
+        assert_eq!(ack.config.map(|config| config.heartbeat_interval), Some(7), "as the settings say");
         peer
     }
 }
