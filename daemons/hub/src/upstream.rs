@@ -91,6 +91,7 @@ fn show(link: &mut Link, view: &LinkView, now: Tick, stamp: Stamp) {
         let ago_ms = now.since(view.since) as i64;
         link.since = Some(Stamp { unix_ms: stamp.unix_ms - ago_ms, ..stamp });
     }
+    link.tenant.clone_from(&view.tenant);
     link.problem = view.problem.as_ref().map(|problem| problem.to_string().into());
     link.rtt_ms = view.rtt_ms;
     link.retry_in_s = view.retry_in_ms.map(|ms| ms.div_ceil(1_000));

@@ -278,6 +278,9 @@ impl Connection {
         let now = clock::tick();
         match self.admit(register) {
             Ok(durable) => {
+                if let Some(tenant) = &self.tenant {
+                    link.session().is_of(tenant.id().clone());
+                }
                 link.session().accept(now, durable, self.clients.asked);
                 self.look(link);
             }

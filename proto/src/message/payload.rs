@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     alert::Alert,
-    id::{BatchSeq, Instance},
+    id::{BatchSeq, Instance, TenantId},
     limits::{BATCH_EVENTS_DEFAULT, HEARTBEAT_MS},
     word::words,
 };
@@ -203,6 +203,9 @@ pub struct Ack {
     /// The authority that issued it, PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<Box<str>>,
+    /// With the answer to REGISTER: whom the sender was taken for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantId>,
 }
 
 impl Ack {
@@ -219,6 +222,7 @@ impl Ack {
             retry_after_ms: None,
             certificate: None,
             ca: None,
+            tenant: None,
         }
     }
 

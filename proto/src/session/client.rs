@@ -26,7 +26,7 @@ pub use super::{
 };
 use crate::{
     flow::{backoff::Backoff, pacer::Pacer},
-    id::{BatchSeq, Instance},
+    id::{BatchSeq, Instance, TenantId},
     limits::{
         BACKOFF_RESET_MS, BATCH_EVENTS_MAX, BUSY_RETRY_MS_RANGE, CONNECT_MS, HEARTBEAT_S_RANGE, REGISTER_MS,
         WINDOW_BATCHES,
@@ -54,6 +54,8 @@ pub struct ClientSession {
     register: Register,
     vitals: Heartbeat,
     config: AckConfig,
+    /// Whom the peer takes us for.
+    tenant: Option<TenantId>,
     backoff: Backoff,
     pacer: Pacer,
     sender: Sender,
@@ -74,6 +76,7 @@ impl ClientSession {
             register,
             vitals: Heartbeat::default(),
             config: AckConfig::default(),
+            tenant: None,
             backoff: Backoff::new(seed),
             pacer: Pacer::default(),
             sender: Sender::new(spool.start, spool.end),
@@ -275,7 +278,15 @@ impl ClientSession {
             State::Renumbering => (Stage::Renumbering, None, None),
         };
         let busy_percent = (percent < 100).then_some(percent);
-        LinkView { stage, since: self.since, problem: self.problem.clone(), rtt_ms, retry_in_ms, busy_percent }
+        LinkView {
+            stage,
+            since: self.since,
+            problem: self.problem.clone(),
+            rtt_ms,
+            retry_in_ms,
+            busy_percent,
+            tenant: self.tenant.clone(),
+        }
     }
 
     fn enter(&mut self, now: Tick, state: State) {
@@ -312,6 +323,7 @@ impl ClientSession {
         match ack.status {
             AckStatus::Ok if self.sender.registered(ack.batch.unwrap_or_default()) => {
                 self.problem = None;
+                self.tenant.clone_from(&ack.tenant);
                 self.configure(now, ack.config);
                 self.enter(now, State::Active { heartbeats: Heartbeats::new(now) });
                 self.handle_timeout(now);

@@ -2,7 +2,7 @@
 
 use super::{End, sender::Read};
 use crate::{
-    id::BatchSeq,
+    id::{BatchSeq, TenantId},
     message::{Ack, Command, Results},
     time::Tick,
 };
@@ -69,4 +69,6 @@ pub struct LinkView {
     pub retry_in_ms: Option<u64>,
     /// Percent of the full rate, while the peer asks to slow down.
     pub busy_percent: Option<u64>,
+    /// Whom the peer takes us for, as it said last.
+    pub tenant: Option<TenantId>,
 }

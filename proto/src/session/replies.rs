@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use super::receiver::Judgement;
 use crate::{
-    id::BatchSeq,
+    id::{BatchSeq, TenantId},
     limits::{BUSY_RETRY_MS_RANGE, COMMANDS_WAITING_MAX},
     message::{Ack, AckConfig, AckStatus, Command, Message, Results},
 };
@@ -75,9 +75,9 @@ pub(super) struct Replies {
 
 impl Replies {
     /// REGISTER was accepted; what the sender has durable here, if it numbers its batches.
-    pub(super) fn registered(&mut self, durable: Option<BatchSeq>, config: AckConfig) {
+    pub(super) fn registered(&mut self, durable: Option<BatchSeq>, config: AckConfig, tenant: Option<TenantId>) {
         let ack = Ack::new(AckStatus::Ok, "registration successful");
-        self.registered = Some(Ack { batch: durable, config: self.news(config), ..ack });
+        self.registered = Some(Ack { batch: durable, config: self.news(config), tenant, ..ack });
     }
 
     pub(super) fn heartbeat(&mut self, number: Option<u64>) {

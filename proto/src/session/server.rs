@@ -19,7 +19,7 @@ pub use super::replies::Answer;
 use super::{BATCH_NUMBER_REUSED, End, encoded, replies::Replies};
 use crate::{
     flow::batcher::BatchSizer,
-    id::BatchSeq,
+    id::{BatchSeq, TenantId},
     limits::{CLOSE_MS, FRAME_REPLY_BYTES_MAX, HEARTBEATS_UNANSWERED_MAX, REGISTER_MS},
     message::{
         Ack, AckConfig, AckStatus, Batch, Command, CommandAction, Heartbeat, Message, Register, Results, Single,
@@ -73,6 +73,7 @@ pub struct ServerSession {
     /// The highest batch that came on this connection and is the one that is known under its number.
     shown: BatchSeq,
     config: AckConfig,
+    tenant: Option<TenantId>,
     sizer: BatchSizer,
     replies: Replies,
     outputs: VecDeque<Output>,
@@ -88,6 +89,7 @@ impl ServerSession {
             durable: BatchSeq(0),
             shown: BatchSeq(0),
             config: AckConfig::default(),
+            tenant: None,
             sizer: BatchSizer::default(),
             replies: Replies::default(),
             outputs: VecDeque::new(),
@@ -130,6 +132,11 @@ impl ServerSession {
         self.close(now, End::Malformed(problem.clone()), Some(Ack::new(AckStatus::Error, problem)));
     }
 
+    /// Whom the answer to [`Output::Register`] names; to be called before [`ServerSession::accept`].
+    pub fn is_of(&mut self, tenant: TenantId) {
+        self.tenant = Some(tenant);
+    }
+
     /// The answer to [`Output::Register`]: known, with everything up to `durable` of its instance
     /// (0 for a new one), to keep to `config`. Its batch size grows with the rate by itself.
     pub fn accept(&mut self, now: Tick, durable: BatchSeq, config: AckConfig) {
@@ -138,7 +145,7 @@ impl ServerSession {
         self.heard = now;
         self.durable = self.durable.max(durable);
         self.config = config;
-        self.replies.registered(numbered.then_some(self.durable), config);
+        self.replies.registered(numbered.then_some(self.durable), config, self.tenant.take());
     }
 
     /// The answer to [`Output::Register`] or [`Output::Enroll`]: not this one, or, with `retry_after_ms`, not now.

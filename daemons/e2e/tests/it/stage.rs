@@ -95,9 +95,9 @@ impl Stage {
         String::from_utf8_lossy(&answer.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// What the server said of a verb that it refused.
-    pub(crate) fn refused_verb(&self, words: &[&str]) -> String {
-        self.0.verb(words).unwrap_err()
+    /// As `verb`; what the server said where it refused.
+    pub(crate) fn try_verb(&self, words: &[&str]) -> Result<String, String> {
+        self.0.verb(words)
     }
 
     pub(crate) fn start_server(&mut self) {

@@ -47,7 +47,26 @@ fn two_tenants_see_nothing_of_each_other() {
             alerts.iter().all(|alert| alert["actor"] != if hub == "red" { "198.51.100.23" } else { "203.0.113.50" })
         );
         assert!(alerts.iter().any(|alert| alert["actor"] == actor));
+        assert_eq!(stage.link(hub)["tenant"], hub);
+        assert_eq!(stage.link(hub)["sources"].as_array().map(Vec::len), Some(2), "its sender, and its own findings");
+        assert_eq!(stage.once(hub, "endpoints").len(), 1, "its own sender");
     }
+    // An agent of one is nobody to the other, and each is counted for itself.
+    stage.start_watching("agent", &red, &stage.path("server"));
+    stage.until("the agent is there", |stage| stage.once("red", "endpoints").len() == 2);
+    let ask = |stage: &Stage, tenant| {
+        let target = ["--tenant", tenant, "--target", "127.0.0.1/agent"];
+        stage.try_verb(&[["command", "request_fim_report"].as_slice(), &target].concat())
+    };
+    assert!(ask(&stage, "red").is_ok());
+    let refused = ask(&stage, "blue").unwrap_err();
+    assert!(refused.contains("no agent named 127.0.0.1/agent is connected"), "{refused}");
+    let status = stage.verb(&["status"]);
+    let taken = |tenant: &str| {
+        let rows = status.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        rows.filter(|row| row["tenant"] == tenant).map(|row| row["events"]["taken"].clone()).next()
+    };
+    assert!(taken("red").and_then(|count| count.as_u64()) > taken("blue").and_then(|count| count.as_u64()), "{status}");
     let link = stage.link("nobody");
     assert_ne!(link["server"], "ok", "a wrong token is no tenant: {link}");
 }
