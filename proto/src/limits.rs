@@ -91,6 +91,10 @@ pub const AGENT_SPOOL_MEMORY_BYTES: usize = 1 << 20;
 pub const HUB_SPOOL_EVENTS: u64 = 1_000_000;
 /// Bytes a hub's spool holds.
 pub const HUB_SPOOL_BYTES: u64 = 512 << 20;
+/// Least events that a spool may be set to hold: ten times what a source hands over at once.
+pub const SPOOL_EVENTS_MIN: u64 = 10_000;
+/// Least bytes that a spool may be set to hold.
+pub const SPOOL_BYTES_MIN: u64 = 64 << 20;
 /// Bytes of delivered batches that a hub keeps: the last log lines, and what correlators look at again after a restart.
 pub const HUB_HISTORY_BYTES: u64 = 32 << 20;
 /// How far back correlators look again after a restart, in milliseconds.
@@ -237,3 +241,5 @@ const _: () = assert!(
     CHUNK_EVENTS_MAX as u64 * 100 <= AGENT_SPOOL_EVENTS * (100 - SPOOL_PRESSURE_PERCENT),
     "a chunk must fit above the fill at which sources wait"
 );
+const _: () = assert!(SPOOL_EVENTS_MIN >= 10 * CHUNK_EVENTS_MAX as u64 && SPOOL_BYTES_MIN >= 16 * WINDOW_BYTES as u64);
+const _: () = assert!(AGENT_SPOOL_EVENTS >= SPOOL_EVENTS_MIN && AGENT_SPOOL_BYTES >= SPOOL_BYTES_MIN);

@@ -17,7 +17,7 @@ use nms_kit::{
     config::{self, ConfigError, wrong_value},
     net::tcp,
 };
-use nms_proto::limits::{AGENT_SPOOL_BYTES, AGENT_SPOOL_EVENTS, CHUNK_EVENTS_MAX};
+use nms_proto::limits::{AGENT_SPOOL_BYTES, AGENT_SPOOL_EVENTS};
 use serde::Deserialize;
 
 /// Where the hub is.
@@ -101,7 +101,7 @@ impl Config {
     pub fn load(path: &Path, journal_present: bool) -> Result<Self, ConfigError> {
         let raw: Raw = config::load(path)?;
         check_hub(path, &raw.hub)?;
-        check_spool(path, raw.spool)?;
+        config::check_spool(path, raw.spool.events_max, raw.spool.bytes_max)?;
         let settings =
             plan::Settings { files: raw.files, journal: raw.journal, from_start: raw.from_start, fim: raw.fim };
         let plan = plan::check(&settings, journal_present)
@@ -149,16 +149,4 @@ fn check_hub(path: &Path, hub: &Hub) -> Result<(), ConfigError> {
         (Some(_), true) => Err(wrong_value(path, "hub.plain", true, "false where hub.ca is set")),
         (None, false) => Err(wrong_value(path, "hub.ca", "not set", "the hub's authority, or hub.plain = true")),
     }
-}
-
-fn check_spool(path: &Path, spool: Spool) -> Result<(), ConfigError> {
-    // Below, what collectors hand over at once might never fit above the fill at which they wait.
-    let events_min = 10 * CHUNK_EVENTS_MAX as u64;
-    if spool.events_max < events_min {
-        return Err(wrong_value(path, "spool.events_max", spool.events_max, &format!("at least {events_min}")));
-    }
-    if spool.bytes_max < AGENT_SPOOL_BYTES {
-        return Err(wrong_value(path, "spool.bytes_max", spool.bytes_max, &format!("at least {AGENT_SPOOL_BYTES}")));
-    }
-    Ok(())
 }

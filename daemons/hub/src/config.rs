@@ -165,10 +165,7 @@ impl Config {
     }
 
     fn check(&self, path: &Path) -> Result<(), ConfigError> {
-        if self.spool.events_max == 0 || self.spool.bytes_max < 1 << 20 {
-            let value = format!("{} events, {} bytes", self.spool.events_max, self.spool.bytes_max);
-            return Err(wrong_value(path, "spool", value, "at least 1 event and 1048576 bytes"));
-        }
+        config::check_spool(path, self.spool.events_max, self.spool.bytes_max)?;
         self.plan().map_err(|error| ConfigError::Shape(path.into(), format!("{}: {error}", error.key())))?;
         let Some(server) = &self.server else { return Ok(()) };
         if !tcp::is_dialable(&server.address) {

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use nms_proto::limits::{SPOOL_BYTES_MIN, SPOOL_EVENTS_MIN};
 use serde::de::{DeserializeOwned, Deserializer, Error, Unexpected, Visitor};
 
 /// Longest settings file, in bytes.
@@ -66,6 +67,19 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
 /// The error for a value of the right type that cannot be used.
 pub fn wrong_value(path: &Path, key: &str, value: impl fmt::Display, expected: &str) -> ConfigError {
     ConfigError::Value { path: path.into(), key: key.into(), value: value.to_string(), expected: expected.into() }
+}
+
+/// Checks how much a spool may hold. Below, what a source hands over at once might never fit above the fill at which
+/// sources wait.
+///
+/// # Errors
+/// Names the key and the least value.
+pub fn check_spool(path: &Path, events_max: u64, bytes_max: u64) -> Result<(), ConfigError> {
+    let least = [("spool.events_max", events_max, SPOOL_EVENTS_MIN), ("spool.bytes_max", bytes_max, SPOOL_BYTES_MIN)];
+    match least.into_iter().find(|(_, value, min)| value < min) {
+        Some((key, value, min)) => Err(wrong_value(path, key, value, &format!("at least {min}"))),
+        None => Ok(()),
+    }
 }
 
 /// Reads where to listen: an address and a port, or `false` to leave it off.
