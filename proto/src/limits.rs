@@ -191,6 +191,8 @@ pub const SCAN_WORDS_MAX: usize = 48;
 pub const SCAN_WORD_BYTES_MAX: usize = 32;
 /// Templates that one miner keeps; the one unused for longest is forgotten for a new one.
 pub const TEMPLATES_MAX: usize = 4_096;
+/// Memory of the templates that one miner keeps, in bytes, whatever their number.
+pub const TEMPLATES_BYTES: usize = 6 << 20;
 /// Tokens of a message that the miner compares.
 pub const TEMPLATE_TOKENS_MAX: usize = 128;
 /// Children of one node of the miner's tree, before a token counts as any.
@@ -211,6 +213,8 @@ pub const TENANT_BACKLOG_BYTES: usize = 16 << 20;
 pub const ANALYSIS_QUEUE_BYTES: usize = 16 << 20;
 /// Unusual sequences that are followed for one tenant at a time.
 pub const ANOMALIES_MAX: usize = 1_024;
+/// Memory of the unusual sequences of one tenant that are followed, in bytes, whatever their number.
+pub const TENANT_ANOMALIES_BYTES: usize = 3 << 20;
 /// Alerts of one tenant that a server keeps; the oldest go, those that are over first.
 pub const TENANT_ALERTS_MAX: usize = 50_000;
 /// Memory of the alerts of one tenant whose last state is at hand, in bytes; others are looked up.

@@ -25,7 +25,7 @@ use nmsd_server::{
     StartError,
     analyse::model::Model,
     config::{self, Config},
-    replay::{Counts, Reading, Replay, Style},
+    replay::{Counts, FirstYear, Reading, Replay, Style, YEARS},
 };
 
 /// What else the program does.
@@ -74,8 +74,9 @@ pub(crate) struct Analyse {
     /// Offset from UTC of stamps that name none, in seconds.
     #[arg(long, value_name = "S", default_value_t = 0, allow_hyphen_values = true)]
     utc_offset: i32,
-    /// Year of stamps that name none; by default the last line lies in the 12 months before the file's modification.
-    #[arg(long)]
+    /// Year of the first stamp that names none; it goes on over New Year. By default such that the last line lies in the
+    /// 12 months before the file's modification.
+    #[arg(long, value_parser = year)]
     year: Option<i16>,
     /// Print JSON, one object a revision.
     #[arg(long)]
@@ -83,6 +84,12 @@ pub(crate) struct Analyse {
     /// Also print what each line came to, JSON.
     #[arg(long)]
     lines: bool,
+}
+
+/// A year that a log can be of.
+fn year(text: &str) -> Result<i16, String> {
+    let expected = format!("expected a year from {} to {}", YEARS.start(), YEARS.end());
+    text.parse().ok().filter(|year| YEARS.contains(year)).ok_or(expected)
 }
 
 /// Carries out a verb.
@@ -154,6 +161,13 @@ fn look(settings: &Path, analyse: &Analyse) -> Result<(), Failure> {
         let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
         (Box::new(file), since.as_millis() as i64)
     };
+    let mut first = analyse.year;
+    if first.is_none() && analyse.file.as_os_str() != "-" {
+        let mut lines = FirstYear::new(modified_ms, analyse.utc_offset);
+        let file = File::open(&analyse.file).map_err(failed)?;
+        each_line(BufReader::with_capacity(1 << 16, file), |line| lines.line(line)).map_err(failed)?;
+        first = Some(lines.year());
+    }
     // The model of the settings, where there are settings; the shipped one otherwise.
     let folder = if settings.exists() { Config::load(settings).map_err(configured)?.model } else { None };
     let bundle = nmsd_server::bundle(folder.as_deref()).map_err(StartError::Model);
@@ -162,7 +176,7 @@ fn look(settings: &Path, analyse: &Analyse) -> Result<(), Failure> {
     let reading = Reading {
         source: analyse.source.as_deref().map(EndpointId::new),
         utc_offset_s: analyse.utc_offset,
-        year: analyse.year,
+        year: first,
         modified_ms,
         admins: Vec::new(),
     };
@@ -171,7 +185,25 @@ fn look(settings: &Path, analyse: &Analyse) -> Result<(), Failure> {
 }
 
 /// Hands over the lines of `input`, cut at [`LINE_BYTES_MAX`].
-fn replay_lines(mut replay: Replay, mut input: impl BufRead) -> io::Result<()> {
+fn each_line(mut input: impl BufRead, mut look: impl FnMut(&[u8])) -> io::Result<()> {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let taken = (&mut input).take(LINE_BYTES_MAX as u64 + 1).read_until(b'\n', &mut line)?;
+        if taken == 0 {
+            return Ok(());
+        }
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        } else if taken > LINE_BYTES_MAX {
+            input.skip_until(b'\n')?;
+        }
+        look(&line);
+    }
+}
+
+/// Replays the lines of `input` and prints what comes of them.
+fn replay_lines(mut replay: Replay, input: impl BufRead) -> io::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut broken = Ok(());
     let mut print = |line: String| {
@@ -179,20 +211,7 @@ fn replay_lines(mut replay: Replay, mut input: impl BufRead) -> io::Result<()> {
             broken = writeln!(out, "{line}");
         }
     };
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let taken = (&mut input).take(LINE_BYTES_MAX as u64 + 1).read_until(b'\n', &mut line)?;
-        if taken == 0 {
-            break;
-        }
-        if line.last() == Some(&b'\n') {
-            line.pop();
-        } else if taken > LINE_BYTES_MAX {
-            input.skip_until(b'\n')?;
-        }
-        replay.line(&line, &mut print);
-    }
+    each_line(input, |line| replay.line(line, &mut print))?;
     let counts = replay.finish(&mut print);
     let Counts { lines, refused, alerts, revisions, windows, cache_hits } = counts;
     log::info!(

@@ -5,7 +5,7 @@
 //! text of explanations; template ids are never a model's vocabulary. Tokens are compared as hashes,
 //! so that a hit costs a pass over the line and no allocation.
 //!
-//! Bounded: templates (the one unused for longest is forgotten), nodes and children of the tree
+//! Bounded: templates and their bytes (the one unused for longest is forgotten), nodes and children of the tree
 //! (past them a token counts as any), tokens of a line. Ids are never reused, and survive
 //! [`Miner::snapshot`] and [`Miner::restore`]. Damaged bytes are refused.
 
@@ -16,11 +16,15 @@ use std::fmt;
 use std::num::NonZeroUsize;
 
 use lru::LruCache;
-use nms_proto::limits::{TEMPLATE_TOKENS_MAX, TEMPLATES_MAX};
+use nms_proto::limits::{SCAN_BYTES_MAX, TEMPLATE_TOKENS_MAX, TEMPLATES_BYTES, TEMPLATES_MAX};
 
 pub use snapshot::SnapshotError;
 use tree::{Leaf, Tree};
 
+/// Nodes of the tree.
+const NODES_MAX: usize = 4 * TEMPLATES_MAX;
+/// Most memory of a miner with the usual bounds, in bytes: its templates, one that comes, and the tree.
+pub const MEMORY_BYTES_MAX: usize = TEMPLATES_BYTES + SCAN_BYTES_MAX * 8 + NODES_MAX * tree::NODE_BYTES;
 /// What stands in a template for a token that varies.
 pub const ANY: &str = "<*>";
 /// The hash of [`ANY`]: no token has it.
@@ -55,6 +59,8 @@ struct Template {
 pub struct Bounds {
     /// Templates kept.
     pub templates_max: NonZeroUsize,
+    /// Memory of them, in bytes.
+    pub bytes_max: usize,
     /// Nodes of the tree.
     pub nodes_max: usize,
 }
@@ -62,13 +68,15 @@ pub struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         let templates_max = NonZeroUsize::new(TEMPLATES_MAX).unwrap_or(NonZeroUsize::MIN);
-        Self { templates_max, nodes_max: 4 * TEMPLATES_MAX }
+        Self { templates_max, bytes_max: TEMPLATES_BYTES, nodes_max: NODES_MAX }
     }
 }
 
 /// Groups masked lines into templates.
 pub struct Miner {
     templates: LruCache<u32, Template>,
+    bytes: usize,
+    bytes_max: usize,
     tree: Tree,
     next: u32,
     forgotten: u64,
@@ -96,6 +104,8 @@ impl Miner {
     pub fn new(bounds: Bounds) -> Self {
         Self {
             templates: LruCache::new(bounds.templates_max),
+            bytes: 0,
+            bytes_max: bounds.bytes_max,
             tree: Tree::new(bounds.nodes_max),
             next: 0,
             forgotten: 0,
@@ -145,6 +155,11 @@ impl Miner {
         self.templates.is_empty()
     }
 
+    /// Memory of the templates, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Templates that were forgotten for new ones.
     pub fn forgotten(&self) -> u64 {
         self.forgotten
@@ -180,6 +195,7 @@ impl Miner {
             for ((ours, word), theirs) in template.hashes.iter_mut().zip(&mut template.words).zip(line) {
                 if ours != theirs && *ours != ANY_HASH {
                     *ours = ANY_HASH;
+                    self.bytes = self.bytes + token_bytes(ANY) - token_bytes(word);
                     *word = ANY.into();
                 }
             }
@@ -198,12 +214,29 @@ impl Miner {
     }
 
     fn insert(&mut self, id: u32, leaf: Leaf, template: Template) {
-        if let Some((old, _)) = self.templates.push(id, template) {
+        self.bytes += bytes(&template);
+        if let Some((old, gone)) = self.templates.push(id, template) {
+            self.bytes -= bytes(&gone);
             self.forgotten += u64::from(old != id);
+        }
+        while self.bytes > self.bytes_max && self.templates.len() > 1 {
+            self.bytes -= self.templates.pop_lru().map_or(0, |(_, gone)| bytes(&gone));
+            self.forgotten += 1;
         }
         let templates = &self.templates;
         self.tree.add(leaf, id, |old| templates.contains(&old));
     }
+}
+
+/// Memory of a template, in bytes, with its place in the cache.
+fn bytes(template: &Template) -> usize {
+    const PLACE: usize = 64;
+    PLACE + size_of::<Template>() + template.words.iter().map(|word| token_bytes(word)).sum::<usize>()
+}
+
+/// Memory of a token, in bytes: its hash, and its text in a piece of the allocator's.
+fn token_bytes(word: &str) -> usize {
+    size_of::<u64>() + size_of::<Box<str>>() + word.len().max(16)
 }
 
 /// The tokens of a masked line, at most [`TEMPLATE_TOKENS_MAX`].

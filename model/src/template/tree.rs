@@ -11,6 +11,9 @@ use nms_proto::limits::TEMPLATE_CHILDREN_MAX;
 /// Tokens of a line that lead to a leaf.
 const DEPTH: usize = 2;
 
+/// Most memory of a node, in bytes: itself, its place among its parent's children, and a few templates.
+pub(super) const NODE_BYTES: usize = size_of::<Node>() + 2 * size_of::<(u64, usize)>() + 16;
+
 /// A leaf of the tree.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Leaf(usize);

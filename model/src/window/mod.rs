@@ -111,6 +111,10 @@ struct Open {
     queued: bool,
 }
 
+/// Most memory of the usual number of windows, in bytes: their positions, and a place in the cache and in the queue.
+pub const MEMORY_BYTES_MAX: usize =
+    MODEL_WINDOWS_MAX * (MODEL_WINDOW_EVENTS * size_of::<Position>() + 2 * size_of::<(Scope, Open)>());
+
 /// What the windows count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WindowCounts {

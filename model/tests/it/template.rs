@@ -6,7 +6,7 @@ use nms_model::template::{ANY, Bounds, Miner, SnapshotError, TemplateId};
 use proptest::prelude::*;
 
 fn small(templates: usize) -> Bounds {
-    Bounds { templates_max: NonZeroUsize::new(templates).unwrap(), nodes_max: 64 }
+    Bounds { templates_max: NonZeroUsize::new(templates).unwrap(), bytes_max: 1 << 20, nodes_max: 64 }
 }
 
 #[test]
@@ -84,4 +84,18 @@ proptest! {
         let restored = Miner::restore(&bytes, small(8));
         prop_assert!(restored.is_err() || restored.is_ok_and(|miner| miner.text(TemplateId(u32::MAX)).is_none()));
     }
+}
+
+#[test]
+fn templates_are_bounded_in_bytes_whatever_the_lines_say() {
+    let mut miner = Miner::new(Bounds { bytes_max: 100_000, ..Bounds::default() });
+    for number in 0..2_000_u32 {
+        // Lines of many tokens that nothing has in common.
+        let line: Vec<String> = (0..number % 100 + 20).map(|at| format!("w{}x", (number * 131 + at) ^ 0x55)).collect();
+        miner.learn(&line.join(" "));
+        assert!(miner.bytes() <= 100_000);
+    }
+    assert!(miner.bytes() > 50_000 && miner.forgotten() > 0);
+    let again = Miner::restore(&miner.snapshot(), Bounds::default()).unwrap();
+    assert_eq!(again.bytes(), miner.bytes());
 }

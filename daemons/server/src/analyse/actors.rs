@@ -5,14 +5,14 @@ use std::{fmt, num::NonZeroUsize};
 use lru::LruCache;
 
 /// Actors that are remembered; the one unseen for longest is forgotten first.
-const ACTORS_KEPT: usize = 4_096;
+pub(super) const ACTORS_KEPT: usize = 4_096;
 
 /// The actors of one tenant.
 pub(super) struct Actors(LruCache<u64, Seen>);
 
 /// The source at which an actor was seen first, and whether it was seen at another one since.
 #[derive(Clone, Copy)]
-struct Seen {
+pub(super) struct Seen {
     source: u64,
     elsewhere: bool,
 }

@@ -17,11 +17,11 @@ use nms_proto::{
     alert::{Alert, ModelVerdict, Status},
     extraction::{Action, Outcome},
     id::{AlertId, Instance},
-    limits::ANOMALIES_MAX,
+    limits::{ANOMALIES_MAX, TENANT_ANOMALIES_BYTES},
 };
 use serde::{Deserialize, Serialize};
 
-use super::Said;
+use super::{Said, memory::weight};
 
 /// Time without an unusual window after which an anomaly is over, in milliseconds.
 const QUIET_MS: i64 = 60 * 60_000;
@@ -51,6 +51,8 @@ struct Anomaly {
 /// The anomalies of one tenant: those that are not over, and the last one of scopes that are quiet again.
 pub(super) struct Anomalies {
     known: LruCache<Scope, Anomaly>,
+    /// Memory of them, in bytes.
+    bytes: usize,
     /// No anomaly is over before; `i64::MAX` while none is open.
     over_ms: i64,
 }
@@ -64,7 +66,7 @@ impl fmt::Debug for Anomalies {
 impl Default for Anomalies {
     fn default() -> Self {
         let max = NonZeroUsize::new(ANOMALIES_MAX).unwrap_or(NonZeroUsize::MIN);
-        Self { known: LruCache::new(max), over_ms: i64::MAX }
+        Self { known: LruCache::new(max), bytes: 0, over_ms: i64::MAX }
     }
 }
 
@@ -99,15 +101,32 @@ impl Anomalies {
             let (windows, said_windows, is_over) = (1, 1, false);
             let anomaly = Anomaly { alert, hubs, windows, said_windows, said_ms: now_ms, touched_ms: now_ms, is_over };
             let said = anomaly.said();
-            // The one unused for longest gives way without a last word: its count stays as it was said.
-            self.known.push(window.scope, anomaly);
+            self.keep(window.scope, anomaly);
             return Some(said);
         };
         let worse = alert.severity > known.alert.severity || alert.merged_into != known.alert.merged_into;
         let again = std::mem::take(&mut known.is_over);
         known.count(now_ms, window);
+        let before = weight(&known.alert);
         known.grow(alert, hubs);
-        (again || worse || known.is_due(now_ms)).then(|| known.revise(now_ms))
+        self.bytes = self.bytes + weight(&known.alert) - before;
+        let said = (again || worse || known.is_due(now_ms)).then(|| known.revise(now_ms));
+        self.trim();
+        said
+    }
+
+    /// Keeps an anomaly. Those unused for longest give way without a last word: their count stays as it was said.
+    fn keep(&mut self, scope: Scope, anomaly: Anomaly) {
+        self.bytes += weight(&anomaly.alert);
+        let gone = self.known.push(scope, anomaly);
+        self.bytes -= gone.map_or(0, |(_, gone)| weight(&gone.alert));
+        self.trim();
+    }
+
+    fn trim(&mut self) {
+        while self.bytes > TENANT_ANOMALIES_BYTES && self.known.len() > 1 {
+            self.bytes -= self.known.pop_lru().map_or(0, |(_, gone)| weight(&gone.alert));
+        }
     }
 
     /// The last words of those that are over at `now_ms`.
@@ -161,7 +180,7 @@ impl Anomalies {
             if !anomaly.is_over {
                 anomalies.over_ms = anomalies.over_ms.min(anomaly.touched_ms + QUIET_MS);
             }
-            anomalies.known.push(scope, anomaly);
+            anomalies.keep(scope, anomaly);
         }
         anomalies
     }

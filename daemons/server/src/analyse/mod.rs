@@ -11,6 +11,7 @@
 mod actors;
 mod anomaly;
 mod finding;
+pub mod memory;
 pub mod model;
 pub mod past;
 mod snapshot;
@@ -26,7 +27,7 @@ use nms_proto::{
     event::{Body, Event},
     extraction::{Actor, Extraction},
     id::{EndpointId, Instance},
-    limits::{ALERT_EVIDENCE_MAX, TENANT_MEMORY_BYTES},
+    limits::ALERT_EVIDENCE_MAX,
     scan::Scanner,
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -290,5 +291,3 @@ fn family_name(key: TypedKey) -> String {
 fn source_scope(source: u64, key: TypedKey) -> Scope {
     Scope::Source(source, key.family())
 }
-
-const _: () = assert!(TENANT_MEMORY_BYTES >= 32 << 20, "windows, miner and anomalies are bounded below it");

@@ -8,6 +8,7 @@
 //! followed, so that every incident has its last word.
 
 mod print;
+mod years;
 
 use std::{collections::HashMap, num::NonZeroUsize, sync::Arc};
 
@@ -21,7 +22,11 @@ use nms_proto::{
     time::Stamp,
 };
 
-pub use self::print::{Print, Style};
+use self::years::Years;
+pub use self::{
+    print::{Print, Style},
+    years::{FirstYear, YEARS},
+};
 use crate::{
     analyse::{
         Analysis, Said,
@@ -37,8 +42,6 @@ const FILE: Instance = Instance(*b"nmsd-server file");
 const SILENCE_MS: i64 = 61 * 60_000;
 /// Batches whose lines are at hand for evidence: one line each, with its findings.
 const LINES_KEPT: usize = 1 << 16;
-/// Milliseconds of a day.
-const DAY_MS: i64 = 86_400_000;
 
 /// How a file is to be read.
 #[derive(Clone, Debug)]
@@ -47,23 +50,13 @@ pub struct Reading {
     pub source: Option<EndpointId>,
     /// Offset from UTC of stamps that name none, in seconds.
     pub utc_offset_s: i32,
-    /// The year of stamps that name none; none for the latest before `modified_ms`.
+    /// The year of the first stamp that names none, which goes on with the lines; none for the latest before
+    /// `modified_ms`, each line by itself.
     pub year: Option<i16>,
     /// When the file was written last, in Unix milliseconds.
     pub modified_ms: i64,
     /// Users whose session explains a change of settings.
     pub admins: Vec<Box<str>>,
-}
-
-impl Reading {
-    /// What a stamp without a year is read against.
-    fn received(&self) -> Received {
-        let until = self.year.and_then(|year| Stamp::parse(&format!("{year:04}-12-31T23:59:59Z")).ok());
-        // A stamp may be a day ahead of what it is read against, so the last day of the year is left to it.
-        let unix_ms =
-            until.map_or(self.modified_ms, |until| until.unix_ms - DAY_MS - i64::from(self.utc_offset_s) * 1_000);
-        Received { unix_ms, utc_offset_s: self.utc_offset_s }
-    }
 }
 
 /// Lines at hand.
@@ -98,6 +91,7 @@ pub struct Counts {
 pub struct Replay {
     reading: Reading,
     received: Received,
+    years: Option<Years>,
     correlator: Correlator,
     analysis: Analysis,
     model: Model,
@@ -122,7 +116,8 @@ impl Replay {
     pub fn new(reading: Reading, model: Model, style: Style) -> Self {
         let kept = NonZeroUsize::new(LINES_KEPT).unwrap_or(NonZeroUsize::MIN);
         Self {
-            received: reading.received(),
+            received: Received { unix_ms: reading.modified_ms, utc_offset_s: reading.utc_offset_s },
+            years: reading.year.map(|year| Years::new(year, reading.utc_offset_s)),
             correlator: Correlator::new(Settings { instance: FILE, admins: reading.admins.clone() }),
             reading,
             analysis: Analysis::default(),
@@ -140,7 +135,11 @@ impl Replay {
     /// Takes one line, without its end; what is to be printed goes to `print`.
     pub fn line(&mut self, bytes: &[u8], print: &mut dyn FnMut(String)) {
         self.counts.lines += 1;
-        let Ok((draft, _cut)) = syslog::draft(bytes, &self.received) else {
+        let draft = match &mut self.years {
+            Some(years) => years.draft(bytes),
+            None => syslog::draft(bytes, &self.received).ok().map(|(draft, _cut)| draft),
+        };
+        let Some(draft) = draft else {
             self.counts.refused += 1;
             return;
         };

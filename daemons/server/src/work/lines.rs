@@ -7,7 +7,10 @@ use nms_proto::{event::Event, id::Instance};
 
 use super::watch::Watch;
 use crate::{
-    analyse::past::{Past, place},
+    analyse::{
+        memory::RECENT_BYTES,
+        past::{Past, place},
+    },
     live::Tenant,
     store::{Entry, LogSeq, Logged},
 };
@@ -20,6 +23,7 @@ const RECENT_BATCHES: usize = 16;
 pub struct Lines {
     tenant: Arc<Tenant>,
     recent: LruCache<LogSeq, Arc<Logged>>,
+    recent_bytes: usize,
     /// Hears what is looked at.
     pub watch: Watch,
 }
@@ -28,12 +32,17 @@ impl Lines {
     /// The lines of a tenant's log.
     pub fn new(tenant: Arc<Tenant>, watch: Watch) -> Self {
         let recent = LruCache::new(NonZeroUsize::new(RECENT_BATCHES).unwrap_or(NonZeroUsize::MIN));
-        Self { tenant, recent, watch }
+        Self { tenant, recent, recent_bytes: 0, watch }
     }
 
     /// A batch that is being analysed.
     pub fn note(&mut self, batch: &Arc<Logged>) {
-        self.recent.put(batch.seq, Arc::clone(batch));
+        self.recent_bytes += batch.bytes;
+        let gone = self.recent.push(batch.seq, Arc::clone(batch));
+        self.recent_bytes -= gone.map_or(0, |(_, gone)| gone.bytes);
+        while self.recent_bytes > RECENT_BYTES && self.recent.len() > 1 {
+            self.recent_bytes -= self.recent.pop_lru().map_or(0, |(_, gone)| gone.bytes);
+        }
     }
 
     fn batch(&mut self, seq: LogSeq) -> Option<Arc<Logged>> {

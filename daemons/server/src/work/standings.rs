@@ -6,7 +6,9 @@ use std::num::NonZeroUsize;
 
 use lru::LruCache;
 use nms_detect::Standing;
-use nms_proto::{alert::Alert, id::AlertId, limits::TENANT_STANDINGS_BYTES};
+use nms_proto::{id::AlertId, limits::TENANT_STANDINGS_BYTES};
+
+use crate::analyse::memory::weight;
 
 /// Alerts at hand, whatever their size.
 const KEPT: usize = 1_024;
@@ -44,26 +46,4 @@ impl Standings {
     pub fn bytes(&self) -> usize {
         self.bytes
     }
-}
-
-/// Memory of an alert, in bytes, near enough.
-fn weight(alert: &Alert) -> usize {
-    let texts = |texts: &[Box<str>]| texts.iter().map(|text| text.len() + size_of::<Box<str>>()).sum::<usize>();
-    let evidence = alert.evidence.iter().map(|line| size_of_val(line) + line.line.len() + line.source.as_str().len());
-    let unexpected = alert.unexpected.iter().map(|odd| {
-        let expected = odd.expected.iter().map(|expected| size_of_val(expected) + expected.text.len());
-        size_of_val(odd) + odd.text.len() + expected.sum::<usize>()
-    });
-    let history = alert.history.iter().map(|step| size_of_val(step) + step.what.len() + length(step.why.as_deref()));
-    size_of::<Standing>()
-        + alert.message.len()
-        + length(alert.actor.as_deref())
-        + length(alert.victim.as_deref())
-        + texts(&alert.techniques)
-        + texts(&alert.reasons)
-        + evidence.chain(unexpected).chain(history).sum::<usize>()
-}
-
-fn length(text: Option<&str>) -> usize {
-    text.map_or(0, str::len)
 }

@@ -1,7 +1,7 @@
 //! A log file looked at in its own time.
 
 use nms_proto::{id::EndpointId, time::Stamp};
-use nmsd_server::replay::{Counts, Reading, Replay, Style};
+use nmsd_server::replay::{Counts, FirstYear, Reading, Replay, Style};
 use serde_json::Value;
 
 use crate::world::model;
@@ -63,6 +63,48 @@ fn year_offset_and_source_are_the_callers_to_say() {
     let alert: Value = serde_json::from_str(&printed[0]).unwrap();
     assert_eq!(alert["source"], "router");
     assert_eq!(alert["first_seen"], "2019-03-03T04:00:00.000+01:00");
+}
+
+/// The times of lines with these stamps, in a file that was written last at `modified`.
+fn times(modified: &str, year: Option<i16>, stamps: &[&str]) -> String {
+    let lines: Vec<String> = stamps.iter().map(|stamp| format!("{stamp} web sshd[1]: x")).collect();
+    let known = reading(modified);
+    let mut first = FirstYear::new(known.modified_ms, 0);
+    for line in &lines {
+        first.line(line.as_bytes());
+    }
+    let known = Reading { year: year.or(Some(first.year())), ..known };
+    let (printed, _) = look(known, Style { json: true, lines: true }, &lines.join("\n"));
+    let at = printed
+        .iter()
+        .filter_map(|line| serde_json::from_str::<Value>(line).unwrap()["at"].as_str().map(str::to_owned));
+    at.map(|at| at.split('T').next().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_file_has_one_year_that_goes_on_over_new_year() {
+    let life = ["Nov 30 23:59:59", "Dec 31 23:59:59", "Jan  1 00:00:01", "Dec 31 23:59:58", "Mar  1 04:00:00"];
+    let expected = "2024-11-30 2024-12-31 2025-01-01 2024-12-31 2025-03-01";
+    assert_eq!(times("2026-01-05T00:00:00Z", None, &life), expected, "the last line in the 12 months before");
+    assert_eq!(times("2025-03-01T05:00:00Z", None, &life), expected);
+    assert_eq!(times("2026-01-05T00:00:00Z", Some(2019), &life[..3]), "2019-11-30 2019-12-31 2020-01-01");
+    let two = ["Jun  1 00:00:00", "Feb  2 00:00:00", "Feb  1 23:00:00", "Jan  9 00:00:00"];
+    assert_eq!(times("2026-01-20T00:00:00Z", None, &two), "2024-06-01 2025-02-02 2025-02-01 2026-01-09");
+    // Of a file written on January 5, December is not of the year that began: alone it would be right, after March not.
+    let long = ["Mar  3 00:00:00", "Dec 30 00:00:00", "Jan  4 00:00:00"];
+    assert_eq!(times("2026-01-05T00:00:00Z", None, &long), "2025-03-03 2025-12-30 2026-01-04");
+    let named = ["Dec 31 23:00:00", "2001-02-03T04:05:06Z", "Jan  1 01:00:00"];
+    assert_eq!(times("2026-01-05T00:00:00Z", None, &named), "2025-12-31 2001-02-03 2026-01-01");
+}
+
+#[test]
+fn an_impossible_year_is_refused_by_name() {
+    for year in ["0", "-5", "1969", "2100", "99999", "x"] {
+        let mut server = std::process::Command::new(env!("CARGO_BIN_EXE_nmsd-server"));
+        let said = server.args(["analyse", "-", &format!("--year={year}")]).output().unwrap();
+        let words = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(!said.status.success() && words.contains("--year") && words.contains("from 1970 to 2099"), "{words}");
+    }
 }
 
 #[test]
