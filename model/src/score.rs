@@ -250,7 +250,7 @@ impl Scorer {
     /// The tokens that can stand in this sequence: those of the family where all that is known is of one, as in a
     /// source's window; otherwise every key.
     fn candidates(&self, sequence: &Sequence) -> Vec<Token> {
-        let family = |token: &Token| self.vocabulary.key(*token).map(|key| key.family());
+        let family = |token: &Token| self.vocabulary.key(*token).map(TypedKey::family);
         let mut known = sequence.tokens.iter().filter_map(family);
         let first = known.next();
         let one = first.filter(|first| known.all(|family| family == *first));

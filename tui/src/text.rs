@@ -411,3 +411,8 @@ pub fn link_words(link: &Link, now: Stamp) -> Safe {
         or_none(link.model.as_deref()),
     ))
 }
+
+/// Endpoints that the hub knows and does not list.
+pub fn unlisted(count: u64) -> Safe {
+    Safe::say(format_args!("+{count} unlisted"))
+}

@@ -30,7 +30,7 @@ const ENDS_WAITING_MAX: usize = 2 * HUBS_PER_TENANT_MAX;
 #[derive(Clone, Debug)]
 pub enum News {
     /// A hub's answer.
-    Answer(Instance, Ack),
+    Answer(Instance, Box<Ack>),
     /// An event that names it.
     Row(Box<Event>),
 }
@@ -105,7 +105,7 @@ impl Commands {
     /// A hub answered.
     pub fn answered(&self, hub: Instance, ack: Ack) {
         if let Some(way) = ack.command_id.as_ref().and_then(|id| self.waiting().get(id).cloned()) {
-            way.send(News::Answer(hub, ack));
+            way.send(News::Answer(hub, Box::new(ack)));
         }
     }
 

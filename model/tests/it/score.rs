@@ -64,7 +64,7 @@ fn each_event_says_what_was_expected() {
     let odd =
         scorer.score(&window(&["sshd.login.ok", "pam.login.none", "suricata.ids.none", "sshd.logout.ok"])).unwrap();
     assert_eq!(odd.unseen, 1);
-    assert_eq!(odd.p_value, odd.p_surprise, "what is only new is not unusual");
+    assert_eq!(odd.p_value.to_bits(), odd.p_surprise.to_bits(), "what is only new is not unusual");
     let reasons = explain(&odd, 2);
     assert!(reasons[0].text.starts_with("suricata: intrusion notice: the model was never shown"), "{reasons:?}");
     assert_eq!(describe(key("sshd.login.failed")), "sshd: login failed");

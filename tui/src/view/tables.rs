@@ -16,7 +16,12 @@ type Cells = Vec<(Safe, Role)>;
 /// Where endpoints stand.
 pub(super) fn endpoints(paint: &mut Painter<'_>, app: &App, rooms: &Rooms) {
     let row = |endpoint: &Endpoint| endpoint_cells(endpoint, app.now.wall);
-    let rows = app.endpoints.iter().map(row).collect();
+    let mut rows: Vec<Cells> = app.endpoints.iter().map(row).collect();
+    // The hub lists those that it heard of last; how many there are it says apart.
+    let unlisted = app.stats.endpoints.unwrap_or_default().saturating_sub(rows.len() as u64);
+    if unlisted > 0 {
+        rows.push(vec![(text::unlisted(unlisted), Role::Dim)]);
+    }
     table(paint, app, rooms, &Table { head: text::ENDPOINT_HEAD, rows, none: text::NO_ENDPOINTS });
 }
 

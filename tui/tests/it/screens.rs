@@ -126,6 +126,15 @@ fn tables() {
 }
 
 #[test]
+fn endpoints_that_are_not_listed_are_counted() {
+    let mut driver = Driver::new(80, 24);
+    let listed = scene::endpoints().len() as u64;
+    go_live(&mut driver, |snapshot| snapshot.stats.endpoints = Some(listed + 2_345));
+    driver.keys("3");
+    assert!(driver.text().contains("+2345 unlisted"), "{}", driver.text());
+}
+
+#[test]
 fn too_small() {
     let driver = Driver::live(39, 10);
     compare("too_small_39x10", &driver.text());
