@@ -5,7 +5,7 @@ use std::{env, time::Instant};
 use crate::{
     demo,
     run::{cargo, step},
-    tidy,
+    static_agent, tidy,
 };
 
 /// Runs every check, the quick ones first, and says how long each took.
@@ -19,6 +19,7 @@ pub(crate) fn run() -> Result<(), String> {
     })?;
     // The command that the README gives for the tests.
     timed("tests", || step(cargo().args(["xtask", "test"])))?;
+    timed("static agent", || static_agent::run(&static_agent::Options::quick()))?;
     timed("demo", || demo::run(&demo::Options::headless()))?;
     timed("demo without a server fails", demo_without_server_fails)?;
     println!("ci: everything passed in {} s, NMS_DATA={:?}", started.elapsed().as_secs(), env::var_os("NMS_DATA"));

@@ -7,6 +7,7 @@ mod run;
 mod demo;
 mod tidy;
 mod tests;
+mod static_agent;
 mod ci;
 mod lab;
 
@@ -30,6 +31,8 @@ enum Task {
     Test(tests::Options),
     /// Everything that must pass before a change lands: format, lints, docs, house rules, tests, demo.
     Ci,
+    /// Build an agent that needs no library of the host, and check that it is so.
+    StaticAgent(static_agent::Options),
     /// Measure: `bench pipeline`.
     Bench(lab::Rest),
     /// Evaluate: `eval model`.
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => tests::run(&options),
         Task::Ci => ci::run(),
+        Task::StaticAgent(options) => static_agent::run(&options),
         Task::Bench(rest) => lab::run("bench", &rest),
         Task::Eval(rest) => lab::run("eval", &rest),
         Task::Train(rest) => lab::run("train", &rest),
