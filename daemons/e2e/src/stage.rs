@@ -151,7 +151,7 @@ impl Stage {
     /// Asks a daemon to end (SIGTERM) and waits for it; killed where it does not come.
     ///
     /// # Errors
-    /// Nothing was started by that name, or it did not end within [`STOP_MS_MAX`].
+    /// Nothing was started by that name, or it did not end within 20 s.
     pub fn stop(&mut self, name: &str) -> Result<ExitStatus, String> {
         let index = self.running.iter().position(|(running, _)| running == name);
         let mut child = self.running.remove(index.ok_or_else(|| format!("{name} does not run"))?).1;

@@ -202,7 +202,7 @@ impl Spooler {
     /// Hands over all that was pushed, due or not, and waits until it is durable: the end is near.
     ///
     /// # Errors
-    /// The store is damaged or closed, or takes nothing within [`FINISH_MS_MAX`].
+    /// The store is damaged or closed, or takes nothing within 5 s.
     pub fn finish(&mut self, now: Tick) -> Result<Vec<Spooled>, SpoolError> {
         let mut spooled = Vec::new();
         let late = now.plus(FINISH_MS_MAX);
