@@ -97,10 +97,13 @@ fn status_of(tenant: &Tenant) -> serde_json::Value {
         (gate.backlog_bytes(), gate.logged())
     };
     let hubs = tenant.hubs();
+    let vitals: Vec<_> =
+        hubs.vitals().into_iter().map(|(hub, said)| json!({ "hub": hub.to_string(), "said": said })).collect();
     json!({
         "tenant": tenant.id(),
         "hubs_connected": hubs.live(),
         "connections_replaced": hubs.replaced(),
+        "hubs": vitals,
         "results_waiting": hubs.waiting(),
         "results_dropped": hubs.dropped(),
         "refused": tenant.refusals.counts(),

@@ -40,7 +40,10 @@ fn a_lost_uplink_loses_nothing_and_stores_nothing_twice() {
         stage.alerts("hub").iter().any(|alert| alert["category"] == "brute_force" && alert["status"] == "provisional")
     });
     // The hub is killed too: what it has is on its disk.
-    stage.until("all is spooled", |stage| stage.account("hub", "127.0.0.1")["waiting"] == 510);
+    stage.until("all is counted", |stage| stage.account("hub", "127.0.0.1")["waiting"] == 510);
+    stage.until("all is on the disk", |stage| {
+        stage.admin("nmsd-hub", "hub", &["spool", "check"])[0]["events"].as_u64() >= Some(510)
+    });
     stage.kill("hub");
     stage.start("nmsd-hub", "hub");
     stage.start_server();
