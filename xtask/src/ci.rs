@@ -3,7 +3,7 @@
 use std::{env, time::Instant};
 
 use crate::{
-    demo,
+    demo, deps,
     run::{cargo, step},
     static_agent, tidy,
 };
@@ -13,6 +13,7 @@ pub(crate) fn run() -> Result<(), String> {
     let started = clock();
     timed("format", || step(cargo().args(["fmt", "--all", "--check"])))?;
     timed("house rules", tidy::run)?;
+    timed("dependencies", deps::run)?;
     timed("lints", || step(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])))?;
     timed("documents", || {
         step(cargo().args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))

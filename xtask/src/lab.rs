@@ -20,3 +20,9 @@ pub(crate) fn run(verb: &str, rest: &Rest) -> Result<(), String> {
     }
     step(cargo().args(["run", "--release", "--quiet", "-p", "nms-lab", "--", verb]).args(&rest.words))
 }
+
+/// Builds daemons with fault points, which unoptimised ones have, and tortures them.
+pub(crate) fn torture(rest: &Rest) -> Result<(), String> {
+    step(cargo().arg("build").args(["-p", "nmsd-server", "-p", "nmsd-hub", "-p", "nmsd-agent", "-p", "nms-tui"]))?;
+    step(cargo().args(["run", "--quiet", "-p", "nms-lab", "--", "torture"]).args(&rest.words))
+}

@@ -239,7 +239,9 @@ impl Work {
         let told = Box::new(move |result: Result<(), StoreError>| match result {
             Ok(()) => {
                 fault::point(fault::AFTER_CURSOR);
-                owed.into_iter().for_each(|(hub, _, results)| tenant.owe(hub, results));
+                for (hub, _, results) in owed {
+                    tenant.owe(hub, results);
+                }
             }
             Err(error) => log::error!("what was found is not stored tenant={} error={error}", tenant.id()),
         });
