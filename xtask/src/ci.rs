@@ -3,7 +3,7 @@
 use std::{env, time::Instant};
 
 use crate::{
-    demo, deps,
+    demo, deps, lab,
     run::{cargo, step},
     static_agent, tidy,
 };
@@ -20,6 +20,7 @@ pub(crate) fn run() -> Result<(), String> {
     })?;
     // The command that the README gives for the tests.
     timed("tests", || step(cargo().args(["xtask", "test"])))?;
+    timed("torture", lab::short_torture)?;
     timed("static agent", || static_agent::run(&static_agent::Options::quick()))?;
     timed("demo", || demo::run(&demo::Options::headless()))?;
     timed("demo without a server fails", demo_without_server_fails)?;

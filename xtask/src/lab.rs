@@ -1,8 +1,10 @@
 //! The front of the lab: benches, evaluation and training, built in release and run.
 
+use std::process::Command;
+
 use clap::Args;
 
-use crate::run::{cargo, step};
+use crate::run::{cargo, step, target};
 
 /// Passed on to the lab as it stands.
 #[derive(Debug, Args)]
@@ -23,6 +25,11 @@ pub(crate) fn run(verb: &str, rest: &Rest) -> Result<(), String> {
 
 /// Builds daemons with fault points, which unoptimised ones have, and tortures them.
 pub(crate) fn torture(rest: &Rest) -> Result<(), String> {
-    step(cargo().arg("build").args(["-p", "nmsd-server", "-p", "nmsd-hub", "-p", "nmsd-agent", "-p", "nms-tui"]))?;
-    step(cargo().args(["run", "--quiet", "-p", "nms-lab", "--", "torture"]).args(&rest.words))
+    step(cargo().args(["build", "--workspace", "--bins"]))?;
+    step(Command::new(target().join("debug/nms-lab")).arg("torture").args(&rest.words))
+}
+
+/// A short torture, for every change.
+pub(crate) fn short_torture() -> Result<(), String> {
+    torture(&Rest { words: ["--seconds", "20", "--json"].map(String::from).to_vec() })
 }
