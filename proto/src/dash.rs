@@ -202,6 +202,9 @@ pub struct Endpoint {
     /// Version of the agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Box<str>>,
+    /// Other sources that have sent the same lines since the hub started: one host, seen more than one way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<EndpointId>,
 }
 
 /// Counters of the hub.

@@ -130,8 +130,10 @@ fn alert_words(alert: &Alert) -> String {
 
 fn endpoint_words(endpoint: &Endpoint) -> String {
     let seen = endpoint.last_seen.map_or_else(|| text::NONE.to_owned(), |at| at.to_string());
+    let also = text::also(&endpoint.also);
+    let also = if also.is_empty() { also } else { format!(" also {also}") };
     say(format_args!(
-        "endpoint {} {} {} ev/s {} parse errors {} last seen {seen}",
+        "endpoint {} {} {} ev/s {} parse errors {} last seen {seen}{also}",
         endpoint.name,
         endpoint.kind,
         endpoint.status,

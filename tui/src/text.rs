@@ -7,7 +7,7 @@
 use nms_proto::{
     alert::{Alert, Status},
     dash::{Hello, Link, ServerState, Stats},
-    id::{AlertId, TenantId},
+    id::{AlertId, EndpointId, TenantId},
     severity::Severity,
     time::Stamp,
 };
@@ -35,6 +35,9 @@ pub const ALERT_HEAD: &[&str] = &["SEV", "AGE", "STAT", "SOURCE", "CATEGORY", "S
 /// Heads of the endpoint table.
 pub const ENDPOINT_HEAD: &[&str] =
     &["NAME", "ADDRESS", "KIND", "STATUS", "SEEN", "EV/S 60s", "QUEUED", "BAD", "VERSION"];
+/// The same where sources overlap.
+pub const ENDPOINT_HEAD_OVERLAPPING: &[&str] =
+    &["NAME", "ADDRESS", "KIND", "STATUS", "SEEN", "EV/S 60s", "QUEUED", "BAD", "VERSION", "ALSO AS"];
 /// Heads of the table of malformed input.
 pub const PARSE_HEAD: &[&str] = &["SOURCE", "COUNT", "FIRST", "LAST", "REASONS"];
 /// Heads of the account of every source.
@@ -275,6 +278,11 @@ pub fn rate_words(stats: &Stats) -> Safe {
 /// The alerts in the first row.
 pub fn alert_counts(stats: &Stats) -> Safe {
     Safe::say(format_args!("alerts {} open/{}", stats.alerts_open, stats.alerts))
+}
+
+/// The other sources of an endpoint's lines.
+pub fn also(sources: &[EndpointId]) -> String {
+    sources.iter().map(EndpointId::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// The endpoints in the first row.

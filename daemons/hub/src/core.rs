@@ -240,6 +240,10 @@ impl Core {
         self.group.push(event);
         self.group_findings(stamp)?;
         self.queue(now, stamp, kind);
+        for (one, other) in self.correlator.take_overlaps() {
+            log::info!("the same lines come from two sources, each is counted once one={one} other={other}");
+            self.state.overlap(&one, &other);
+        }
         Ok(())
     }
 

@@ -22,7 +22,10 @@ pub(super) fn endpoints(paint: &mut Painter<'_>, app: &App, rooms: &Rooms) {
     if unlisted > 0 {
         rows.push(vec![(text::unlisted(unlisted), Role::Dim)]);
     }
-    table(paint, app, rooms, &Table { head: text::ENDPOINT_HEAD, rows, none: text::NO_ENDPOINTS });
+    // The last column takes room from the names, so it is there only where it says something.
+    let is_overlapping = app.endpoints.iter().any(|endpoint| !endpoint.also.is_empty());
+    let head = if is_overlapping { text::ENDPOINT_HEAD_OVERLAPPING } else { text::ENDPOINT_HEAD };
+    table(paint, app, rooms, &Table { head, rows, none: text::NO_ENDPOINTS });
 }
 
 fn endpoint_cells(endpoint: &Endpoint, now: Stamp) -> Cells {
@@ -44,6 +47,7 @@ fn endpoint_cells(endpoint: &Endpoint, now: Stamp) -> Cells {
         or_none(endpoint.queued.map(text::count).as_deref()),
         (Safe::of(&text::count(endpoint.parse_errors)), warn_above_zero(endpoint.parse_errors, Role::Warn)),
         or_none(endpoint.version.as_deref()),
+        or_none(Some(text::also(&endpoint.also)).filter(|also| !also.is_empty()).as_deref()),
     ]
 }
 

@@ -217,6 +217,7 @@ fn endpoint(name: &str, address: Option<&str>, kind: EndpointKind, status: Endpo
         queued: is_agent.then_some(0),
         parse_errors: 0,
         version: is_agent.then(|| "0.1.0".into()),
+        also: Vec::new(),
     }
 }
 

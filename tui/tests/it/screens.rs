@@ -1,7 +1,8 @@
 //! Every screen and state as it looks, compared with text files.
 
 use nms_proto::{
-    dash::{FromHub, Gap, Hello, Link, ServerState, Snapshot},
+    dash::{Endpoint, FromHub, Gap, Hello, Link, ServerState, Snapshot},
+    id::EndpointId,
     severity::Severity,
 };
 use nms_tui::theme::Theme;
@@ -123,6 +124,24 @@ fn tables() {
             driver.keys(key);
         });
     }
+}
+
+/// The scene's endpoints, with two of them the same host.
+pub(crate) fn overlapping() -> Vec<Endpoint> {
+    let mut endpoints = scene::endpoints();
+    for (at, also) in [(1, "192.168.1.101"), (3, "web01")] {
+        endpoints[at].also = vec![EndpointId::new(also)];
+    }
+    endpoints
+}
+
+/// Where a host is both agent and syslog source, each names the other.
+#[test]
+fn overlapping_endpoints() {
+    check("endpoints_overlapping", |driver| {
+        go_live(driver, |snapshot| snapshot.endpoints = overlapping());
+        driver.keys("3");
+    });
 }
 
 #[test]

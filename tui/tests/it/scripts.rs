@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::{
     fake_hub::{Client, listen},
     scene,
+    screens::overlapping,
 };
 
 /// The program with these arguments, at a socket in a folder of its own.
@@ -126,6 +127,15 @@ fn link_and_endpoints_have_the_fields_of_the_manual() {
     let endpoints = objects(&once("--once endpoints --json", calm()).0);
     assert_eq!(endpoints.len(), 5);
     assert_eq!((&endpoints[2]["name"], &endpoints[2]["status"]), (&"db02".into(), &"late".into()));
+    assert!(endpoints.iter().all(|endpoint| endpoint.get("also").is_none()), "{endpoints:?}");
+    let doubled = || Snapshot { endpoints: overlapping(), ..calm() };
+    let endpoints = objects(&once("--once endpoints --json", doubled()).0);
+    assert_eq!(endpoints[1]["also"], serde_json::json!(["192.168.1.101"]));
+    let (text, _) = once("--once endpoints", doubled());
+    assert!(
+        text.lines().any(|line| line.contains("endpoint web01 ") && line.ends_with(" also 192.168.1.101")),
+        "{text}"
+    );
 }
 
 #[test]

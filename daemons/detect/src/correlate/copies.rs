@@ -3,6 +3,9 @@
 //! A line with the same host, application, process id, text and device stamp (to the second, since
 //! not every way keeps more) that another source sent within five seconds is a copy, and not counted.
 //! A source that repeats its own line means it. Where host or stamp are unknown nothing is a copy.
+//! Two sources by which a copy came are told once: somebody may want to switch one of them off.
+
+use std::collections::BTreeSet;
 
 use nms_proto::{
     event::{Body, Event},
@@ -16,6 +19,8 @@ use crate::bounded::{Bounded, Suspicion};
 
 /// Longest time between a line and its copy, in milliseconds.
 const COPY_MS: i64 = 5_000;
+/// Pairs of sources that are told; copies by further ones are only counted.
+const PAIRS_MAX: usize = 256;
 
 #[derive(Debug)]
 struct First {
@@ -31,11 +36,15 @@ pub(super) struct Copies {
     seen: Bounded<u64, First>,
     /// Copies found.
     pub(super) found: u64,
+    /// The sources by which they came, the smaller name first.
+    pairs: BTreeSet<(EndpointId, EndpointId)>,
+    /// Those that nobody was told of yet.
+    news: Vec<(EndpointId, EndpointId)>,
 }
 
 impl Copies {
     pub(super) fn new() -> Self {
-        Self { seen: Bounded::new(COPIES_KEPT), found: 0 }
+        Self { seen: Bounded::new(COPIES_KEPT), found: 0, pairs: BTreeSet::new(), news: Vec::new() }
     }
 
     /// Whether `event`, at `at`, is a copy of what another source sent.
@@ -48,7 +57,21 @@ impl Copies {
             return false;
         }
         self.found += 1;
+        let pair = (first.source.clone(), event.source.clone());
+        self.note(pair);
         true
+    }
+
+    fn note(&mut self, (one, other): (EndpointId, EndpointId)) {
+        let pair = if one < other { (one, other) } else { (other, one) };
+        if self.pairs.len() < PAIRS_MAX && self.pairs.insert(pair.clone()) {
+            self.news.push(pair);
+        }
+    }
+
+    /// The pairs of sources that were noted since the last call.
+    pub(super) fn take_pairs(&mut self) -> Vec<(EndpointId, EndpointId)> {
+        std::mem::take(&mut self.news)
     }
 }
 

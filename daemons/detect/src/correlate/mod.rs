@@ -19,7 +19,7 @@ use nms_proto::{
     event::{Body, Event},
     extraction::{Action, Actor, AppFamily, Extraction, Outcome},
     finding::Finding,
-    id::Instance,
+    id::{EndpointId, Instance},
     time::Stamp,
 };
 
@@ -158,6 +158,11 @@ impl Correlator {
     pub fn deadline(&self) -> Option<Stamp> {
         let due = [self.file_context.deadline(), self.incidents.deadline()];
         due.into_iter().flatten().min().map(Stamp::utc)
+    }
+
+    /// Pairs of sources that send the same lines, each said once: what was found since the last call.
+    pub fn take_overlaps(&mut self) -> Vec<(EndpointId, EndpointId)> {
+        self.copies.take_pairs()
     }
 
     /// What was counted, and how much is remembered.

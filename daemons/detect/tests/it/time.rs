@@ -80,6 +80,9 @@ fn a_copy_by_another_way_is_not_counted() {
     }
     check(&hub.text(), "");
     assert_eq!(hub.correlator.counters().copies, 4);
+    let pair = ["10.0.0.2", "web-agent"].map(EndpointId::new);
+    assert_eq!(hub.correlator.take_overlaps(), [pair.into()], "said once, whichever came first");
+    assert_eq!(hub.correlator.take_overlaps(), []);
     for repeat in 10..14 {
         let event = stamped(repeat, "web-agent", TEN + 9_000, TEN + 9_000);
         hub.correlator.observe(Stamp::utc(TEN + 9_000), &event, &mut hub.said);

@@ -53,6 +53,34 @@ fn guessing_over_udp_tcp_and_a_file_comes_back_judged() {
     }
 }
 
+/// The agent reads what the host's syslog daemon forwards too.
+#[test]
+fn a_host_that_is_seen_twice_is_named_and_its_lines_count_once() {
+    let Some((mut stage, hub)) = Stage::chain() else { return };
+    let log = stage.path("auth.log");
+    fs::write(&log, "").unwrap();
+    stage.start_agent("agent", &hub, &[&log]);
+    stage.until("the agent is there", |stage| stage.once("hub", "endpoints").iter().any(|row| row["kind"] == "agent"));
+    // A file's stamps are believed and a datagram's are not, so both say now.
+    let now = Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%S+00:00"]).output().expect("date of coreutils").stdout;
+    let now = String::from_utf8(now).unwrap();
+    let line = |port: u32| format!("{} gate sshd[811]: {}", now.trim(), failure("203.0.113.50", 40_000 + port));
+    udp(&hub, (0..10).map(|port| format!("<38>{}", line(port))));
+    stage.until("the datagrams are taken", |stage| stage.account("hub", "127.0.0.1")["received"] == 10);
+    fs::write(&log, (0..10).map(|port| line(port) + "\n").collect::<String>()).unwrap();
+    stage.until("the file is delivered too", |stage| stage.account("hub", "127.0.0.1/agent")["delivered"] == 10);
+    // What is said after one more counts everything that came before it.
+    udp(&hub, [format!("<38>{}", line(99))]);
+    let counts = |stage: &Stage| stage.alerts("hub").iter().map(|alert| alert["count"].clone()).collect::<Vec<_>>();
+    stage.until("one alert about each failure once", |stage| counts(stage) == [json!(11)]);
+    let also = |name: &str| {
+        let endpoints = stage.once("hub", "endpoints");
+        endpoints.iter().find(|row| row["name"] == name).map(|row| row["also"].clone())
+    };
+    assert_eq!(also("127.0.0.1"), Some(json!(["127.0.0.1/agent"])));
+    assert_eq!(also("127.0.0.1/agent"), Some(json!(["127.0.0.1"])));
+}
+
 #[test]
 fn ten_thousand_failures_are_one_alert() {
     let Some((mut stage, hub)) = Stage::chain() else { return };

@@ -13,6 +13,8 @@ use nms_proto::{
 const SLOTS: usize = 12;
 /// ... of this many milliseconds: one minute in all.
 const SLOT_MS: u64 = 5_000;
+/// Sources with the same lines that are named of one.
+const ALSO_MAX: usize = 8;
 
 #[derive(Debug)]
 struct Known {
@@ -71,6 +73,9 @@ pub(crate) struct Heard<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Endpoints {
     known: HashMap<EndpointId, Known>,
+    /// Which others have sent the lines of one. Kept apart, because after a restart it is known before they are heard of;
+    /// the correlator bounds how many pairs it tells.
+    also: HashMap<EndpointId, Vec<EndpointId>>,
 }
 
 impl Endpoints {
@@ -89,6 +94,16 @@ impl Endpoints {
             known.address = about.address.clone().or(known.address.take());
             known.version = about.version.clone().or(known.version.take());
             known.queued = about.queued.or(known.queued);
+        }
+    }
+
+    /// Two sources have sent the same lines.
+    pub(crate) fn overlap(&mut self, one: &EndpointId, other: &EndpointId) {
+        for (source, also) in [(one, other), (other, one)] {
+            let others = self.also.entry(source.clone()).or_default();
+            if others.len() < ALSO_MAX && !others.contains(also) {
+                others.push(also.clone());
+            }
         }
     }
 
@@ -145,6 +160,7 @@ impl Endpoints {
                     queued: known.queued,
                     parse_errors: known.parse_errors,
                     version: known.version.clone(),
+                    also: self.also.get(name).cloned().unwrap_or_default(),
                 }
             })
             .collect();
@@ -159,4 +175,31 @@ pub(crate) struct About {
     pub(crate) address: Option<Box<str>>,
     pub(crate) version: Option<Box<str>>,
     pub(crate) queued: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_with_the_same_lines_name_each_other() {
+        let (now, stamp) = (Tick(1_000), Stamp::utc(1_000));
+        let mut endpoints = Endpoints::default();
+        let names: Vec<EndpointId> = (0..20).map(|number| EndpointId::new(&format!("s{number:02}"))).collect();
+        // Found among the lines of an earlier run, before anybody is heard of.
+        endpoints.overlap(&names[1], &names[0]);
+        for source in &names {
+            let heard = Heard { source, kind: &EndpointKind::Syslog, events: 1, parse_errors: 0 };
+            endpoints.heard(now, stamp, &heard);
+        }
+        let also = |endpoints: &mut Endpoints, at: usize| endpoints.list(now).remove(at).also;
+        endpoints.overlap(&names[0], &names[1]);
+        assert_eq!(also(&mut endpoints, 0), [names[1].clone()]);
+        assert_eq!(also(&mut endpoints, 1), [names[0].clone()]);
+        assert_eq!(also(&mut endpoints, 2), []);
+        for other in &names {
+            endpoints.overlap(&names[0], other);
+        }
+        assert_eq!(also(&mut endpoints, 0).len(), ALSO_MAX);
+    }
 }

@@ -50,6 +50,11 @@ impl State {
         self.endpoints.described(source, about);
     }
 
+    /// Two sources have sent the same lines.
+    pub(crate) fn overlap(&mut self, one: &EndpointId, other: &EndpointId) {
+        self.endpoints.overlap(one, other);
+    }
+
     /// A malformed message was turned away.
     pub(crate) fn rejected(&mut self, now: Tick, stamp: Stamp, rejected: &Rejected) {
         self.malformed.add(stamp, rejected);
