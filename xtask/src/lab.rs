@@ -29,6 +29,17 @@ pub(crate) fn torture(rest: &Rest) -> Result<(), String> {
     step(Command::new(target().join("debug/nms-lab")).arg("torture").args(&rest.words))
 }
 
+/// The torture is a check that can fail: where a hub loses a batch unseen it must.
+pub(crate) fn torture_notices_a_loss() -> Result<(), String> {
+    let mut command = Command::new(target().join("debug/nms-lab"));
+    let output = command.args(["torture", "--seconds", "5", "--lose"]).output().map_err(|error| error.to_string())?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() || !said.contains("lines are lost") {
+        return Err(format!("a lost batch was not noticed: {said}"));
+    }
+    Ok(())
+}
+
 /// A short torture, for every change.
 pub(crate) fn short_torture() -> Result<(), String> {
     torture(&Rest { words: ["--seconds", "20", "--json"].map(String::from).to_vec() })

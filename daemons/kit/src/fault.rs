@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! NMS_FAULT=after_log:17       SIGKILL to itself when it comes to that point for the 17th time
+//! NMS_LOSE=5                   the fifth batch that an uplink reads from its spool vanishes, unseen: every account must show it
 //! NMS_SNAPSHOT_MS=1000         a period that is too long to be met by chance, made short
 //! ```
 //! Compiled into unoptimised builds, which tests and torture run, and with the feature `faults`; a
@@ -23,7 +24,7 @@ pub const SNAPSHOTTING: &str = "while_snapshotting";
 /// Every point.
 pub const POINTS: [&str; 6] = [AFTER_SPOOL, AFTER_SEND, AFTER_LOG, AFTER_ACK, AFTER_CURSOR, SNAPSHOTTING];
 
-pub use imp::{period_ms, point, written};
+pub use imp::{loses, period_ms, point, written};
 
 #[cfg(any(feature = "faults", debug_assertions))]
 mod imp {
@@ -75,6 +76,13 @@ mod imp {
         }
     }
 
+    /// Whether what is read now vanishes.
+    pub fn loses() -> bool {
+        static LEFT: OnceLock<Option<AtomicU64>> = OnceLock::new();
+        let read = || Some(AtomicU64::new(std::env::var("NMS_LOSE").ok()?.parse().ok()?));
+        LEFT.get_or_init(read).as_ref().is_some_and(|left| left.fetch_sub(1, Ordering::Relaxed) == 1)
+    }
+
     /// A period, in milliseconds, where the variable `name` does not say another.
     pub fn period_ms(name: &str, usual: u64) -> u64 {
         std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
@@ -90,6 +98,12 @@ mod imp {
     /// Nothing.
     #[inline]
     pub const fn written(_frame: &[u8]) {}
+
+    /// Never.
+    #[inline]
+    pub const fn loses() -> bool {
+        false
+    }
 
     /// The usual period.
     #[inline]

@@ -45,6 +45,9 @@ enum Arguments {
         /// Where binaries with fault points are.
         #[arg(long, default_value = "target/debug")]
         binaries: PathBuf,
+        /// Let hubs lose a batch unseen, to see that the account shows it.
+        #[arg(long)]
+        lose: bool,
         /// One JSON object.
         #[arg(long)]
         json: bool,
@@ -122,8 +125,8 @@ fn main() -> ExitCode {
         Arguments::Bench(Bench::Pipeline { rate, seconds, seed, binaries, json }) => {
             bench::pipeline(&bench::Options { binaries, rate, seconds, seed }).map(|figures| show(&figures, json))
         }
-        Arguments::Torture { seconds, seed, binaries, json } => {
-            let options = torture::Options { binaries, seconds, seed };
+        Arguments::Torture { seconds, seed, binaries, lose, json } => {
+            let options = torture::Options { binaries, seconds, seed, lose };
             torture::torture(&options, |line| eprintln!("{line}")).map(|report| tell(&report, json))
         }
     });

@@ -50,6 +50,8 @@ pub struct Options {
     pub seconds: u64,
     /// The order of troubles.
     pub seed: u64,
+    /// Whether each hub loses a batch unseen: the account must not hold then.
+    pub lose: bool,
 }
 
 const SERVER: (&str, &str) = ("nmsd-server", "server");
@@ -103,6 +105,7 @@ struct Run {
     proxy: Proxy,
     load: Load,
     random: Random,
+    lose: bool,
     report: Report,
 }
 
@@ -119,7 +122,7 @@ impl Run {
         }
         let load = Load::start(&files, hub.tcp, hub.udp, LINES_PER_BEAT);
         let random = Random::new(options.seed);
-        let mut run = Self { stage, proxy, load, random, report: Report::default() };
+        let mut run = Self { stage, proxy, load, random, lose: options.lose, report: Report::default() };
         for (binary, name) in [SERVER, HUB].into_iter().chain(AGENTS) {
             run.launch(binary, name, None)?;
         }
@@ -196,6 +199,9 @@ impl Run {
         command.env("NMS_SNAPSHOT_MS", "500").args(["--log-level", "warn"]);
         if let Some(fault) = fault {
             command.env("NMS_FAULT", fault);
+        }
+        if self.lose && name == HUB.1 {
+            command.env("NMS_LOSE", "5");
         }
         self.stage.start_other(name, &mut command)?;
         let begun = clock::monotonic_ms();
