@@ -7,7 +7,7 @@ use nms_proto::{
     alert::Status,
     event::Body,
     id::{Instance, TenantId},
-    limits::{ALERT_TECHNIQUES_MAX, ALERT_TEXT_BYTES, TENANT_STANDINGS_BYTES},
+    limits::{ALERT_TECHNIQUES_MAX, ALERT_TEXT_BYTES, NAME_BYTES_MAX, TENANT_STANDINGS_BYTES},
     message::Results,
     session::server::Answer,
     time::Tick,
@@ -281,8 +281,8 @@ fn findings_with_endless_texts_are_cut_and_what_is_at_hand_of_them_is_bounded() 
         body.evidence.iter_mut().for_each(|line| line.line = endless.clone());
         event
     };
-    for number in 1..=20 {
-        let events: Vec<_> = (number * 20 - 19..=number * 20).map(huge).collect();
+    for number in 1..=80 {
+        let events: Vec<_> = (number * 5 - 4..=number * 5).map(huge).collect();
         hub.send(0, batch(number, &events));
     }
     let work = analyse(&hub.tenant, 10);
@@ -290,8 +290,10 @@ fn findings_with_endless_texts_are_cut_and_what_is_at_hand_of_them_is_bounded() 
     for known in hub.tenant.store().alerts().unwrap() {
         let alert = known.alert;
         let lines = alert.evidence.iter().map(|line| &line.line);
-        let mut texts = lines.chain(&alert.reasons).chain(&alert.actor).chain(&alert.victim).chain([&alert.message]);
+        let mut texts = lines.chain(&alert.reasons).chain([&alert.message]);
         assert!(texts.all(|text| (ALERT_TEXT_BYTES - 1..=ALERT_TEXT_BYTES).contains(&text.len())));
+        let mut names = alert.actor.iter().chain(&alert.victim);
+        assert!(names.all(|name| (NAME_BYTES_MAX - 1..=NAME_BYTES_MAX).contains(&name.len())));
         assert_eq!((alert.techniques.len(), alert.evidence.len()), (ALERT_TECHNIQUES_MAX, 5));
     }
     let bytes = work.standings_bytes();

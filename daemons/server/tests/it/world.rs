@@ -121,7 +121,7 @@ pub(crate) fn run(hub: Instance) -> Vec<Event> {
 pub(crate) fn batch(number: u64, events: &[Event]) -> Batch {
     let mut builder = BatchBuilder::default();
     for event in events {
-        builder.push_group(std::slice::from_ref(event)).unwrap();
+        assert!(builder.push_group(std::slice::from_ref(event)).unwrap(), "a batch holds no more");
     }
     let now = Stamp::utc(START_MS);
     let frame = batch_frame(BatchSeq(number), now, &[], &builder.finish().1).unwrap();
