@@ -3,7 +3,7 @@
 use std::{env, time::Instant};
 
 use crate::{
-    demo,
+    demo, deps, lab,
     run::{cargo, step},
     static_agent, tidy,
 };
@@ -13,12 +13,15 @@ pub(crate) fn run() -> Result<(), String> {
     let started = clock();
     timed("format", || step(cargo().args(["fmt", "--all", "--check"])))?;
     timed("house rules", tidy::run)?;
+    timed("dependencies", deps::run)?;
     timed("lints", || step(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])))?;
     timed("documents", || {
         step(cargo().args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))
     })?;
     // The command that the README gives for the tests.
     timed("tests", || step(cargo().args(["xtask", "test"])))?;
+    timed("torture", lab::short_torture)?;
+    timed("torture notices a lost batch", lab::torture_notices_a_loss)?;
     timed("static agent", || static_agent::run(&static_agent::Options::quick()))?;
     timed("demo", || demo::run(&demo::Options::headless()))?;
     timed("demo without a server fails", demo_without_server_fails)?;

@@ -1,8 +1,10 @@
 //! The front of the lab: benches, evaluation and training, built in release and run.
 
+use std::process::Command;
+
 use clap::Args;
 
-use crate::run::{cargo, step};
+use crate::run::{cargo, step, target};
 
 /// Passed on to the lab as it stands.
 #[derive(Debug, Args)]
@@ -19,4 +21,26 @@ pub(crate) fn run(verb: &str, rest: &Rest) -> Result<(), String> {
         step(cargo().args(["build", "--release"]).args(["-p", "nmsd-hub", "-p", "nmsd-server"]))?;
     }
     step(cargo().args(["run", "--release", "--quiet", "-p", "nms-lab", "--", verb]).args(&rest.words))
+}
+
+/// Builds daemons with fault points, which unoptimised ones have, and tortures them.
+pub(crate) fn torture(rest: &Rest) -> Result<(), String> {
+    step(cargo().args(["build", "--workspace", "--bins"]))?;
+    step(Command::new(target().join("debug/nms-lab")).arg("torture").args(&rest.words))
+}
+
+/// The torture is a check that can fail: where a hub loses a batch unseen it must.
+pub(crate) fn torture_notices_a_loss() -> Result<(), String> {
+    let mut command = Command::new(target().join("debug/nms-lab"));
+    let output = command.args(["torture", "--seconds", "5", "--lose"]).output().map_err(|error| error.to_string())?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() || !said.contains("lines are lost") {
+        return Err(format!("a lost batch was not noticed: {said}"));
+    }
+    Ok(())
+}
+
+/// A short torture, for every change.
+pub(crate) fn short_torture() -> Result<(), String> {
+    torture(&Rest { words: ["--seconds", "20", "--json"].map(String::from).to_vec() })
 }

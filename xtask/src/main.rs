@@ -6,6 +6,7 @@
 mod run;
 mod demo;
 mod tidy;
+mod deps;
 mod tests;
 mod static_agent;
 mod ci;
@@ -39,6 +40,10 @@ enum Task {
     Eval(lab::Rest),
     /// Train: `train base`.
     Train(lab::Rest),
+    /// Kill real daemons at named points and at random, and account for every line.
+    Torture(lab::Rest),
+    /// Check licences, sources and versions of the dependencies.
+    Deps,
     /// Check the house rules that no compiler checks.
     Tidy,
 }
@@ -52,6 +57,8 @@ fn main() -> ExitCode {
         Task::Bench(rest) => lab::run("bench", &rest),
         Task::Eval(rest) => lab::run("eval", &rest),
         Task::Train(rest) => lab::run("train", &rest),
+        Task::Torture(rest) => lab::torture(&rest),
+        Task::Deps => deps::run(),
         Task::Tidy => tidy::run(),
     };
     match done {

@@ -4,9 +4,6 @@ use clap::Args;
 
 use crate::run::{cargo, step, target};
 
-/// The binaries that end-to-end tests start.
-const BINARIES: [&str; 4] = ["nmsd-server", "nmsd-hub", "nmsd-agent", "nms-tui"];
-
 /// How the tests are run.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -16,12 +13,8 @@ pub(crate) struct Options {
 
 /// Builds the binaries, then runs every test of the workspace.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
-    let mut build = cargo();
-    build.arg("build");
-    for binary in BINARIES {
-        build.args(["-p", binary]);
-    }
-    step(&mut build)?;
+    // All of them at once: a build of some would resolve other features, and build their dependencies a second time.
+    step(cargo().args(["build", "--workspace", "--bins"]))?;
     let mut test = cargo();
     test.args(["test", "--workspace"]).env("NMS_BIN", target().join("debug"));
     test.args(&options.filter);

@@ -229,7 +229,10 @@ impl Core {
             uptime_seconds: now.since(self.started) / 1_000,
             events_queued: spool.stats().events,
             endpoints_connected: 0,
+            received: None,
+            delivered: None,
             dropped,
+            rejected: BTreeMap::new(),
             oldest_age_ms: oldest.map(|at| clock::unix_ms().saturating_sub(at).max(0).unsigned_abs()),
             heartbeat: None,
         }

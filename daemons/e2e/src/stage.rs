@@ -92,10 +92,38 @@ impl Stage {
     /// # Errors
     /// No port is free, or the file cannot be written.
     pub fn hub(&self, name: &str, more: &str) -> Result<Hub, String> {
+        self.hub_at(name, self.server_port, more)
+    }
+
+    /// As [`Stage::hub`], with its server on another port, behind which the real one stands.
+    ///
+    /// # Errors
+    /// As [`Stage::hub`].
+    pub fn hub_at(&self, name: &str, server_port: u16, more: &str) -> Result<Hub, String> {
         let [tcp, agents] = tcp_ports()?;
         let hub = Hub { udp: udp_port()?, tcp, agents };
-        self.write(&format!("{name}.toml"), &settings::hub(self.folder(), name, &hub, self.server_port, more))?;
+        self.write(&format!("{name}.toml"), &settings::hub(self.folder(), name, &hub, server_port, more))?;
         Ok(hub)
+    }
+
+    /// What an admin verb of the daemon with the settings `<name>.toml` printed, JSON lines.
+    ///
+    /// # Errors
+    /// It cannot be run, or failed; with what it said.
+    pub fn admin(&self, binary: &str, name: &str, words: &[&str]) -> Result<Vec<Value>, String> {
+        let mut command = self.command(binary, name);
+        let Output { status, stdout, stderr } =
+            command.args(words).output().map_err(|error| format!("cannot run {binary} (build it first): {error}"))?;
+        if !status.success() {
+            return Err(format!("{binary} {} failed: {}", words.join(" "), String::from_utf8_lossy(&stderr)));
+        }
+        let lines = String::from_utf8_lossy(&stdout).into_owned();
+        lines.lines().map(|line| serde_json::from_str(line).map_err(|error| format!("{line}: {error}"))).collect()
+    }
+
+    /// Whether a daemon answers its admin.
+    pub fn serves(&self, binary: &str, name: &str) -> bool {
+        self.admin(binary, name, &["status"]).is_ok()
     }
 
     /// Writes an agent's settings: it reads `files` from their start and watches what lies below `watched`.

@@ -9,6 +9,8 @@
 //! Everything here is a step on data; `run` feeds it. Sources that can wait come through a channel of
 //! their own, which is not read while the spool is under pressure.
 
+use std::collections::BTreeMap;
+
 use nms_detect::{Correlator, provisional};
 use nms_kit::{
     clock,
@@ -21,6 +23,7 @@ use nms_proto::{
     event::{Body, Draft, Event, Loss},
     extraction::Action,
     finding::Finding,
+    flow::ledger::OTHER,
     id::EndpointId,
     json::Decoder,
     limits::{CORRELATE_AGAIN_MS, DASH_SOURCES_MAX, SPOOL_PRESSURE_PERCENT, SPOOL_SHED_NOTICE_PERCENT},
@@ -42,6 +45,10 @@ const SNAPSHOT_LINES: usize = 1_000;
 /// Alerts in a snapshot's frame: with their evidence they are a few KiB each.
 const SNAPSHOT_ALERTS: usize = 200;
 
+/// Sources whose shed lines are told apart upward, and the time between two such words, in milliseconds.
+const SHED_SOURCES_MAX: usize = 64;
+const SHED_MS: u64 = 1_000;
+
 /// The core.
 pub(crate) struct Core {
     state: State,
@@ -54,6 +61,9 @@ pub(crate) struct Core {
     news: Vec<FromHub>,
     findings: Vec<Finding>,
     group: Vec<Event>,
+    /// Lines shed since that was told upward, by source.
+    shed: BTreeMap<EndpointId, u64>,
+    shed_due: Tick,
     started: Tick,
 }
 
@@ -85,6 +95,8 @@ impl Core {
             news: Vec::new(),
             findings: Vec::new(),
             group: Vec::new(),
+            shed: BTreeMap::new(),
+            shed_due: now,
             started: now,
         };
         core.books.carry_over(core.spooler.spool())?;
@@ -194,6 +206,8 @@ impl Core {
             if fill >= SPOOL_PRESSURE_PERCENT && may_shed(fill, &event) {
                 self.books.ledger.received(&event.source, 1);
                 self.books.ledger.dropped(&event.source, "shed", 1);
+                let place = if self.shed.len() < SHED_SOURCES_MAX { event.source } else { EndpointId::new(OTHER) };
+                *self.shed.entry(place).or_default() += 1;
                 continue;
             }
             self.event(now, stamp, kind, event)?;
@@ -330,8 +344,16 @@ impl Core {
         }
     }
 
-    /// Time passed: incidents go quiet.
+    /// Time passed: what was shed is told upward, incidents go quiet.
     pub(crate) fn tick(&mut self, now: Tick, stamp: Stamp) -> Result<(), SpoolError> {
+        if now >= self.shed_due && !self.shed.is_empty() && !self.is_stuck() {
+            self.shed_due = now.plus(SHED_MS);
+            for (source, events) in std::mem::take(&mut self.shed) {
+                let loss = Loss::of(source.clone(), "shed", events);
+                let draft = Draft::new(Body::Loss(Box::new(loss)));
+                self.drafts(now, stamp, (&EndpointKind::Syslog, 0), vec![(source, draft)])?;
+            }
+        }
         // No event completed them, so each is a group of its own: all together may be more than a frame holds.
         for finding in self.correlator.tick(stamp) {
             self.findings.push(finding);
@@ -388,11 +410,15 @@ impl Core {
     pub(crate) fn vitals(&self, now: Tick) -> Heartbeat {
         let spool = self.spooler.spool();
         let oldest = spool.oldest_at_ms().ok().flatten();
+        let total = self.books.ledger.total();
         Heartbeat {
             uptime_seconds: now.since(self.started) / 1_000,
             events_queued: spool.stats().events,
             endpoints_connected: self.state.connected(now),
-            dropped: self.books.ledger.dropped_total(),
+            received: Some(total.received),
+            delivered: Some(total.delivered),
+            dropped: total.dropped,
+            rejected: total.rejected,
             oldest_age_ms: oldest.map(|at| clock::unix_ms().saturating_sub(at).max(0).unsigned_abs()),
             heartbeat: None,
         }

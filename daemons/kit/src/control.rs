@@ -31,8 +31,8 @@ pub const REQUEST_BYTES_MAX: usize = 64 << 10;
 pub const CONNECTIONS_MAX: usize = 16;
 /// Longest wait for the request to come, in milliseconds.
 const REQUEST_MS: u64 = 5_000;
-/// Lines that may wait for a slow reader.
-const LINES_WAITING_MAX: usize = 256;
+/// Lines that may wait for a slow reader. Few: a line may be a whole batch, up to twice `FRAME_BYTES_MAX`.
+const LINES_WAITING_MAX: usize = 16;
 
 /// What an admin asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,6 +209,18 @@ impl std::error::Error for ControlError {}
 /// # Errors
 /// The daemon is not there, or says no.
 pub async fn ask(path: &Path, request: &Request, mut line: impl FnMut(&str)) -> Result<(), ControlError> {
+    let always = |text: &str| {
+        line(text);
+        true
+    };
+    ask_while(path, request, always).await
+}
+
+/// As [`ask`], until `line` has seen enough and says false; that is a good end.
+///
+/// # Errors
+/// As [`ask`].
+pub async fn ask_while(path: &Path, request: &Request, mut line: impl FnMut(&str) -> bool) -> Result<(), ControlError> {
     let unreachable = |error| ControlError::Unreachable(path.into(), error);
     let mut stream = UnixStream::connect(path).await.map_err(unreachable)?;
     write(&mut stream, request).await.map_err(unreachable)?;
@@ -218,8 +230,8 @@ pub async fn ask(path: &Path, request: &Request, mut line: impl FnMut(&str)) -> 
         let payload = frames.next().await.map_err(|error| broken(&error))?;
         let payload = payload.ok_or_else(|| broken(&"the daemon closed the connection"))?;
         match json::decode(&payload).map_err(|error| broken(&error))? {
-            Reply::Line(text) => line(&text),
-            Reply::Done(_) => return Ok(()),
+            Reply::Line(text) if line(&text) => {}
+            Reply::Line(_) | Reply::Done(_) => return Ok(()),
             Reply::Error(problem) => return Err(ControlError::Refused(problem)),
         }
     }

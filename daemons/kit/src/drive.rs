@@ -17,7 +17,7 @@ use smol::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
 };
 
-use crate::{clock, task::Tasks};
+use crate::{clock, fault, task::Tasks};
 
 /// Decoded messages that may wait for the session.
 const INBOUND_MESSAGES: usize = 8;
@@ -176,6 +176,7 @@ async fn write_all(mut stream: impl AsyncWrite + Unpin, frames: Receiver<Vec<u8>
             log::debug!("cannot write to a peer error={error}");
             break;
         }
+        fault::written(&frame);
         taken.try_send(()).ok();
     }
     stream.close().await.ok();

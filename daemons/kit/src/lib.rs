@@ -4,6 +4,7 @@
 
 pub mod exit;
 pub mod clock;
+pub mod fault;
 pub mod digest;
 pub mod logger;
 pub mod host;

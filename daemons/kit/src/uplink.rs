@@ -24,10 +24,11 @@ use smol::{
 use crate::{
     clock,
     drive::{Inbound, Wire, Woken},
+    fault,
     net::tcp,
     store::{
         self,
-        spool::{self, Missing, Spool},
+        spool::{self, Cause, Missing, Spool},
     },
     task::{Stop, Tasks},
 };
@@ -323,8 +324,9 @@ impl Run {
                 }
             }
             Output::Read(read) => {
-                if self.read(read) {
-                    return self.news.send(News::Missing(self.spool.missing())).await.is_ok();
+                let missing = self.read(read);
+                if !missing.is_empty() {
+                    return self.news.send(News::Missing(missing)).await.is_ok();
                 }
             }
             Output::Acked(batch) => return self.acked(batch).await,
@@ -342,15 +344,20 @@ impl Run {
         true
     }
 
-    /// Reads what the session asks for; whether there are gaps in it.
-    fn read(&mut self, read: Read) -> bool {
+    /// Reads what the session asks for; what is missing in between.
+    fn read(&mut self, read: Read) -> Vec<Missing> {
         match self.spool.read(read.from.0, read.bytes_max) {
-            Ok(batches) => {
+            Ok(mut batches) => {
+                batches.retain(|_| !fault::loses());
                 if std::mem::take(&mut self.is_unreadable) {
                     log::info!("the spool can be read again");
                 }
                 self.session.loaded(read, batches.iter().take(read.batches_max).map(spooled));
-                batches.iter().any(|batch| !batch.skipped.is_empty())
+                let mut missing = gaps(&batches, read.from.0, self.spool.base());
+                if batches.iter().any(|batch| !batch.skipped.is_empty()) {
+                    missing.extend(self.spool.missing());
+                }
+                missing
             }
             Err(error) => {
                 // That nothing could be read does not mean that nothing is there.
@@ -358,7 +365,7 @@ impl Run {
                     log::error!("cannot read the spool, what it holds waits and is tried again error={error}");
                 }
                 self.session.load_failed(clock::tick(), read);
-                false
+                Vec::new()
             }
         }
     }
@@ -382,6 +389,26 @@ impl Run {
         self.session.renumbered(clock::tick(), Instance(fresh), next);
         self.news.send(News::Renumbered { base }).await.is_ok()
     }
+}
+
+/// Numbers between what was read that the spool neither holds nor calls skipped. The peer is told that they are missing;
+/// the daemon's books must not call them delivered.
+fn gaps(batches: &[spool::Batch], from: u64, base: u64) -> Vec<Missing> {
+    let mut gaps = Vec::new();
+    let mut expected = from;
+    for batch in batches {
+        for run in &batch.skipped {
+            if (run.from..=run.to).contains(&expected) {
+                expected = run.to + 1;
+            }
+        }
+        if batch.number > expected {
+            let positions = base + expected..=base + batch.number - 1;
+            gaps.push(Missing { positions, cause: Cause::Missing });
+        }
+        expected = expected.max(batch.number + 1);
+    }
+    gaps
 }
 
 fn logged(result: Result<(), spool::SpoolError>) {

@@ -4,3 +4,4 @@
 pub mod corpus;
 pub mod train;
 pub mod bench;
+pub mod torture;

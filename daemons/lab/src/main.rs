@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use nms_kit::clock;
 use nms_lab::bench::{self, Figure};
+use nms_lab::torture::{self, Report};
 use nms_lab::train::{BaseOptions, evaluate, evaluation_set, train_base, training_set};
 use nms_model::bundle::Bundle;
 use nms_model::train::Recipe;
@@ -33,6 +34,24 @@ enum Arguments {
     /// Measure the daemons from outside.
     #[command(subcommand)]
     Bench(Bench),
+    /// Kill the daemons again and again, and account for every line.
+    Torture {
+        /// For how long.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// The order of troubles.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Where binaries with fault points are.
+        #[arg(long, default_value = "target/debug")]
+        binaries: PathBuf,
+        /// Let hubs lose a batch unseen, to see that the account shows it.
+        #[arg(long)]
+        lose: bool,
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -106,6 +125,10 @@ fn main() -> ExitCode {
         Arguments::Bench(Bench::Pipeline { rate, seconds, seed, binaries, json }) => {
             bench::pipeline(&bench::Options { binaries, rate, seconds, seed }).map(|figures| show(&figures, json))
         }
+        Arguments::Torture { seconds, seed, binaries, lose, json } => {
+            let options = torture::Options { binaries, seconds, seed, lose };
+            torture::torture(&options, |line| eprintln!("{line}")).map(|report| tell(&report, json))
+        }
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -156,6 +179,11 @@ fn model(bundle: Option<&Path>, networks: u64) -> Result<(), String> {
     let figures = evaluate(&bundle, &training.ordinary, &evaluation_set(networks))?;
     println!("bundle {} {}\n{figures}", bundle.manifest.name, bundle.version());
     Ok(())
+}
+
+fn tell(report: &Report, json: bool) {
+    let whole = if json { serde_json::to_string(report) } else { serde_json::to_string_pretty(report) };
+    println!("{}", whole.unwrap_or_default());
 }
 
 fn show(figures: &[Figure], json: bool) {

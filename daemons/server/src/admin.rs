@@ -1,4 +1,4 @@
-//! Admin verbs of the running server, by its control socket: `status`, and `command`.
+//! Admin verbs of the running server, by its control socket: `status`, `command`, and those that look into its store.
 
 use std::sync::Arc;
 
@@ -18,7 +18,9 @@ use serde_json::json;
 use crate::{
     clients::Clients,
     command::{News, Ticket},
+    inspect,
     live::{Tenant, Tenants},
+    store::disk::DiskStore,
 };
 
 /// Longest silence of a command that hubs work on, in milliseconds.
@@ -31,6 +33,8 @@ pub struct Admin {
     pub tenants: Arc<Tenants>,
     /// The connections.
     pub clients: Arc<Clients>,
+    /// What is kept.
+    pub store: Arc<DiskStore>,
 }
 
 impl Admin {
@@ -39,10 +43,13 @@ impl Admin {
     /// # Errors
     /// In words: what failed, and what to do.
     pub async fn answer(self, request: Request, lines: Lines) -> Result<(), String> {
+        if let Some(verb) = inspect::verb(&request) {
+            return inspect::answer(self.store.look(), verb?, lines).await;
+        }
         match request.verb.as_str() {
             "status" => self.status(&lines).await,
             "command" => self.command(&request, &lines).await,
-            other => Err(format!("unknown verb {other}: this server knows status and command")),
+            other => Err(format!("unknown verb {other}: this server knows status, command and log dump")),
         }
     }
 
@@ -97,10 +104,13 @@ fn status_of(tenant: &Tenant) -> serde_json::Value {
         (gate.backlog_bytes(), gate.logged())
     };
     let hubs = tenant.hubs();
+    let vitals: Vec<_> =
+        hubs.vitals().into_iter().map(|(hub, said)| json!({ "hub": hub.to_string(), "said": said })).collect();
     json!({
         "tenant": tenant.id(),
         "hubs_connected": hubs.live(),
         "connections_replaced": hubs.replaced(),
+        "hubs": vitals,
         "results_waiting": hubs.waiting(),
         "results_dropped": hubs.dropped(),
         "refused": tenant.refusals.counts(),

@@ -247,7 +247,12 @@ impl Connection {
                 link.session().answer(now, answer);
             }
             Output::Event(single) => self.take_event(*single),
-            Output::Heartbeat(_) => drop(self.clients.counts.heartbeats.fetch_add(1, Ordering::Relaxed)),
+            Output::Heartbeat(vitals) => {
+                self.clients.counts.heartbeats.fetch_add(1, Ordering::Relaxed);
+                if let Some(tenant) = &self.tenant {
+                    tenant.hubs().heard(self.hub(), vitals);
+                }
+            }
             Output::Close(_) => {}
             Output::ResultsAcked(seq) => {
                 if let (Some(tenant), Some(attached)) = (&self.tenant, &self.attached) {

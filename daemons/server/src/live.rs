@@ -12,6 +12,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use nms_kit::fault;
 use nms_model::cache::CacheCounts;
 use nms_proto::{
     event::Event,
@@ -264,6 +265,7 @@ impl UnderWay {
             tenant.ring(hub);
             return;
         }
+        fault::point(fault::AFTER_LOG);
         tenant.gate().committed(hub, batch, seq, bytes);
         tenant.commands.show(&events);
         entry::name(tenant.store.origin(), seq, &mut events);

@@ -5,13 +5,13 @@
 //! them; rows that a newer revision emptied are given back to be deleted. A second connection of one
 //! instance takes the place of the first.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use nms_proto::{
     flow::outbox::Outbox,
     id::{AlertId, Instance},
-    limits::COMMANDS_WAITING_MAX,
-    message::{Command, Results},
+    limits::{CAUSES_MAX, COMMANDS_WAITING_MAX},
+    message::{Command, Heartbeat, Results},
     time::Tick,
 };
 use smol::channel::{self, Receiver, Sender};
@@ -37,6 +37,8 @@ struct Hub {
     /// The row that holds the newest revision of an alert.
     newest: HashMap<AlertId, u64>,
     live: Option<Live>,
+    /// What it said of itself last.
+    vitals: Option<Heartbeat>,
 }
 
 /// A connection's place at its hub.
@@ -72,6 +74,25 @@ impl Hubs {
             hubs.known.insert(hub, known);
         }
         hubs
+    }
+
+    /// What a hub said of itself last.
+    pub fn heard(&mut self, hub: Instance, mut vitals: Heartbeat) {
+        // A peer's words: no more of them than a hub keeps apart.
+        for words in [&mut vitals.dropped, &mut vitals.rejected] {
+            while words.len() > CAUSES_MAX {
+                words.pop_last();
+            }
+        }
+        if let Some(known) = self.known.get_mut(&hub) {
+            known.vitals = Some(vitals);
+        }
+    }
+
+    /// What each hub said of itself last, by its instance.
+    pub fn vitals(&self) -> BTreeMap<Instance, Heartbeat> {
+        let said = self.known.iter().filter_map(|(hub, known)| Some((*hub, known.vitals.clone()?)));
+        said.collect()
     }
 
     /// A connection registered as `hub`. What waits is sent again on it; the connection before it must end.

@@ -134,7 +134,7 @@ pub async fn start_with(config: Config, tasks: &Tasks, bundle: &Bundle) -> Resul
     let asked = AckConfig { heartbeat_interval, window: Some(WINDOW_BATCHES), ..AckConfig::default() };
     let clients = Clients::new(tasks, Arc::clone(&tenants), Directory::new(&config), acceptor, asked);
     let clients = Arc::new(clients);
-    let admin = Admin { tenants: Arc::clone(&tenants), clients: Arc::clone(&clients) };
+    let admin = Admin { tenants: Arc::clone(&tenants), clients: Arc::clone(&clients), store: Arc::clone(&store) };
     control::serve(tasks, &config.control, move |request, lines| admin.clone().answer(request, lines))
         .map_err(|error| StartError::Control(config.control.clone(), error))?;
     let (alive, ended) = channel::bounded(1);

@@ -25,6 +25,7 @@ use nmsd_server::{
     StartError,
     analyse::model::Model,
     config::{self, Config},
+    inspect::{self, Inspection},
     replay::{Counts, FirstYear, Reading, Replay, Style, YEARS},
 };
 
@@ -61,6 +62,20 @@ pub(crate) enum Verb {
     },
     /// Print how the running server stands, JSON lines.
     Status,
+    /// Look into the log, whether the server runs or not.
+    #[command(subcommand)]
+    Log(LogVerb),
+}
+
+/// What can be asked of the log.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogVerb {
+    /// Print every stored batch of a tenant as JSON, one a line.
+    Dump {
+        /// The tenant.
+        #[arg(long)]
+        tenant: TenantId,
+    },
 }
 
 /// How a file is looked at.
@@ -103,6 +118,7 @@ pub(crate) fn run(verb: Verb, settings: &Path) -> Result<(), Failure> {
             ask(settings, &request.with("target", &target).with("json", if json { "true" } else { "false" }))
         }
         Verb::Status => ask(settings, &Request::new("status")),
+        Verb::Log(LogVerb::Dump { tenant }) => look_into(settings, &Inspection::LogDump { tenant }),
     }
 }
 
@@ -148,6 +164,11 @@ fn ask(settings: &Path, request: &Request) -> Result<(), Failure> {
         Failure::new(code, error.to_string())
     })?;
     written
+}
+
+fn look_into(settings: &Path, what: &Inspection) -> Result<(), Failure> {
+    let config = Config::load(settings).map_err(configured)?;
+    inspect::run(what, &config.control, &config.state)
 }
 
 fn look(settings: &Path, analyse: &Analyse) -> Result<(), Failure> {

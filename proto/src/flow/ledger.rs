@@ -47,6 +47,17 @@ impl Account {
         }
     }
 
+    fn row(&self, source: &EndpointId) -> SourceAccount {
+        SourceAccount {
+            source: source.clone(),
+            received: self.received,
+            delivered: self.delivered,
+            waiting: self.waiting.try_into().unwrap_or(0),
+            dropped: self.dropped.clone(),
+            rejected: self.rejected.clone(),
+        }
+    }
+
     fn imbalance(&self) -> i64 {
         let sum = |causes: &BTreeMap<Box<str>, u64>| causes.values().sum::<u64>();
         let settled = self.delivered + sum(&self.dropped) + sum(&self.rejected);
@@ -126,26 +137,18 @@ impl Ledger {
         }
         let other = EndpointId::new(OTHER);
         let rest = (rest.received > 0).then_some((&other, &rest));
-        let row = |(source, account): (&EndpointId, &Account)| SourceAccount {
-            source: source.clone(),
-            received: account.received,
-            delivered: account.delivered,
-            waiting: account.waiting.try_into().unwrap_or(0),
-            dropped: account.dropped.clone(),
-            rejected: account.rejected.clone(),
-        };
-        let mut rows: Vec<_> = all.into_iter().chain(rest).map(row).collect();
+        let mut rows: Vec<_> = all.into_iter().chain(rest).map(|(source, account)| account.row(source)).collect();
         rows.sort_by(|a, b| a.source.cmp(&b.source));
         rows
     }
 
-    /// Losses of all sources by cause, for the heartbeat.
-    pub fn dropped_total(&self) -> BTreeMap<Box<str>, u64> {
-        let mut total = BTreeMap::new();
-        for (cause, events) in self.accounts.values().flat_map(|account| &account.dropped) {
-            add(&mut total, cause, *events);
+    /// The account of all sources together, for the heartbeat, under the name [`OTHER`].
+    pub fn total(&self) -> SourceAccount {
+        let mut total = Account::default();
+        for account in self.accounts.values() {
+            total.add(account);
         }
-        total
+        total.row(&EndpointId::new(OTHER))
     }
 
     /// Sources whose account does not add up, with what is missing (above 0) or too much: a fault of ours.

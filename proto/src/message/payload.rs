@@ -48,9 +48,18 @@ pub struct Heartbeat {
     pub events_queued: u64,
     /// Sources connected to it.
     pub endpoints_connected: u64,
+    /// Messages that came to it since it started, whole or malformed: what is delivered, waits, was lost or turned away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received: Option<u64>,
+    /// Events that its receiver acknowledged since it started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered: Option<u64>,
     /// Events lost since it started, by cause.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub dropped: BTreeMap<Box<str>, u64>,
+    /// Messages turned away since it started, by reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rejected: BTreeMap<Box<str>, u64>,
     /// Age of the oldest event in the spool, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_age_ms: Option<u64>,

@@ -245,7 +245,7 @@ fn received_is_delivered_and_waiting_and_dropped_and_rejected() {
     ledger.dropped_from_queue(&counts("pi", 4), "spool_full");
     let account = &ledger.accounts(100)[0];
     assert_eq!((account.received, account.delivered, account.waiting), (25, 9, 7));
-    assert_eq!(ledger.dropped_total(), [("shed".into(), 3), ("spool_full".into(), 4)].into());
+    assert_eq!(ledger.total().dropped, [("shed".into(), 3), ("spool_full".into(), 4)].into());
     assert!(ledger.imbalance().is_empty());
     ledger.delivered(&counts("pi", 8));
     assert!(ledger.imbalance().is_empty(), "waiting below zero is still a sum");

@@ -40,7 +40,10 @@ fn a_lost_uplink_loses_nothing_and_stores_nothing_twice() {
         stage.alerts("hub").iter().any(|alert| alert["category"] == "brute_force" && alert["status"] == "provisional")
     });
     // The hub is killed too: what it has is on its disk.
-    stage.until("all is spooled", |stage| stage.account("hub", "127.0.0.1")["waiting"] == 510);
+    stage.until("all is counted", |stage| stage.account("hub", "127.0.0.1")["waiting"] == 510);
+    stage.until("all is on the disk", |stage| {
+        stage.admin("nmsd-hub", "hub", &["spool", "check"])[0]["events"].as_u64() >= Some(510)
+    });
     stage.kill("hub");
     stage.start("nmsd-hub", "hub");
     stage.start_server();
@@ -250,4 +253,25 @@ fn at_a_small_spool_senders_wait_and_the_hub_lives() {
         stage.is_linked("hub") && stage.link("hub")["queue"] == 0
     });
     assert_eq!(tenant(&stage)["events"]["taken"], kept["events"]);
+}
+
+/// A batch that vanishes between spool and wire is in no account as delivered: the link says so, and so does the server.
+#[test]
+fn a_batch_that_vanishes_unseen_shows_on_the_link() {
+    let Some(mut stage) = Stage::new("public_ip = true") else { return };
+    stage.start_server();
+    let hub = stage.hub("hub", "");
+    let mut losing = stage.command("nmsd-hub", "hub");
+    stage.start_other("hub", losing.env("NMS_LOSE", "2"));
+    stage.until("the hub is linked", |stage| stage.is_linked("hub"));
+    tcp(&hub, (0..2_000).map(|number| format!("<13>gate app: numbered {number}")));
+    stage.until("everything is settled", |stage| {
+        let account = stage.account("hub", "127.0.0.1");
+        account["received"] == 2_000 && account["waiting"] == 0
+    });
+    let account = stage.account("hub", "127.0.0.1");
+    let missing = account["dropped"]["missing"].as_u64().unwrap_or_default();
+    assert!(missing > 0, "{account}");
+    assert_eq!(account["delivered"].as_u64(), Some(2_000 - missing), "{account}");
+    assert_eq!(tenant(&stage)["events"]["taken"].as_u64(), Some(2_000 - missing));
 }

@@ -90,9 +90,7 @@ impl Stage {
 
     /// What an admin verb of a daemon with the settings `<name>.toml` printed, JSON lines.
     pub(crate) fn admin(&self, binary: &str, name: &str, words: &[&str]) -> Vec<Value> {
-        let answer = self.command(binary, name).args(words).output().unwrap();
-        assert!(answer.status.success(), "{binary} {words:?}: {}", String::from_utf8_lossy(&answer.stderr));
-        String::from_utf8_lossy(&answer.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        self.0.admin(binary, name, words).unwrap()
     }
 
     /// As `verb`; what the server said where it refused.

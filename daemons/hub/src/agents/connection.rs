@@ -339,6 +339,6 @@ fn is_of_a_correlator(event: &nms_proto::event::Event) -> bool {
 
 /// Why a spool lost events, in our words; a later version's word is not kept.
 fn cause(word: &str) -> &'static str {
-    let causes = [Cause::SpoolFull, Cause::Refused, Cause::Damaged].map(Cause::word);
+    let causes = [Cause::SpoolFull, Cause::Refused, Cause::Damaged, Cause::Missing].map(Cause::word);
     causes.into_iter().find(|known| *known == word).unwrap_or("agent_spool")
 }

@@ -27,8 +27,8 @@ use nms_proto::{
 };
 
 use super::{
-    Appended, Change, Entry, LogSeq, NewBatch, Owed, Progress, Snapshot, Store, TenantStore, entry, key::Prefix, names,
-    state, surplus,
+    Appended, Change, Entry, LogSeq, NewBatch, Owed, Progress, Snapshot, Store, TenantStore, entry, key::Prefix,
+    look::Look, names, state, surplus,
 };
 use crate::config::Retention;
 
@@ -87,6 +87,11 @@ impl DiskStore {
         let numbers = names::settle(&log, &state)?;
         let files = Arc::new(Files { state, log, origin, retention });
         Ok(Self { files, tenants: Mutex::new(Known { numbers, handles: HashMap::new() }) })
+    }
+
+    /// What lies in it, for who only looks.
+    pub fn look(&self) -> Look {
+        Look::of(self.files.log.clone(), self.known().numbers.clone())
     }
 
     /// Commits what waits and closes what analysis writes to; handles find it stopped.

@@ -28,13 +28,13 @@ pub(super) fn header(batch: &NewBatch) -> Vec<u8> {
     [&[VERSION], &batch.hub.0[..], &number.to_be_bytes(), &batch.arrived_ms.to_be_bytes()].concat()
 }
 
-struct Head {
-    hub: Instance,
-    batch: u64,
-    arrived_ms: i64,
+pub(super) struct Head {
+    pub(super) hub: Instance,
+    pub(super) batch: u64,
+    pub(super) arrived_ms: i64,
 }
 
-fn head(header: &[u8]) -> Option<Head> {
+pub(super) fn head(header: &[u8]) -> Option<Head> {
     let (&VERSION, rest) = header.split_first()? else { return None };
     let (hub, rest) = rest.split_first_chunk::<16>()?;
     let (batch, rest) = rest.split_first_chunk::<8>()?;

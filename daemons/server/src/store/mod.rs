@@ -14,6 +14,7 @@ pub mod entry;
 mod state;
 mod names;
 mod surplus;
+pub mod look;
 pub mod disk;
 
 use std::{collections::BTreeSet, fmt, sync::Arc};

@@ -25,7 +25,7 @@ fn row(name: &TenantId, number: u32) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// The tenants that the log names, by number.
-fn in_log(log: &Log) -> Result<BTreeMap<TenantId, u32>, StoreError> {
+pub(super) fn in_log(log: &Log) -> Result<BTreeMap<TenantId, u32>, StoreError> {
     let rows = log.metas(&key(0), &key(u32::MAX))?;
     let one = |(key, name): (Vec<u8>, Vec<u8>)| {
         let number = u32::from_be_bytes(*key.last_chunk::<4>()?);

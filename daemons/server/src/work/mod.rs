@@ -16,6 +16,7 @@ pub mod thread;
 use std::{collections::HashMap, sync::Arc};
 
 use nms_detect::Standing;
+use nms_kit::fault;
 use nms_model::cache::CacheCounts;
 use nms_proto::{
     id::Instance,
@@ -236,10 +237,20 @@ impl Work {
         let tenant = Arc::clone(&self.tenant);
         let class = if owed.is_empty() { Class::Lazy } else { Class::Upkeep };
         let told = Box::new(move |result: Result<(), StoreError>| match result {
-            Ok(()) => owed.into_iter().for_each(|(hub, _, results)| tenant.owe(hub, results)),
+            Ok(()) => {
+                fault::point(fault::AFTER_CURSOR);
+                for (hub, _, results) in owed {
+                    tenant.owe(hub, results);
+                }
+            }
             Err(error) => log::error!("what was found is not stored tenant={} error={error}", tenant.id()),
         });
-        self.tenant.store().commit(changes, class, told)
+        let has_snapshot = changes.iter().any(|change| matches!(change, Change::Snapshot(_)));
+        self.tenant.store().commit(changes, class, told)?;
+        if has_snapshot {
+            fault::point(fault::SNAPSHOTTING);
+        }
+        Ok(())
     }
 
     /// Settles what was said with what is known; the last revision of each alert, in the order of their first.
@@ -288,7 +299,8 @@ impl Work {
     fn is_snapshot_due(&self, now: Now) -> bool {
         let (scored, taken, events) = self.snapshot;
         let age_ms = now.tick.since(taken);
-        let is_old = age_ms >= SNAPSHOT_MS || (events >= SNAPSHOT_EVENTS && age_ms >= SNAPSHOT_MS_MIN);
+        let is_old = age_ms >= fault::period_ms("NMS_SNAPSHOT_MS", SNAPSHOT_MS)
+            || (events >= SNAPSHOT_EVENTS && age_ms >= SNAPSHOT_MS_MIN);
         is_old && self.at.scored > scored && self.at.scored >= self.silent.scored
     }
 

@@ -8,11 +8,13 @@
 )]
 
 mod world;
+mod stage;
 mod admit;
 mod analyse;
 mod config;
 mod deaths;
 mod inbox;
+mod inspect;
 mod outbox;
 mod replay;
 mod restart;

@@ -11,6 +11,7 @@
 //! what it acknowledged is not elsewhere.
 
 mod segment;
+mod look;
 
 use self::segment::{Carried, ENTRIES, META, Place, Segment, Share, decode, encode, entry_key, put_share, sequence_of};
 use super::error::{OpenCause, StoreError};

@@ -29,6 +29,7 @@ use super::db::{Db, completion, ignore};
 use super::map::Map;
 use super::op::Op;
 use super::queue::{Class, Done};
+use crate::fault;
 use std::fmt;
 use std::future::Future;
 use std::ops::Range;
@@ -100,7 +101,7 @@ impl Spool {
         }
         let end = state.next.position;
         let numbers = first..state.number(end);
-        let base = state.name.base;
+        let (base, is_empty) = (state.name.base, numbers.is_empty());
         if !numbers.is_empty() {
             ops.push(state.next.put_next());
         }
@@ -111,6 +112,9 @@ impl Spool {
             Class::Upkeep,
             Box::new(move |result| {
                 if result.is_ok() {
+                    if !is_empty {
+                        fault::point(fault::AFTER_SPOOL);
+                    }
                     memory.committed(end);
                 }
                 done(result);

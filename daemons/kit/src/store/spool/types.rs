@@ -32,6 +32,8 @@ pub enum Cause {
     Refused,
     /// Their row on the disk was damaged.
     Damaged,
+    /// They are not there, and nothing says why.
+    Missing,
 }
 
 impl Cause {
@@ -41,6 +43,7 @@ impl Cause {
             Self::SpoolFull => "spool_full",
             Self::Refused => "refused",
             Self::Damaged => "damaged",
+            Self::Missing => "missing",
         }
     }
 
@@ -49,6 +52,7 @@ impl Cause {
             Self::SpoolFull => 1,
             Self::Refused => 2,
             Self::Damaged => 3,
+            Self::Missing => 4,
         }
     }
 
@@ -57,6 +61,7 @@ impl Cause {
             1 => Some(Self::SpoolFull),
             2 => Some(Self::Refused),
             3 => Some(Self::Damaged),
+            4 => Some(Self::Missing),
             _ => None,
         }
     }

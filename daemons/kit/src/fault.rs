@@ -1,0 +1,113 @@
+//! Named points at which a process ends as if its power had gone, for torture runs.
+//!
+//! ```text
+//! NMS_FAULT=after_log:17       SIGKILL to itself when it comes to that point for the 17th time
+//! NMS_LOSE=5                   the fifth batch that an uplink reads from its spool vanishes, unseen: every account must show it
+//! NMS_SNAPSHOT_MS=1000         a period that is too long to be met by chance, made short
+//! ```
+//! Compiled into unoptimised builds, which tests and torture run, and with the feature `faults`; a
+//! released program has none of it, and the calls cost nothing.
+
+/// A batch was made durable in a spool, and nobody knows it yet.
+pub const AFTER_SPOOL: &str = "after_spool";
+/// A batch was written to the peer.
+pub const AFTER_SEND: &str = "after_send";
+/// A batch is durable in the server's log, and was not acknowledged.
+pub const AFTER_LOG: &str = "after_log";
+/// The acknowledgement of a batch was written to the peer.
+pub const AFTER_ACK: &str = "after_ack";
+/// What analysis said and how far it came are durable, and were told to nobody.
+pub const AFTER_CURSOR: &str = "after_cursor";
+/// A snapshot of analysis was handed to the store, and is not known to be durable.
+pub const SNAPSHOTTING: &str = "while_snapshotting";
+
+/// Every point.
+pub const POINTS: [&str; 6] = [AFTER_SPOOL, AFTER_SEND, AFTER_LOG, AFTER_ACK, AFTER_CURSOR, SNAPSHOTTING];
+
+pub use imp::{loses, period_ms, point, written};
+
+#[cfg(any(feature = "faults", debug_assertions))]
+mod imp {
+    use std::sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    };
+
+    use super::{AFTER_ACK, AFTER_SEND};
+
+    /// Bytes of a frame in which its type and first members stand.
+    const HEAD_BYTES: usize = 400;
+
+    struct Fault {
+        point: String,
+        left: AtomicU64,
+    }
+
+    fn fault() -> Option<&'static Fault> {
+        static FAULT: OnceLock<Option<Fault>> = OnceLock::new();
+        let read = || {
+            let text = std::env::var("NMS_FAULT").ok()?;
+            let (point, count) = text.split_once(':')?;
+            Some(Fault { point: point.into(), left: AtomicU64::new(count.parse().ok()?) })
+        };
+        FAULT.get_or_init(read).as_ref()
+    }
+
+    /// Ends the process here, where it was asked to.
+    pub fn point(name: &str) {
+        let Some(fault) = fault().filter(|fault| fault.point == name) else { return };
+        if fault.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            let own = rustix::process::getpid();
+            rustix::process::kill_process(own, rustix::process::Signal::KILL).unwrap_or_default();
+        }
+    }
+
+    /// A frame was written: the points behind a batch and behind an acknowledgement.
+    pub fn written(frame: &[u8]) {
+        if fault().is_none() {
+            return;
+        }
+        let head = frame.get(..frame.len().min(HEAD_BYTES)).unwrap_or_default();
+        let has = |word: &[u8]| head.windows(word.len()).any(|window| window == word);
+        if has(b"\"type\":\"BATCH_EVENT\"") {
+            point(AFTER_SEND);
+        } else if has(b"\"type\":\"ACK\"") && has(b"\"batch\":") {
+            point(AFTER_ACK);
+        }
+    }
+
+    /// Whether what is read now vanishes.
+    pub fn loses() -> bool {
+        static LEFT: OnceLock<Option<AtomicU64>> = OnceLock::new();
+        let read = || Some(AtomicU64::new(std::env::var("NMS_LOSE").ok()?.parse().ok()?));
+        LEFT.get_or_init(read).as_ref().is_some_and(|left| left.fetch_sub(1, Ordering::Relaxed) == 1)
+    }
+
+    /// A period, in milliseconds, where the variable `name` does not say another.
+    pub fn period_ms(name: &str, usual: u64) -> u64 {
+        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+    }
+}
+
+#[cfg(not(any(feature = "faults", debug_assertions)))]
+mod imp {
+    /// Nothing.
+    #[inline]
+    pub const fn point(_name: &str) {}
+
+    /// Nothing.
+    #[inline]
+    pub const fn written(_frame: &[u8]) {}
+
+    /// Never.
+    #[inline]
+    pub const fn loses() -> bool {
+        false
+    }
+
+    /// The usual period.
+    #[inline]
+    pub const fn period_ms(_name: &str, usual: u64) -> u64 {
+        usual
+    }
+}

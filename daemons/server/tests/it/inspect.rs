@@ -1,0 +1,128 @@
+//! What a person asks of the store: the same answer from the server that runs and from its files.
+
+use nms_kit::{
+    control::{self, ControlError, Request},
+    store::log::{Entry as LogEntry, Log, LogSettings},
+};
+use nms_proto::{
+    event::Event,
+    id::BatchSeq,
+    message::{AckStatus, BatchBuilder},
+};
+use nmsd_server::{
+    inspect::{self, Inspection},
+    store::look::Look,
+};
+use serde_json::Value;
+
+use crate::{
+    stage::Stage,
+    world::{HUB, OTHER_HUB, START_MS, failure, run, tenant_id},
+};
+
+fn dump(tenant: &str) -> Inspection {
+    Inspection::LogDump { tenant: tenant_id(tenant) }
+}
+
+/// What the files say while no server runs: the lines, and the complaint at their end.
+fn offline(folder: &std::path::Path, what: &Inspection) -> (Vec<String>, Result<(), String>) {
+    let mut lines = Vec::new();
+    let end = inspect::print(&Look::open(folder).unwrap(), what, |line| {
+        lines.push(line);
+        true
+    });
+    (lines, end)
+}
+
+/// The same of the server that runs.
+async fn online(stage: &Stage, request: &Request) -> (Vec<String>, Result<(), String>) {
+    let mut lines = Vec::new();
+    let end = match control::ask(&stage.control, request, |line| lines.push(line.to_owned())).await {
+        Err(ControlError::Refused(words)) => Err(words),
+        other => {
+            other.unwrap();
+            Ok(())
+        }
+    };
+    (lines, end)
+}
+
+fn content(events: &[Event]) -> String {
+    let mut builder = BatchBuilder::default();
+    for event in events {
+        builder.push_group(std::slice::from_ref(event)).unwrap();
+    }
+    String::from_utf8(builder.finish().1).unwrap()
+}
+
+#[test]
+fn the_log_is_dumped_as_it_came_whether_the_server_runs_or_not() {
+    let stage = Stage::set();
+    let asked = Request::new("log dump").with("tenant", "home");
+    let said = smol::block_on(async {
+        let mut hub = stage.hub("home", HUB, 0).await;
+        hub.send_batch(1, &run(HUB)).await;
+        hub.results().await;
+        hub.send_batch(2, &[failure(HUB, 9, 0)]).await;
+        assert_eq!(hub.ack().await.batch, Some(BatchSeq(2)));
+        let mut other = stage.hub("work", OTHER_HUB, 0).await;
+        other.send_batch(1, &[failure(OTHER_HUB, 1, 0)]).await;
+        assert_eq!(other.ack().await.status, AckStatus::Ok);
+        let (_, refused) = online(&stage, &asked.clone().with("tenant", "nobody")).await;
+        assert_eq!(refused.unwrap_err(), "nothing is kept of tenant nobody; tenants that are: home, work");
+        assert_eq!(online(&stage, &Request::new("log dump")).await.1.unwrap_err(), "log dump needs tenant");
+        online(&stage, &asked).await
+    });
+    let (lines, end) = &said;
+    assert_eq!((lines.len(), end), (2, &Ok(())), "{lines:?}");
+    for (at, events) in [run(HUB), vec![failure(HUB, 9, 0)]].iter().enumerate() {
+        let number = at + 1;
+        let (head, rest) = lines[at].split_once(",\"origins\"").unwrap();
+        assert_eq!(format!("\"origins\"{rest}"), content(events) + "}", "the bytes as they came");
+        let head: Value = serde_json::from_str(&format!("{head}}}")).unwrap();
+        assert_eq!((&head["seq"], &head["batch"]), (&number.into(), &number.into()));
+        assert_eq!(head["hub"], "01".repeat(16));
+        assert!(head["arrived"].as_str().unwrap().ends_with('Z'), "{head}");
+        serde_json::from_str::<Value>(&lines[at]).unwrap();
+    }
+    let folder = stage.end();
+    assert_eq!(offline(folder.path(), &dump("home")), said);
+    assert_eq!(offline(folder.path(), &dump("work")).0.len(), 1);
+}
+
+#[test]
+fn what_is_no_batch_is_named_in_its_place_and_a_lost_segment_is_complained_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let segments = folder.path().join("log");
+    std::fs::create_dir(&segments).unwrap();
+    let header = [&[1][..], &HUB.0, &[0; 8], &START_MS.to_be_bytes()].concat();
+    let sound = LogEntry { tenant: 7, header, value: content(&[failure(HUB, 1, 0)]).into_bytes() };
+    let torn = LogEntry { value: b"\"origins\":[],\"events\":[{\"id\"".to_vec(), ..sound.clone() };
+    let log = Log::open(&segments, LogSettings::with_cache(1 << 20), START_MS).unwrap();
+    let key = [0_u32.to_be_bytes(), 7_u32.to_be_bytes()].concat();
+    log.keep(vec![(key, b"home".to_vec())]).unwrap();
+    for day in 0..2 {
+        let (done, durable) = std::sync::mpsc::channel();
+        let entries = [torn.clone(), sound.clone()];
+        let told = Box::new(move |result| done.send(result).unwrap());
+        log.append(&entries, Vec::new(), START_MS + day * 86_400_000, told).unwrap();
+        durable.recv().unwrap().unwrap();
+    }
+    drop(log);
+    let (lines, end) = offline(folder.path(), &dump("home"));
+    assert_eq!((lines.len(), end), (4, Ok(())));
+    assert_eq!((&*lines[0], &*lines[2]), ("{\"seq\":1,\"damaged\":true}", "{\"seq\":3,\"damaged\":true}"));
+    let original: Value = serde_json::from_str(&lines[1]).unwrap();
+    assert_eq!((&original["batch"], &original["arrived"]), (&Value::Null, &"2026-01-05T14:30:00.000Z".into()));
+
+    let mut files: Vec<_> = std::fs::read_dir(&segments).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|kind| kind == "redb"));
+    files.sort();
+    std::fs::write(&files[0], vec![0x55; 50_000]).unwrap();
+    let (lines, end) = offline(folder.path(), &dump("home"));
+    assert_eq!(lines.len(), 2);
+    let end = end.unwrap_err();
+    assert!(end.starts_with("the dump is not whole") && end.contains(files[0].to_str().unwrap()), "{end}");
+    let left: Vec<_> = std::fs::read_dir(&segments).unwrap().collect();
+    assert_eq!(left.len(), 3, "two segments and the reserve that were there: looking makes nothing");
+}
