@@ -3,6 +3,7 @@
 //! ```toml
 //! files = ["/var/log/auth.log", "/srv/app/*.log"]   # left out: the journal, or the usual files
 //! journal = ["ssh.service"]                         # true, false, or units
+//! devlog = false                                    # left out: /dev/log where neither journal nor daemon holds it
 //! [hub]
 //! address = "hub.lan:1515"                          # or the path of the hub's agent.sock
 //! ca = "/etc/nms/hub-ca.pem"                        # or plain = true, in a network that the hub names
@@ -71,6 +72,8 @@ struct Raw {
     #[serde(default)]
     journal: Option<Journal>,
     #[serde(default)]
+    devlog: Option<bool>,
+    #[serde(default)]
     from_start: bool,
     #[serde(default)]
     fim: Fim,
@@ -102,8 +105,13 @@ impl Config {
         let raw: Raw = config::load(path)?;
         check_hub(path, &raw.hub)?;
         config::check_spool(path, raw.spool.events_max, raw.spool.bytes_max)?;
-        let settings =
-            plan::Settings { files: raw.files, journal: raw.journal, from_start: raw.from_start, fim: raw.fim };
+        let settings = plan::Settings {
+            files: raw.files,
+            journal: raw.journal,
+            devlog: raw.devlog,
+            from_start: raw.from_start,
+            fim: raw.fim,
+        };
         let plan = plan::check(&settings, journal_present)
             .map_err(|error| ConfigError::Shape(path.into(), format!("{}: {error}", error.key())))?;
         Ok(Self {

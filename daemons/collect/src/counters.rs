@@ -41,6 +41,8 @@ counted! {
     JournalEntries = "journal_entries",
     /// Times `journalctl` was started again.
     JournalRestarts = "journal_restarts",
+    /// Datagrams read from `/dev/log`.
+    DevlogMessages = "devlog_messages",
     /// Changes of files reported.
     FimChanges = "fim_changes",
     /// Files in the baseline at the last check.

@@ -1,4 +1,4 @@
-//! Local sources: log files, the journal, file integrity. Modules stand in dependency order.
+//! Local sources: log files, the journal, `/dev/log`, file integrity. Modules stand in dependency order.
 //!
 //! A source hands chunks of drafts to `nms_kit::intake`, each with how far it was read; the daemon
 //! makes both durable in one transaction. Every source can wait, and none sheds.
@@ -13,5 +13,6 @@ pub mod checkpoint;
 pub mod notice;
 pub mod tail;
 pub mod journal;
+pub mod devlog;
 pub mod fim;
 pub mod plan;

@@ -106,6 +106,8 @@ pub struct Config {
     pub files: Option<Vec<String>>,
     /// The journal of the own host.
     pub journal: Option<Journal>,
+    /// `/dev/log` of the own host.
+    pub devlog: Option<bool>,
     /// File integrity of the own host.
     pub fim: Fim,
 }
@@ -124,6 +126,7 @@ impl Default for Config {
             own_host: true,
             files: None,
             journal: None,
+            devlog: None,
             fim: Fim::default(),
         }
     }
@@ -148,6 +151,7 @@ impl Config {
         let settings = plan::Settings {
             files: self.files.clone(),
             journal: self.journal.clone(),
+            devlog: self.devlog,
             from_start: false,
             fim: self.fim.clone(),
         };

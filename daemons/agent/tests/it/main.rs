@@ -31,15 +31,18 @@ const HUB: &str = "[hub]\naddress = 'hub:1515'\nplain = true\n";
 #[test]
 fn settings_name_what_is_wrong() {
     let no_fim = "[fim]\nenabled = false\n";
-    assert_eq!(read(&format!("files = ['/a.log']\n{HUB}{no_fim}"), true), "hub:1515 journal=no files=/a.log fim=off");
-    assert_eq!(read(&format!("{HUB}{no_fim}"), true), "hub:1515 journal=all files=none fim=off");
+    assert_eq!(
+        read(&format!("files = ['/a.log']\n{HUB}{no_fim}"), true),
+        "hub:1515 journal=no files=/a.log devlog=no fim=off"
+    );
+    assert_eq!(read(&format!("{HUB}{no_fim}"), true), "hub:1515 journal=all files=none devlog=no fim=off");
     assert_eq!(
         read(&format!("journal = ['ssh.service']\n{HUB}[fim]\ninclude = ['/etc']\n"), true),
-        "hub:1515 journal=ssh.service files=none fim=/etc"
+        "hub:1515 journal=ssh.service files=none devlog=no fim=/etc"
     );
     assert_eq!(
         read("[hub]\naddress = '/run/nmsd-hub/agent.sock'\n[fim]\nenabled = false\n", true),
-        "/run/nmsd-hub/agent.sock journal=all files=none fim=off"
+        "/run/nmsd-hub/agent.sock journal=all files=none devlog=no fim=off"
     );
     for (text, expected) in [
         ("", "missing field `hub`"),

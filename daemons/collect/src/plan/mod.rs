@@ -2,8 +2,8 @@
 //!
 //! [`check`] turns settings into a [`Plan`] or says what is wrong with them; [`start`] runs it. Where
 //! sources overlap one is taken: the journal where there is one, else the files; both only where the
-//! settings name units and files that share no lines. `/dev/log` is not opened: where there is no
-//! journal, a syslog daemon holds it and writes the files that are read.
+//! settings name units and files that share no lines. `/dev/log` is opened only where there is no journal
+//! and nobody holds it: a syslog daemon that does writes the files that are read.
 
 mod overlap;
 
@@ -19,6 +19,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::{
     counters::Counters,
+    devlog,
     fim::{self, ReportError, scan},
     journal,
     pattern::{self, Pattern, PatternError},
@@ -37,6 +38,8 @@ pub struct Settings {
     pub files: Option<Vec<String>>,
     /// The journal; none for where there is one and no files are named.
     pub journal: Option<Journal>,
+    /// `/dev/log`; none for where there is no journal, nobody else holds it and no files are named.
+    pub devlog: Option<bool>,
     /// Whether what has no checkpoint is read from its beginning instead of from now.
     pub from_start: bool,
     /// File integrity.
@@ -99,6 +102,8 @@ impl Default for Fim {
 pub enum PlanError {
     /// The journal is asked for and there is none.
     NoJournal,
+    /// `/dev/log` is asked for where the journal holds it.
+    DevlogTaken,
     /// A list of units is empty.
     NoUnits,
     /// A unit's name that is none.
@@ -128,6 +133,7 @@ impl PlanError {
     pub fn key(&self) -> &'static str {
         match self {
             Self::NoJournal | Self::NoUnits | Self::Unit(_) => "journal",
+            Self::DevlogTaken => "devlog",
             Self::Path { key, .. } => key,
             Self::Pseudo(_) => "fim.include",
             Self::Overlap { .. } => "files",
@@ -142,6 +148,7 @@ impl fmt::Display for PlanError {
                 "there is no journal on this host (no journalctl, or neither /run/log/journal nor /var/log/journal): \
                  set journal = false",
             ),
+            Self::DevlogTaken => f.write_str("the journal of this host takes /dev/log: leave it out, or set false"),
             Self::NoUnits => f.write_str("no units are named: write true for all, false for none"),
             Self::Unit(text) => write!(f, "{text:?} is no unit's name"),
             Self::Path { text, problem, .. } => write!(f, "{text:?}: {problem}"),
@@ -169,6 +176,8 @@ pub struct Plan {
     pub from_start: bool,
     /// The journal's units, all when empty; none to leave the journal.
     pub journal: Option<Vec<String>>,
+    /// `/dev/log`; none to leave it.
+    pub devlog: Option<devlog::Settings>,
     /// File integrity.
     pub fim: Option<fim::Settings>,
 }
@@ -185,7 +194,8 @@ impl fmt::Display for Plan {
             Some(units) => units.join(","),
         };
         let fim = self.fim.as_ref().map_or("off".into(), |fim| paths(&fim.include));
-        write!(f, "journal={journal} files={} fim={fim}", paths(&self.files))
+        let devlog = self.devlog.as_ref().map_or("no", |devlog| if devlog.required { "yes" } else { "if-free" });
+        write!(f, "journal={journal} files={} devlog={devlog} fim={fim}", paths(&self.files))
     }
 }
 
@@ -214,8 +224,20 @@ pub fn check(settings: &Settings, journal_present: bool) -> Result<Plan, PlanErr
     {
         return Err(PlanError::Overlap { file, unit });
     }
+    let devlog = check_devlog(settings, journal_present)?;
     let fim = settings.fim.enabled.then(|| check_fim(&settings.fim)).transpose()?;
-    Ok(Plan { files, from_start: settings.from_start, journal, fim })
+    Ok(Plan { files, from_start: settings.from_start, journal, devlog, fim })
+}
+
+/// Where there is a journal it holds the socket, whether it is read or not. Whoever names files says what is read.
+fn check_devlog(settings: &Settings, journal_present: bool) -> Result<Option<devlog::Settings>, PlanError> {
+    let required = match settings.devlog {
+        Some(true) if journal_present => return Err(PlanError::DevlogTaken),
+        Some(true) => true,
+        None if !journal_present && settings.files.is_none() => false,
+        None | Some(false) => return Ok(None),
+    };
+    Ok(Some(devlog::Settings { path: devlog::PATH.into(), required }))
 }
 
 /// The units to read, all when empty; none where the journal is left.
@@ -277,6 +299,8 @@ impl fmt::Debug for Way {
 pub enum StartError {
     /// The file integrity baseline cannot be opened.
     Baseline(StoreError),
+    /// `/dev/log` is required and cannot be opened.
+    Devlog(PathBuf, io::Error),
     /// A thread cannot be started.
     Thread(io::Error),
 }
@@ -285,6 +309,9 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Baseline(error) => error.fmt(f),
+            Self::Devlog(path, error) => {
+                write!(f, "cannot open {}: {error}; set devlog = false, or stop whoever holds it", path.display())
+            }
             Self::Thread(error) => write!(f, "cannot start a thread: {error}"),
         }
     }
@@ -335,6 +362,10 @@ pub fn start(plan: Plan, tasks: &Tasks, way: &Way) -> Result<Running, StartError
         let settings = journal::Settings { program: "journalctl".into(), units, from_start: plan.from_start };
         let checkpoint = (way.checkpoints)(journal::KEY);
         journal::start(settings, checkpoint.as_deref(), Arc::clone(&counters), tasks, to());
+    }
+    if let Some(settings) = plan.devlog {
+        devlog::start(&settings, Arc::clone(&counters), tasks, to())
+            .map_err(|error| StartError::Devlog(settings.path, error))?;
     }
     Ok(Running { fim, counters })
 }

@@ -10,6 +10,7 @@
 mod checkpoint;
 mod fim;
 mod journal;
+mod devlog;
 mod line;
 mod pattern;
 mod plan;

@@ -18,7 +18,7 @@ fn texts(list: &[&str]) -> Vec<String> {
 
 fn show(files: Option<&[&str]>, journal: Option<Journal>, present: bool) -> String {
     let fim = Fim { enabled: false, ..Fim::default() };
-    let settings = Settings { files: files.map(texts), journal, from_start: false, fim };
+    let settings = Settings { files: files.map(texts), journal, devlog: None, from_start: false, fim };
     match check(&settings, present) {
         Ok(plan) => plan.to_string(),
         Err(error) => format!("{}: {error}", error.key()),
@@ -33,11 +33,11 @@ fn units(list: &[&str]) -> Journal {
 fn one_source_where_two_overlap() {
     let usual = "files=/var/log/auth.log,/var/log/syslog,/var/log/secure,/var/log/messages,/var/log/cron";
     let all = Some(Journal::All(true));
-    assert_eq!(show(None, None, true), "journal=all files=none fim=off");
-    assert_eq!(show(None, None, false), format!("journal=no {usual} fim=off"));
-    assert_eq!(show(None, Some(Journal::All(false)), true), format!("journal=no {usual} fim=off"));
-    assert_eq!(show(Some(&["/var/log/auth.log"]), None, true), "journal=no files=/var/log/auth.log fim=off");
-    assert_eq!(show(Some(&["/srv/app.log"]), all.clone(), true), "journal=all files=/srv/app.log fim=off");
+    assert_eq!(show(None, None, true), "journal=all files=none devlog=no fim=off");
+    assert_eq!(show(None, None, false), format!("journal=no {usual} devlog=if-free fim=off"));
+    assert_eq!(show(None, Some(Journal::All(false)), true), format!("journal=no {usual} devlog=no fim=off"));
+    assert_eq!(show(Some(&["/var/log/auth.log"]), None, true), "journal=no files=/var/log/auth.log devlog=no fim=off");
+    assert_eq!(show(Some(&["/srv/app.log"]), all.clone(), true), "journal=all files=/srv/app.log devlog=no fim=off");
     assert!(
         show(Some(&["/var/log/auth.log"]), all.clone(), true)
             .starts_with("files: /var/log/auth.log holds the journal's lines")
@@ -50,7 +50,7 @@ fn one_source_where_two_overlap() {
 fn units_and_files_are_both_read_where_they_share_no_lines() {
     assert_eq!(
         show(Some(&["/var/log/syslog"]), Some(units(&["ssh.service"])), true),
-        "journal=ssh.service files=/var/log/syslog fim=off"
+        "journal=ssh.service files=/var/log/syslog devlog=no fim=off"
     );
     for (file, unit) in [
         ("/var/log/auth.log", "ssh.service"),
@@ -67,6 +67,23 @@ fn units_and_files_are_both_read_where_they_share_no_lines() {
     }
     assert_eq!(show(None, Some(units(&[])), true), "journal: no units are named: write true for all, false for none");
     assert_eq!(show(None, Some(units(&["--since=x"])), true), "journal: \"--since=x\" is no unit's name");
+}
+
+#[test]
+fn local_syslog_is_taken_where_nobody_else_may_hold_it() {
+    let show = |devlog: Option<bool>, files: Option<&[&str]>, present: bool| {
+        let settings = Settings { files: files.map(texts), devlog, ..Settings::default() };
+        check(&settings, present).map(|plan| plan.devlog.map(|devlog| (devlog.path, devlog.required)))
+    };
+    let path = || "/dev/log".into();
+    assert_eq!(show(None, None, false), Ok(Some((path(), false))));
+    assert_eq!(show(None, None, true), Ok(None), "the journal holds it");
+    assert_eq!(show(None, Some(&["/srv/app.log"]), false), Ok(None), "files are named");
+    assert_eq!(show(Some(true), Some(&["/srv/app.log"]), false), Ok(Some((path(), true))));
+    assert_eq!(show(Some(false), None, false), Ok(None));
+    let error = show(Some(true), None, true).unwrap_err();
+    let expected = "devlog: the journal of this host takes /dev/log: leave it out, or set false";
+    assert_eq!(format!("{}: {error}", error.key()), expected);
 }
 
 #[test]
@@ -102,6 +119,7 @@ fn a_plan_runs_and_stops() {
     let settings = Settings {
         files: Some(vec![root.join("app.log").display().to_string()]),
         journal: None,
+        devlog: None,
         from_start: true,
         fim: Fim { enabled: true, include: vec![root.join("etc").display().to_string()], exclude: Vec::new() },
     };

@@ -49,6 +49,29 @@ fn one_address_gets_no_more_than_its_limit_of_connections() {
 }
 
 #[test]
+fn datagrams_stand_over_a_stale_socket_only_and_take_their_own_file_away() {
+    use std::os::unix::net::{UnixDatagram, UnixListener};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    drop(UnixDatagram::bind(&path).unwrap());
+    let ours = unix::Datagrams::bind(&path, 0o666).unwrap();
+    assert!(unix::Datagrams::bind(&path, 0o666).is_err(), "held");
+    UnixDatagram::unbound().unwrap().send_to(b"kept", &path).unwrap();
+    ours.remove();
+    assert!(!path.exists());
+    let mut buffer = [0; 8];
+    assert_eq!(smol::block_on(ours.receive(&mut buffer)).unwrap(), 4, "sent before, received after");
+    let stream = UnixListener::bind(&path).unwrap();
+    assert!(unix::Datagrams::bind(&path, 0o666).is_err(), "held by a socket of another kind");
+    drop(ours);
+    assert!(path.exists(), "another's file");
+    drop(stream);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, "").unwrap();
+    assert!(unix::Datagrams::bind(&path, 0o666).is_err(), "a file");
+}
+
+#[test]
 fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
     smol::block_on(async {
         let folder = tempfile::tempdir().unwrap();
