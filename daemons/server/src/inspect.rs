@@ -1,4 +1,4 @@
-//! What a person asks of the store, whether the server runs or not: `log dump`.
+//! What a person asks of the store, whether the server runs or not: `log dump`, `verify`.
 //!
 //! One process owns the files. While the server runs it is asked through its control socket; while it
 //! does not, they are opened here. Both print JSON, an object a line:
@@ -23,9 +23,12 @@ use nms_proto::{
     time::Stamp,
 };
 
-use crate::store::{
-    LogSeq,
-    look::{Look, Raw},
+use crate::{
+    store::{
+        LogSeq,
+        look::{Look, Raw},
+    },
+    verify::verify,
 };
 
 /// What can be asked.
@@ -36,12 +39,15 @@ pub enum Inspection {
         /// Whose.
         tenant: TenantId,
     },
+    /// Whether everything can be read that is kept of all tenants.
+    Verify,
 }
 
 impl Inspection {
     fn request(&self) -> Request {
         match self {
             Self::LogDump { tenant } => Request::new("log dump").with("tenant", tenant.as_str()),
+            Self::Verify => Request::new("verify"),
         }
     }
 }
@@ -50,6 +56,7 @@ impl Inspection {
 pub fn verb(request: &Request) -> Option<Result<Inspection, String>> {
     match request.verb.as_str() {
         "log dump" => Some(tenant(request).map(|tenant| Inspection::LogDump { tenant })),
+        "verify" => Some(Ok(Inspection::Verify)),
         _ => None,
     }
 }
@@ -106,9 +113,10 @@ fn open(control: &Path, state: &Path) -> Result<Look, Failure> {
 ///
 /// # Errors
 /// In words: what is damaged, or cannot be read.
-pub fn print(look: &Look, what: &Inspection, say: impl FnMut(String) -> bool) -> Result<(), String> {
+pub fn print(look: &Look, what: &Inspection, mut say: impl FnMut(String) -> bool) -> Result<(), String> {
     match what {
         Inspection::LogDump { tenant } => dump(look, tenant, say),
+        Inspection::Verify => verify(look, &mut say),
     }
 }
 

@@ -17,6 +17,7 @@ pub mod inbox;
 pub mod live;
 pub mod work;
 pub mod clients;
+mod verify;
 pub mod inspect;
 pub mod admin;
 pub mod replay;

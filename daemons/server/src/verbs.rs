@@ -65,6 +65,8 @@ pub(crate) enum Verb {
     /// Look into the log, whether the server runs or not.
     #[command(subcommand)]
     Log(LogVerb),
+    /// Read everything that is kept, whether the server runs or not; fails where something is damaged.
+    Verify,
 }
 
 /// What can be asked of the log.
@@ -118,6 +120,7 @@ pub(crate) fn run(verb: Verb, settings: &Path) -> Result<(), Failure> {
             ask(settings, &request.with("target", &target).with("json", if json { "true" } else { "false" }))
         }
         Verb::Status => ask(settings, &Request::new("status")),
+        Verb::Verify => look_into(settings, &Inspection::Verify),
         Verb::Log(LogVerb::Dump { tenant }) => look_into(settings, &Inspection::LogDump { tenant }),
     }
 }

@@ -91,7 +91,7 @@ impl DiskStore {
 
     /// What lies in it, for who only looks.
     pub fn look(&self) -> Look {
-        Look::of(self.files.log.clone(), self.known().numbers.clone())
+        Look::of(self.files.state.clone(), self.files.log.clone(), self.known().numbers.clone())
     }
 
     /// Commits what waits and closes what analysis writes to; handles find it stopped.
