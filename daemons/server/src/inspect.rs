@@ -1,4 +1,4 @@
-//! What a person asks of the store, whether the server runs or not: `log dump`, `verify`.
+//! What a person asks of the store, whether the server runs or not: `log dump`, `verify`, `backup`.
 //!
 //! One process owns the files. While the server runs it is asked through its control socket; while it
 //! does not, they are opened here. Both print JSON, an object a line:
@@ -10,7 +10,7 @@
 
 use std::{
     io::{self, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use nms_kit::{
@@ -24,6 +24,7 @@ use nms_proto::{
 };
 
 use crate::{
+    backup,
     store::{
         LogSeq,
         look::{Look, Raw},
@@ -41,6 +42,13 @@ pub enum Inspection {
     },
     /// Whether everything can be read that is kept of all tenants.
     Verify,
+    /// A copy of everything.
+    Backup {
+        /// Where to; it begins at the root.
+        folder: PathBuf,
+        /// With the keys of the state folder.
+        with_keys: bool,
+    },
 }
 
 impl Inspection {
@@ -48,6 +56,10 @@ impl Inspection {
         match self {
             Self::LogDump { tenant } => Request::new("log dump").with("tenant", tenant.as_str()),
             Self::Verify => Request::new("verify"),
+            Self::Backup { folder, with_keys } => {
+                let folder = folder.to_string_lossy();
+                Request::new("backup").with("folder", &folder).with("with_keys", &with_keys.to_string())
+            }
         }
     }
 }
@@ -57,12 +69,21 @@ pub fn verb(request: &Request) -> Option<Result<Inspection, String>> {
     match request.verb.as_str() {
         "log dump" => Some(tenant(request).map(|tenant| Inspection::LogDump { tenant })),
         "verify" => Some(Ok(Inspection::Verify)),
+        "backup" => Some(backup(request)),
         _ => None,
     }
 }
 
 fn tenant(request: &Request) -> Result<TenantId, String> {
     request.arg("tenant")?.parse().map_err(|error: IdError| error.to_string())
+}
+
+fn backup(request: &Request) -> Result<Inspection, String> {
+    let folder = PathBuf::from(request.arg("folder")?);
+    if !folder.is_absolute() {
+        return Err(format!("{} does not begin at the root", folder.display()));
+    }
+    Ok(Inspection::Backup { folder, with_keys: request.args.get("with_keys").is_some_and(|with| with == "true") })
 }
 
 /// Answers over the control socket of the server whose store `look` shows.
@@ -100,6 +121,16 @@ pub fn run(what: &Inspection, control: &Path, state: &Path) -> Result<(), Failur
     }
 }
 
+/// Puts the backup in `from` into the folder `state` of a server that does not run, and verifies what is there then.
+///
+/// # Errors
+/// What stands in the way, or is damaged.
+pub fn restore(from: &Path, control: &Path, state: &Path, mut say: impl FnMut(String) -> bool) -> Result<(), Failure> {
+    let problem = |problem: String| Failure::new(Code::Data, problem);
+    backup::restore::restore(from, control, state, &mut say).map_err(problem)?;
+    print(&open(control, state)?, &Inspection::Verify, say).map_err(problem)
+}
+
 fn open(control: &Path, state: &Path) -> Result<Look, Failure> {
     if !state.join("log").exists() {
         let (control, state) = (control.display(), state.display());
@@ -117,6 +148,7 @@ pub fn print(look: &Look, what: &Inspection, mut say: impl FnMut(String) -> bool
     match what {
         Inspection::LogDump { tenant } => dump(look, tenant, say),
         Inspection::Verify => verify(look, &mut say),
+        Inspection::Backup { folder, with_keys } => backup::make(look, folder, *with_keys, &mut say),
     }
 }
 

@@ -18,6 +18,7 @@ pub mod live;
 pub mod work;
 pub mod clients;
 mod verify;
+mod backup;
 pub mod inspect;
 pub mod admin;
 pub mod replay;

@@ -3,7 +3,10 @@
 //! The files are those of the server that runs, or are opened here where none does. Nothing is written,
 //! and what is read comes in pages, each over a snapshot of its own, so that nobody is held up for long.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use nms_kit::store::{
     Db, FileBacking, Settings, StoreError,
@@ -24,6 +27,7 @@ const CACHE_BYTES: usize = 1 << 20;
 /// Log and state, and whose is whose.
 #[derive(Debug)]
 pub struct Look {
+    folder: PathBuf,
     log: Log,
     state: Option<Db>,
     numbers: BTreeMap<TenantId, u32>,
@@ -80,9 +84,9 @@ pub enum Snapshotted {
 }
 
 impl Look {
-    pub(super) fn of(state: Db, log: Log, numbers: BTreeMap<TenantId, u32>) -> Self {
+    pub(super) fn of(folder: &Path, state: Db, log: Log, numbers: BTreeMap<TenantId, u32>) -> Self {
         let closed = log.set_aside().to_vec();
-        Self { log, state: Some(state), numbers, closed }
+        Self { folder: folder.into(), log, state: Some(state), numbers, closed }
     }
 
     /// Opens what lies in `folder`, where no server runs. What is damaged is left out and named.
@@ -110,7 +114,7 @@ impl Look {
                 }
             }
         }
-        Ok(Self { log, state, numbers, closed })
+        Ok(Self { folder: folder.into(), log, state, numbers, closed })
     }
 
     /// The tenants, by name.
@@ -121,6 +125,11 @@ impl Look {
     /// Files that could not be opened, and why.
     pub fn closed(&self) -> &[StoreError] {
         &self.closed
+    }
+
+    /// The state folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The log.

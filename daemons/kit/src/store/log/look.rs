@@ -11,6 +11,11 @@ use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+/// Whether a file of that name is a segment of a log.
+pub fn is_segment(name: &str) -> bool {
+    Place::of_file(name).is_some_and(|place| place.file(Path::new("")).as_os_str() == name)
+}
+
 impl Log {
     /// Opens the log in `folder` to read it, while nobody else has it open. Segments that are damaged, the newest as
     /// well, are set aside and named; one that was not begun completely holds nothing and is left out.
