@@ -49,7 +49,9 @@ impl Admin {
         match request.verb.as_str() {
             "status" => self.status(&lines).await,
             "command" => self.command(&request, &lines).await,
-            other => Err(format!("unknown verb {other}: this server knows status, command and log dump")),
+            other => {
+                Err(format!("unknown verb {other}: this server knows status, command, log dump, verify and backup"))
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a person asks of the store, whether the server runs or not: `log dump`.
+//! What a person asks of the store, whether the server runs or not: `log dump`, `verify`, `backup`.
 //!
 //! One process owns the files. While the server runs it is asked through its control socket; while it
 //! does not, they are opened here. Both print JSON, an object a line:
@@ -10,7 +10,7 @@
 
 use std::{
     io::{self, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use nms_kit::{
@@ -23,9 +23,13 @@ use nms_proto::{
     time::Stamp,
 };
 
-use crate::store::{
-    LogSeq,
-    look::{Look, Raw},
+use crate::{
+    backup,
+    store::{
+        LogSeq,
+        look::{Look, Raw},
+    },
+    verify::verify,
 };
 
 /// What can be asked.
@@ -36,12 +40,26 @@ pub enum Inspection {
         /// Whose.
         tenant: TenantId,
     },
+    /// Whether everything can be read that is kept of all tenants.
+    Verify,
+    /// A copy of everything.
+    Backup {
+        /// Where to; it begins at the root.
+        folder: PathBuf,
+        /// With the keys of the state folder.
+        with_keys: bool,
+    },
 }
 
 impl Inspection {
     fn request(&self) -> Request {
         match self {
             Self::LogDump { tenant } => Request::new("log dump").with("tenant", tenant.as_str()),
+            Self::Verify => Request::new("verify"),
+            Self::Backup { folder, with_keys } => {
+                let folder = folder.to_string_lossy();
+                Request::new("backup").with("folder", &folder).with("with_keys", &with_keys.to_string())
+            }
         }
     }
 }
@@ -50,12 +68,22 @@ impl Inspection {
 pub fn verb(request: &Request) -> Option<Result<Inspection, String>> {
     match request.verb.as_str() {
         "log dump" => Some(tenant(request).map(|tenant| Inspection::LogDump { tenant })),
+        "verify" => Some(Ok(Inspection::Verify)),
+        "backup" => Some(backup(request)),
         _ => None,
     }
 }
 
 fn tenant(request: &Request) -> Result<TenantId, String> {
     request.arg("tenant")?.parse().map_err(|error: IdError| error.to_string())
+}
+
+fn backup(request: &Request) -> Result<Inspection, String> {
+    let folder = PathBuf::from(request.arg("folder")?);
+    if !folder.is_absolute() {
+        return Err(format!("{} does not begin at the root", folder.display()));
+    }
+    Ok(Inspection::Backup { folder, with_keys: request.args.get("with_keys").is_some_and(|with| with == "true") })
 }
 
 /// Answers over the control socket of the server whose store `look` shows.
@@ -93,6 +121,16 @@ pub fn run(what: &Inspection, control: &Path, state: &Path) -> Result<(), Failur
     }
 }
 
+/// Puts the backup in `from` into the folder `state` of a server that does not run, and verifies what is there then.
+///
+/// # Errors
+/// What stands in the way, or is damaged.
+pub fn restore(from: &Path, control: &Path, state: &Path, mut say: impl FnMut(String) -> bool) -> Result<(), Failure> {
+    let problem = |problem: String| Failure::new(Code::Data, problem);
+    backup::restore::restore(from, control, state, &mut say).map_err(problem)?;
+    print(&open(control, state)?, &Inspection::Verify, say).map_err(problem)
+}
+
 fn open(control: &Path, state: &Path) -> Result<Look, Failure> {
     if !state.join("log").exists() {
         let (control, state) = (control.display(), state.display());
@@ -106,9 +144,11 @@ fn open(control: &Path, state: &Path) -> Result<Look, Failure> {
 ///
 /// # Errors
 /// In words: what is damaged, or cannot be read.
-pub fn print(look: &Look, what: &Inspection, say: impl FnMut(String) -> bool) -> Result<(), String> {
+pub fn print(look: &Look, what: &Inspection, mut say: impl FnMut(String) -> bool) -> Result<(), String> {
     match what {
         Inspection::LogDump { tenant } => dump(look, tenant, say),
+        Inspection::Verify => verify(look, &mut say),
+        Inspection::Backup { folder, with_keys } => backup::make(look, folder, *with_keys, &mut say),
     }
 }
 

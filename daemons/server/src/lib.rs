@@ -17,6 +17,8 @@ pub mod inbox;
 pub mod live;
 pub mod work;
 pub mod clients;
+mod verify;
+mod backup;
 pub mod inspect;
 pub mod admin;
 pub mod replay;

@@ -3,7 +3,12 @@
 //! Connections end first; when the last is gone the analysis threads finish their slice, write cursor
 //! and snapshot, and end; then the store commits what waits.
 
-use std::{fmt, io, net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use nms_kit::{
     clock, control,
@@ -22,6 +27,7 @@ use smol::channel;
 use crate::{
     admin::Admin,
     analyse::model::Model,
+    backup::restore,
     clients::Clients,
     config::Config,
     live::{Tenants, Unserved},
@@ -51,9 +57,11 @@ pub enum StartError {
     /// The address to listen on.
     Listen(SocketAddr, io::Error),
     /// The control socket.
-    Control(std::path::PathBuf, io::Error),
+    Control(PathBuf, io::Error),
     /// A thread.
     Thread(io::Error),
+    /// The state folder holds half of a restore.
+    Unfinished(PathBuf),
 }
 
 impl fmt::Display for StartError {
@@ -70,6 +78,9 @@ impl fmt::Display for StartError {
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Self::Control(path, error) => write!(f, "cannot make the control socket {}: {error}", path.display()),
             Self::Thread(error) => write!(f, "cannot start a thread: {error}"),
+            Self::Unfinished(state) => {
+                write!(f, "a restore into {} was not finished: empty the folder and restore again", state.display())
+            }
         }
     }
 }
@@ -116,6 +127,9 @@ pub async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError>
 /// As [`start`].
 pub async fn start_with(config: Config, tasks: &Tasks, bundle: &Bundle) -> Result<Running, StartError> {
     let acceptor = tls::acceptor(&config.certificate, &config.key).map_err(StartError::Tls)?;
+    if restore::is_unfinished(&config.state) {
+        return Err(StartError::Unfinished(config.state));
+    }
     let store = DiskStore::open(&config.state, config.retention, clock::unix_ms()).map_err(StartError::Store)?;
     let store = Arc::new(store);
     let tenants = Tenants::new(Arc::clone(&store) as Arc<dyn crate::store::Store>, config.analysis_threads);

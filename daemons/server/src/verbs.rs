@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::{self, BufRead, BufReader, Read, Write},
     os::unix::fs::DirBuilderExt as _,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     time::UNIX_EPOCH,
 };
 
@@ -65,6 +65,21 @@ pub(crate) enum Verb {
     /// Look into the log, whether the server runs or not.
     #[command(subcommand)]
     Log(LogVerb),
+    /// Read everything that is kept, whether the server runs or not; fails where something is damaged.
+    Verify,
+    /// Copy everything that is kept to a folder, whether the server runs or not.
+    Backup {
+        /// The folder: new, or empty.
+        folder: PathBuf,
+        /// With authority, certificate and keys of the state folder.
+        #[arg(long)]
+        with_keys: bool,
+    },
+    /// Put a backup into the empty state folder of a server that does not run, and verify it.
+    Restore {
+        /// The backup's folder.
+        folder: PathBuf,
+    },
 }
 
 /// What can be asked of the log.
@@ -118,6 +133,16 @@ pub(crate) fn run(verb: Verb, settings: &Path) -> Result<(), Failure> {
             ask(settings, &request.with("target", &target).with("json", if json { "true" } else { "false" }))
         }
         Verb::Status => ask(settings, &Request::new("status")),
+        Verb::Verify => look_into(settings, &Inspection::Verify),
+        Verb::Backup { folder, with_keys } => {
+            let absolute = path::absolute(&folder);
+            let folder = absolute.map_err(|error| Failure::because(Code::Usage, "cannot use that folder", error))?;
+            look_into(settings, &Inspection::Backup { folder, with_keys })
+        }
+        Verb::Restore { folder } => {
+            let config = Config::load(settings).map_err(configured)?;
+            inspect::restore(&folder, &config.control, &config.state, |line| say(&line).is_ok())
+        }
         Verb::Log(LogVerb::Dump { tenant }) => look_into(settings, &Inspection::LogDump { tenant }),
     }
 }

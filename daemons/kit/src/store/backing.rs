@@ -118,6 +118,14 @@ pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// Makes a database in a file that is not there yet.
+pub(super) fn open_new(path: &Path, cache_bytes: usize) -> Result<Database, DatabaseError> {
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+    let mut builder = Builder::new();
+    builder.set_cache_size(cache_bytes);
+    builder.create_with_backend(FileBackend::new(file)?)
+}
+
 /// Opens the database behind `backing` with a page cache of `cache_bytes`.
 pub(super) fn open(backing: &dyn Backing, cache_bytes: usize) -> Result<Database, OpenCause> {
     let mut builder = Builder::new();

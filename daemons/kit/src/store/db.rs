@@ -134,12 +134,22 @@ impl Db {
     /// open the file again: keep it short, and do not call it from within itself.
     pub fn read<T>(&self, read: impl FnOnce(&View) -> Result<T, ReadError>) -> Result<T, StoreError> {
         let guard = self.inner.shared.database();
-        let Some(database) = guard.as_ref() else {
-            drop(guard);
+        let view = self.view(guard.as_ref())?;
+        read(&view).map_err(|ReadError(fault)| self.fault(fault))
+    }
+
+    /// One snapshot that holds up nobody but a writer that must open the file again: its owner looks at
+    /// [`Db::health`] now and then, and lets go of it where that is not sound.
+    pub(super) fn snapshot(&self) -> Result<View, StoreError> {
+        self.view(self.inner.shared.database().as_ref())
+    }
+
+    fn view(&self, database: Option<&redb::Database>) -> Result<View, StoreError> {
+        let Some(database) = database else {
             return Err(self.health().refusal(self.name()).unwrap_or_else(|| self.failing("it is being opened again")));
         };
         let txn = database.begin_read().map_err(|error| self.fault(Fault::from_redb(error)))?;
-        read(&View::new(txn)).map_err(|ReadError(fault)| self.fault(fault))
+        Ok(View::new(txn))
     }
 
     /// Refuses a database that a later version wrote: a table `<stem>.v<N>` with N above `version`.
@@ -173,7 +183,7 @@ impl Db {
         StoreError::Failing { store: self.name().clone(), message: message.to_owned() }
     }
 
-    fn fault(&self, fault: Fault) -> StoreError {
+    pub(super) fn fault(&self, fault: Fault) -> StoreError {
         let store = self.name().clone();
         match fault {
             Fault::Full => StoreError::Full { store },

@@ -17,6 +17,7 @@ mod view;
 mod queue;
 mod writer;
 mod db;
+mod copy;
 mod bytes;
 pub mod header;
 pub mod map;
@@ -25,6 +26,7 @@ pub mod spool;
 pub mod log;
 
 pub use backing::{BackendError, Backing, DatabaseBuilder, DatabaseError, FileBacking, RawDatabase, StorageBackend};
+pub use copy::{CHUNK_BYTES, CopyError, GoOn, Rows};
 pub use db::{Db, ignore};
 pub use error::{OpenCause, StoreError};
 pub use op::{Op, Table};

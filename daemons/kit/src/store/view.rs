@@ -6,10 +6,25 @@
 
 use super::error::Fault;
 use super::op::{Table, verify};
-use redb::{ReadTransaction, ReadableTableMetadata as _, TableError, TableHandle as _};
-use std::ops::ControlFlow;
+use redb::{ReadTransaction, ReadableTableMetadata as _, TableDefinition, TableError, TableHandle as _};
+use std::ops::{Bound, ControlFlow};
 
 type OpenTable = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
+
+/// A row as it is stored.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row<'r> {
+    pub(super) key: &'r [u8],
+    /// The value with its checksum.
+    pub(super) stored: &'r [u8],
+    pub(super) is_sound: bool,
+}
+
+impl<'r> Row<'r> {
+    pub(super) fn new(key: &'r [u8], stored: &'r [u8]) -> Self {
+        Self { key, stored, is_sound: verify(key, stored).is_some() }
+    }
+}
 
 /// A stored value, as it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +100,28 @@ impl View {
             let (key, stored) = entry.map_err(ReadError::of)?;
             let found = verify(key.value(), stored.value()).map_or(Found::Damaged, Found::Value);
             if visit(key.value(), found).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows `visit` the rows of any table as they are stored, from a key on, in order, until it breaks.
+    pub(super) fn stored(
+        &self,
+        table: &str,
+        from: Bound<&[u8]>,
+        mut visit: impl FnMut(Row<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        let definition = TableDefinition::<&'static [u8], &'static [u8]>::new(table);
+        let open: OpenTable = match self.txn.open_table(definition) {
+            Err(TableError::TableDoesNotExist(_)) => return Ok(()),
+            open => open.map_err(ReadError::of)?,
+        };
+        for entry in open.range::<&[u8]>((from, Bound::Unbounded)).map_err(ReadError::of)? {
+            let (key, stored) = entry.map_err(ReadError::of)?;
+            let (key, stored) = (key.value(), stored.value());
+            if visit(Row::new(key, stored)).is_break() {
                 break;
             }
         }

@@ -239,7 +239,11 @@ impl Shared {
     pub(super) fn compact(&self) -> Result<bool, Fault> {
         let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
         let database = slot.as_mut().ok_or_else(|| Fault::Io("the file is not open".to_owned()))?;
-        database.compact().map_err(Fault::from_redb)
+        match database.compact() {
+            // Somebody reads a snapshot, such as a backup: another time.
+            Err(redb::CompactionError::TransactionInProgress) => Ok(false),
+            compacted => compacted.map_err(Fault::from_redb),
+        }
     }
 
     /// Closes the file after a fault, and on a full disk gives up the reserve.
@@ -254,6 +258,10 @@ impl Shared {
     }
 
     fn ensure_open(&self) -> Result<(), Fault> {
+        // Only where the file must be opened again does the writer wait for readers.
+        if self.database().is_some() {
+            return Ok(());
+        }
         let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
         if slot.is_none() {
             let opened = backing::open(self.backing.as_ref(), self.settings.cache_bytes);

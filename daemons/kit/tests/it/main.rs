@@ -12,6 +12,7 @@ mod digest;
 mod net;
 mod sim;
 mod spooler;
+mod store_copy;
 mod store_disk;
 mod store_log;
 mod store_spool;

@@ -7,7 +7,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -40,6 +40,7 @@ const DAY_MS: i64 = 86_400_000;
 
 #[derive(Debug)]
 struct Files {
+    folder: PathBuf,
     state: Db,
     log: Log,
     origin: Instance,
@@ -85,13 +86,14 @@ impl DiskStore {
         let origin = state::prepare(&state)?;
         let log = Log::open(&segments, LogSettings::with_cache(LOG_CACHE_BYTES), now_ms)?;
         let numbers = names::settle(&log, &state)?;
-        let files = Arc::new(Files { state, log, origin, retention });
+        let files = Arc::new(Files { folder: folder.into(), state, log, origin, retention });
         Ok(Self { files, tenants: Mutex::new(Known { numbers, handles: HashMap::new() }) })
     }
 
     /// What lies in it, for who only looks.
     pub fn look(&self) -> Look {
-        Look::of(self.files.log.clone(), self.known().numbers.clone())
+        let Files { folder, state, log, .. } = &*self.files;
+        Look::of(folder, state.clone(), log.clone(), self.known().numbers.clone())
     }
 
     /// Commits what waits and closes what analysis writes to; handles find it stopped.

@@ -3,7 +3,10 @@
 //! The files are those of the server that runs, or are opened here where none does. Nothing is written,
 //! and what is read comes in pages, each over a snapshot of its own, so that nobody is held up for long.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use nms_kit::store::{
     Db, FileBacking, Settings, StoreError,
@@ -14,7 +17,7 @@ use nms_proto::{
     json::Decoder,
 };
 
-use super::{Entry, LogSeq, entry, names, state};
+use super::{Entry, LogSeq, Snapshot, entry, key::Prefix, names, state};
 
 /// Stored bytes of batches that are looked at in one snapshot, but one batch at least.
 const PAGE_BYTES: usize = 64 << 10;
@@ -24,7 +27,9 @@ const CACHE_BYTES: usize = 1 << 20;
 /// Log and state, and whose is whose.
 #[derive(Debug)]
 pub struct Look {
-    pub(super) log: Log,
+    folder: PathBuf,
+    log: Log,
+    state: Option<Db>,
     numbers: BTreeMap<TenantId, u32>,
     closed: Vec<StoreError>,
 }
@@ -53,10 +58,35 @@ pub struct Page {
     pub next: LogSeq,
 }
 
+/// What is kept of a tenant beside its log.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// Up to here it is analysed.
+    pub analysed: LogSeq,
+    /// Alerts.
+    pub alerts: u64,
+    /// RESULTS that no hub acknowledged.
+    pub results_owed: u64,
+    /// The last state of its analysis.
+    pub snapshot: Snapshotted,
+}
+
+/// How a snapshot was found.
+#[derive(Debug, Default)]
+pub enum Snapshotted {
+    /// There is none.
+    #[default]
+    None,
+    /// Its bytes are as they were written.
+    Sound(Snapshot),
+    /// They are not.
+    Damaged,
+}
+
 impl Look {
-    pub(super) fn of(log: Log, numbers: BTreeMap<TenantId, u32>) -> Self {
+    pub(super) fn of(folder: &Path, state: Db, log: Log, numbers: BTreeMap<TenantId, u32>) -> Self {
         let closed = log.set_aside().to_vec();
-        Self { log, numbers, closed }
+        Self { folder: folder.into(), log, state: Some(state), numbers, closed }
     }
 
     /// Opens what lies in `folder`, where no server runs. What is damaged is left out and named.
@@ -84,7 +114,7 @@ impl Look {
                 }
             }
         }
-        Ok(Self { log, numbers, closed })
+        Ok(Self { folder: folder.into(), log, state, numbers, closed })
     }
 
     /// The tenants, by name.
@@ -95,6 +125,42 @@ impl Look {
     /// Files that could not be opened, and why.
     pub fn closed(&self) -> &[StoreError] {
         &self.closed
+    }
+
+    /// The state folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The log.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The state file; none where there is none, or it cannot be opened.
+    pub fn state(&self) -> Option<&Db> {
+        self.state.as_ref()
+    }
+
+    /// What the state file says of a tenant.
+    ///
+    /// # Errors
+    /// It cannot be read, and what to do.
+    pub fn kept(&self, tenant: &TenantId) -> Result<Kept, StoreError> {
+        let Some(state) = &self.state else { return Ok(Kept::default()) };
+        let prefix = Prefix::new(tenant);
+        let parts = state::count(state, state::SNAPSHOTS, &prefix)?;
+        let snapshot = match state::snapshot(state, &prefix)? {
+            _ if parts == 0 => Snapshotted::None,
+            None => Snapshotted::Damaged,
+            Some(snapshot) => Snapshotted::Sound(snapshot),
+        };
+        Ok(Kept {
+            analysed: state::progress(state, &prefix)?.cursor.scored,
+            alerts: state::count(state, state::ALERTS, &prefix)?,
+            results_owed: state::count(state, state::OWED, &prefix)?,
+            snapshot,
+        })
     }
 
     /// A page of a tenant's log from `from` on; no entries behind its end, and of a tenant that is not known.

@@ -36,17 +36,19 @@ use super::{
 
 const TENANTS: Table = Table("tenants.v1");
 pub(super) const ALERTS: Table = Table("alerts.v1");
-const OWED: Table = Table("owed.v1");
+pub(super) const OWED: Table = Table("owed.v1");
 const HUBS: Table = Table("hubs.v1");
 const CURSORS: Table = Table("cursors.v1");
 const MARKS: Table = Table("marks.v1");
 const QUARANTINE: Table = Table("quarantine.v1");
-const SNAPSHOTS: Table = Table("snapshots.v1");
+pub(super) const SNAPSHOTS: Table = Table("snapshots.v1");
 const STORE: Table = Table("store.v1");
 const VERSION: u32 = 1;
 
 /// Bytes of a snapshot in one row.
 const PART_BYTES: usize = 1 << 20;
+/// Rows that are counted over one snapshot of the file.
+const COUNTED_ROWS: u64 = 4_096;
 /// Longest snapshot that is read back, in bytes.
 const SNAPSHOT_BYTES_MAX: u64 = 256 << 20;
 
@@ -277,4 +279,26 @@ pub(super) fn alerts(db: &Db, prefix: &Prefix) -> Result<Vec<Standing>, StoreErr
         })
     })?;
     Ok(alerts)
+}
+
+/// A tenant's rows in a table, damaged ones included.
+pub(super) fn count(db: &Db, table: Table, prefix: &Prefix) -> Result<u64, StoreError> {
+    let (mut from, end, mut rows) = (prefix.key(&[]), prefix.end(), 0);
+    loop {
+        let mut next = None;
+        db.read(|view| {
+            view.range(table, &from, &end, |key, _| {
+                rows += 1;
+                if rows % COUNTED_ROWS > 0 {
+                    return ControlFlow::Continue(());
+                }
+                next = Some([key, &[0]].concat());
+                ControlFlow::Break(())
+            })
+        })?;
+        match next {
+            Some(next) => from = next,
+            None => return Ok(rows),
+        }
+    }
 }

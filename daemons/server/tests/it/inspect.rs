@@ -126,3 +126,61 @@ fn what_is_no_batch_is_named_in_its_place_and_a_lost_segment_is_complained_of() 
     let left: Vec<_> = std::fs::read_dir(&segments).unwrap().collect();
     assert_eq!(left.len(), 3, "two segments and the reserve that were there: looking makes nothing");
 }
+
+/// Flips a bit of the first place in a file that holds `pattern`.
+fn flip(file: &std::path::Path, pattern: &[u8]) {
+    let mut bytes = std::fs::read(file).unwrap();
+    let at = bytes.windows(pattern.len()).position(|window| window == pattern).unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(file, bytes).unwrap();
+}
+
+fn json(lines: &[String]) -> Vec<Value> {
+    lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn everything_is_verified_whether_the_server_runs_or_not_and_damage_is_named() {
+    let stage = Stage::set();
+    let said = smol::block_on(async {
+        let mut hub = stage.hub("home", HUB, 0).await;
+        hub.send_batch(1, &run(HUB)).await;
+        hub.results().await;
+        hub.send_batch(2, &[failure(HUB, 9, 0), failure(HUB, 10, 0)]).await;
+        hub.ack().await;
+        online(&stage, &Request::new("verify")).await
+    });
+    assert_eq!(said.1, Ok(()));
+    let lines = json(&said.0);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert_eq!(
+        (&lines[0]["tenant"], &lines[0]["batches"], &lines[0]["events"]),
+        (&"home".into(), &2.into(), &8.into())
+    );
+    assert_eq!((&lines[0]["alerts"], &lines[0]["results_owed"]), (&1.into(), &1.into()));
+    assert_eq!(lines[1]["files"][0]["file"], "state.redb");
+    assert_eq!(lines[1]["closed"], Value::Array(Vec::new()));
+
+    let folder = stage.end();
+    let (lines, end) = offline(folder.path(), &Inspection::Verify);
+    let lines = json(&lines);
+    assert_eq!(end, Ok(()), "{lines:?}");
+    assert_eq!(
+        (&lines[0]["last"], &lines[0]["analysed"], &lines[0]["snapshot"]),
+        (&2.into(), &2.into(), &"sound".into())
+    );
+    let segment = folder.path().join(lines[1]["files"][1]["file"].as_str().unwrap());
+
+    // A batch, and an alert.
+    flip(&segment, b"Failed password");
+    flip(&folder.path().join("state.redb"), b"guessing for root");
+    let (lines, end) = offline(folder.path(), &Inspection::Verify);
+    let lines = json(&lines);
+    assert_eq!((&lines[0]["batches"], lines[0]["damaged"].as_array().unwrap().len()), (&1.into(), 1), "{lines:?}");
+    let damaged = |file: usize| lines[1]["files"][file]["damaged"].clone();
+    assert_eq!((damaged(0), damaged(1)), (1.into(), 1.into()), "{lines:?}");
+    let end = end.unwrap_err();
+    assert!(end.starts_with("not everything is sound (damaged rows: 2, batches that cannot be read: 1); "), "{end}");
+    let named = lines[1]["files"][1]["rows_damaged"][0].as_str().unwrap();
+    assert!(named.starts_with("log.entries.v1 00000001"), "{named}");
+}

@@ -11,6 +11,7 @@ mod world;
 mod stage;
 mod admit;
 mod analyse;
+mod backup;
 mod config;
 mod deaths;
 mod inbox;

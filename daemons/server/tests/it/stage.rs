@@ -9,11 +9,11 @@ use nms_proto::{
     framed::Frames,
     id::{BatchSeq, Instance},
     json::Decoder,
-    message::{self, Ack, AckStatus, BatchBuilder, Message, Register, Results, batch_frame},
+    message::{self, Ack, AckStatus, BatchBuilder, Message, Register, Results, Skipped, batch_frame},
     time::Stamp,
 };
 use nmsd_server::{
-    Running,
+    Running, StartError,
     config::{self, Config, Retention, TokenTenant},
     start_with,
 };
@@ -38,6 +38,10 @@ impl Stage {
     }
 
     pub(crate) fn set_in(folder: tempfile::TempDir) -> Self {
+        Self::try_in(folder).unwrap()
+    }
+
+    fn try_in(folder: tempfile::TempDir) -> Result<Self, StartError> {
         let state = folder.path().to_path_buf();
         let files = config::pki_files(&state);
         if !files.ca.exists() {
@@ -60,8 +64,13 @@ impl Stage {
         };
         let control = config.control.clone();
         let tasks = Tasks::start(2).unwrap();
-        let running = smol::block_on(start_with(config, &tasks, &bundle())).unwrap();
-        Self { folder, tasks, running, control }
+        let running = smol::block_on(start_with(config, &tasks, &bundle()))?;
+        Ok(Self { folder, tasks, running, control })
+    }
+
+    /// Why none starts there.
+    pub(crate) fn refused(folder: tempfile::TempDir) -> String {
+        Self::try_in(folder).map(|_| ()).unwrap_err().to_string()
     }
 
     /// Ends the server in order.
@@ -112,11 +121,16 @@ impl Peer {
     }
 
     pub(crate) async fn send_batch(&mut self, number: u64, events: &[Event]) {
+        self.send_batch_after(number, &[], events).await;
+    }
+
+    /// A batch in front of which others will never come.
+    pub(crate) async fn send_batch_after(&mut self, number: u64, skipped: &[Skipped], events: &[Event]) {
         let mut builder = BatchBuilder::default();
         for event in events {
             builder.push_group(std::slice::from_ref(event)).unwrap();
         }
-        let frame = batch_frame(BatchSeq(number), Stamp::utc(START_MS), &[], &builder.finish().1).unwrap();
+        let frame = batch_frame(BatchSeq(number), Stamp::utc(START_MS), skipped, &builder.finish().1).unwrap();
         self.write.write_all(&frame).await.unwrap();
         self.write.flush().await.unwrap();
     }

@@ -13,6 +13,8 @@
 mod segment;
 mod look;
 
+pub use look::is_segment;
+
 use self::segment::{Carried, ENTRIES, META, Place, Segment, Share, decode, encode, entry_key, put_share, sequence_of};
 use super::error::{OpenCause, StoreError};
 use super::op::Op;

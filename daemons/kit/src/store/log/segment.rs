@@ -132,7 +132,7 @@ fn database(folder: &Path, place: Place, settings: Settings, active: bool) -> Re
     Db::open(Box::new(backing), settings)
 }
 
-fn read_shares(view: &View) -> Result<BTreeMap<u32, Share>, ReadError> {
+pub(super) fn read_shares(view: &View) -> Result<BTreeMap<u32, Share>, ReadError> {
     let mut shares = BTreeMap::new();
     view.range(TENANTS, &[0; 4], &[u8::MAX; 4], |key, found| {
         let tenant = key.try_into().ok().map(u32::from_be_bytes);
