@@ -332,15 +332,22 @@ impl Core {
         self.store.when_durable(done);
     }
 
-    /// A person does something with an alert.
-    pub(crate) fn command(&mut self, uid: u32, stamp: Stamp, command: &DashCommand) -> CommandResult {
+    /// A person does something with an alert; `told` hears what became of it, once it is durable.
+    pub(crate) fn command(
+        &mut self,
+        uid: u32,
+        stamp: Stamp,
+        command: &DashCommand,
+        told: impl FnOnce(CommandResult) + Send + 'static,
+    ) {
+        let id = command.id;
         match self.state.settle(uid, stamp, command) {
             Ok(alert) => {
                 let message = format!("{} {}", alert.id, alert.status).into();
                 self.changed(Change { alert, forgotten: None });
-                CommandResult { id: command.id, ok: true, message }
+                self.store.when_durable(move || told(CommandResult { id, ok: true, message }));
             }
-            Err(problem) => CommandResult { id: command.id, ok: false, message: problem.into() },
+            Err(problem) => told(CommandResult { id, ok: false, message: problem.into() }),
         }
     }
 

@@ -102,15 +102,14 @@ impl Dashboards {
                 }
             }
             Request::Command { client, uid, role, command } => {
-                let result = if role == Role::Operator {
-                    core.command(uid, clock::stamp(), &command)
+                let Some(queue) = self.client(client).map(|known| known.queue.clone()) else { return };
+                // A client that has no room for its result does not read: nobody waits for it.
+                let told = move |result| drop(queue.try_send(Arc::new(vec![FromHub::Result(result)])));
+                if role == Role::Operator {
+                    core.command(uid, clock::stamp(), &command, told);
                 } else {
                     let message = "this socket is for readers; use dash.sock, for which you must be in the group nms";
-                    CommandResult { id: command.id, ok: false, message: message.into() }
-                };
-                let result = Arc::new(vec![FromHub::Result(result)]);
-                if let Some(known) = self.client(client) {
-                    known.send(&result);
+                    told(CommandResult { id: command.id, ok: false, message: message.into() });
                 }
             }
         }

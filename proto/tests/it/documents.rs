@@ -163,3 +163,33 @@ fn the_homes_are_those_that_are_checked() {
         rows(HOUSE).skip_while(|line| *line != "| crate | home |").skip(2).take_while(|line| line.starts_with('|'));
     assert_eq!(checked, said.collect::<Vec<_>>());
 }
+
+/// Whatever the threat model calls a test is one, and every file that it names is there.
+#[test]
+fn every_test_that_the_threat_model_names_is_there() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let document = std::fs::read_to_string(root.join("docs/THREAT-MODEL.md")).unwrap();
+    let mut sources = String::new();
+    let mut folders = vec![root.join("proto"), root.join("model"), root.join("daemons"), root.join("tui")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                sources.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let quoted: Vec<&str> = document.split('`').skip(1).step_by(2).collect();
+    let is_test =
+        |word: &&&str| word.matches('_').count() >= 3 && word.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let tests: Vec<_> = quoted.iter().filter(is_test).collect();
+    assert!(tests.len() > 20, "the threat model was not read");
+    for test in tests {
+        assert!(sources.contains(&format!("fn {test}(")), "{test} is no test");
+    }
+    for file in quoted.iter().filter(|word| word.ends_with(".rs")) {
+        assert!(root.join(file).exists(), "{file} is not there");
+    }
+}

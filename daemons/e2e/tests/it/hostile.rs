@@ -3,6 +3,8 @@
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
+    os::unix::net::UnixStream,
+    path::Path,
     time::Duration,
 };
 
@@ -77,6 +79,53 @@ fn an_agent_cannot_speak_as_a_correlator_nor_for_others() {
     });
     assert_eq!(stage.account("hub", "192.0.2.7"), Value::Null, "nobody speaks for others");
     assert_eq!(stage.alerts("hub"), Vec::<Value>::new());
+}
+
+/// Sends a frame and gives the first answer of that type.
+fn ask_dashboard(path: &Path, command: &Value) -> Value {
+    let mut stream = UnixStream::connect(path).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let text = command.to_string();
+    stream.write_all(&(text.len() as u32).to_be_bytes()).unwrap();
+    stream.write_all(text.as_bytes()).unwrap();
+    loop {
+        let mut length = [0; 4];
+        stream.read_exact(&mut length).unwrap();
+        let mut said = vec![0; u32::from_be_bytes(length) as usize];
+        stream.read_exact(&mut said).unwrap();
+        let said: Value = serde_json::from_slice(&said).unwrap();
+        if said["type"] == "result" {
+            return said["payload"].clone();
+        }
+    }
+}
+
+#[test]
+fn a_reader_may_look_and_not_settle_and_who_settles_is_written_down() {
+    let Some((mut stage, hub)) = Stage::chain() else { return };
+    udp(&hub, (0..10).map(|port| sshd(&failure("203.0.113.50", 40_000 + port))));
+    stage.until("the run is judged", |stage| stage.judged("hub", "brute_force").len() == 1);
+    let alert = stage.judged("hub", "brute_force")[0]["id"].clone();
+    let payload =
+        json!({ "id": 7, "action": "close", "alert": alert, "verdict": "true_positive", "reason": "it was one" });
+    let close = json!({ "type": "command", "payload": payload });
+    let refused = ask_dashboard(&stage.path("run-hub/dash-ro.sock"), &close);
+    assert_eq!((&refused["id"], &refused["ok"]), (&json!(7), &json!(false)), "{refused}");
+    assert!(refused["message"].as_str().is_some_and(|text| text.contains("readers")), "{refused}");
+    assert_eq!(stage.judged("hub", "brute_force")[0]["status"], "open");
+    let done = ask_dashboard(&stage.socket("hub"), &close);
+    assert_eq!(done["ok"], true, "{done}");
+    // It outlives the hub, with who, when and why.
+    stage.kill("hub");
+    stage.start("nmsd-hub", "hub");
+    stage.until("the alert is closed", |stage| {
+        stage.alerts("hub").iter().any(|alert| alert["status"] == "closed" && alert["verdict"] == "true_positive")
+    });
+    let closed = stage.alerts("hub").into_iter().find(|known| known["id"] == alert).unwrap();
+    let step = closed["history"].as_array().unwrap().last().unwrap().clone();
+    let own = std::fs::metadata(stage.socket("hub")).map(|file| std::os::unix::fs::MetadataExt::uid(&file)).unwrap();
+    assert_eq!((&step["uid"], &step["why"]), (&json!(own), &json!("it was one")), "{step}");
+    assert!(step["at"].is_string(), "{step}");
 }
 
 #[test]
