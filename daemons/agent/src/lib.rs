@@ -10,10 +10,11 @@ mod core;
 
 use std::{fmt, io, path::PathBuf, sync::Arc};
 
-use nms_collect::plan::{self, Way};
+use nms_collect::plan;
 use nms_kit::{
     clock, control, host, intake,
     net::tcp,
+    peer::{Peer, Way},
     spooler::Spooler,
     store::{
         self, Db, Found, Settings, StoreError,
@@ -21,7 +22,7 @@ use nms_kit::{
     },
     task::Tasks,
     tls::{self, TlsError},
-    uplink::{self, Peer, Uplink},
+    uplink::{self, Uplink},
 };
 use nms_proto::{id::EndpointId, limits::AGENT_SPOOL_MEMORY_BYTES, message::Register};
 
@@ -100,7 +101,7 @@ pub fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError> {
         }
     };
     let source = EndpointId::new(EndpointId::SELF);
-    let way = Way { sender, checkpoints: Arc::new(find), source, state: config.state };
+    let way = plan::Way { sender, checkpoints: Arc::new(find), source, state: config.state };
     let collectors = plan::start(config.plan, tasks, &way).map_err(StartError::Collect)?;
     let admin = admin::Admin { spool: spool.clone(), collectors: collectors.clone() };
     control::serve(tasks, &control, move |request, lines| admin.clone().answer(request, lines))
@@ -149,7 +150,7 @@ fn peer(hub: &config::Hub) -> Result<Peer, StartError> {
             Some((connector, tls::server_name(name).map_err(StartError::Tls)?))
         }
     };
-    Ok(Peer { address: hub.address.clone(), tls })
+    Ok(Peer { way: Way { address: hub.address.clone(), tls }, renewal: None })
 }
 
 fn start_uplink(config: &Config, tasks: &Tasks, spool: &Spool) -> Result<Uplink, StartError> {

@@ -28,6 +28,7 @@ use nms_detect::Correlator;
 use nms_kit::{
     clock, control, host, intake,
     net::{tcp, udp, unix},
+    peer::{Peer, Way},
     spooler::Spooler,
     store::{
         self, Db, Settings, StoreError,
@@ -35,7 +36,7 @@ use nms_kit::{
     },
     task::Tasks,
     tls::{self, TlsError},
-    uplink::{self, Peer},
+    uplink,
 };
 use nms_proto::{
     dash::Role,
@@ -205,7 +206,8 @@ fn peer(server: &config::Server) -> Result<Peer, StartError> {
     let connector = tls::connector(&server.ca).map_err(StartError::Tls)?;
     let name = server.name.as_deref().unwrap_or(tcp::host_of(&server.address));
     let name = tls::server_name(name).map_err(StartError::Tls)?;
-    Ok(Peer { address: server.address.clone(), tls: Some((connector, name)) })
+    let way = Way { address: server.address.clone(), tls: Some((connector, name)) };
+    Ok(Peer { way, renewal: None })
 }
 
 fn start_uplink(config: &Config, tasks: &Tasks, spool: &Spool) -> Result<Option<uplink::Uplink>, StartError> {

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::secret::{self, Private};
 use nms_proto::limits::{SPOOL_BYTES_MIN, SPOOL_EVENTS_MIN};
 use serde::de::{DeserializeOwned, Deserializer, Error, Unexpected, Visitor};
 
@@ -17,6 +18,8 @@ pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 pub enum ConfigError {
     /// The file cannot be read.
     Read(PathBuf, io::Error),
+    /// The file may be written by others than its owner.
+    Writable(Private),
     /// The file is longer than [`CONFIG_BYTES_MAX`].
     TooLong(PathBuf),
     /// The file is no TOML, or a key is unknown, missing or of the wrong type.
@@ -38,6 +41,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Read(path, error) => write!(f, "cannot read settings {}: {error}", path.display()),
+            Self::Writable(private) => write!(f, "settings {private}"),
             Self::TooLong(path) => {
                 write!(f, "settings {} are longer than {CONFIG_BYTES_MAX} bytes", path.display())
             }
@@ -57,6 +61,9 @@ impl std::error::Error for ConfigError {}
 /// Names the file, and the line and key that is wrong.
 pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
     let length = fs::metadata(path).map_err(|error| ConfigError::Read(path.into(), error))?.len();
+    if let Some(private) = secret::writable_by_others(path) {
+        return Err(ConfigError::Writable(private));
+    }
     if length > CONFIG_BYTES_MAX {
         return Err(ConfigError::TooLong(path.into()));
     }

@@ -10,6 +10,8 @@
 mod config;
 mod digest;
 mod net;
+mod pki;
+mod roll;
 mod sim;
 mod spooler;
 mod store_disk;
