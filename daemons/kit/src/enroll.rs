@@ -127,6 +127,48 @@ impl fmt::Debug for Enrolling {
     }
 }
 
+/// How a person asks to be enrolled.
+#[derive(Clone, Debug, clap::Args)]
+pub struct EnrollArguments {
+    /// The token, as it was printed where it was made.
+    token: Token,
+    /// Where to enrol, host:port; by default what the token says, then what the settings say.
+    #[arg(long = "at", alias = "server", alias = "hub", value_name = "HOST:PORT")]
+    at: Option<String>,
+}
+
+/// What the settings say of the peer, as far as it is needed to enrol.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    /// Its address.
+    pub address: Option<&'a str>,
+    /// The name in its certificate, where it is not the host of the address.
+    pub name: Option<&'a str>,
+}
+
+/// Carries out the verb `enroll` and gives a sentence on what came of it.
+///
+/// # Errors
+/// In words: what failed, and what to do.
+pub fn verb(asked: &EnrollArguments, known: Known<'_>, host: &str, place: &Place) -> Result<String, String> {
+    let named = asked.at.as_deref().or(asked.token.address.as_deref()).or(known.address);
+    let address = named.ok_or("where to? neither the token nor the settings say it: add --at HOST:PORT")?;
+    if !tcp::is_dialable(address) {
+        return Err(format!("{address} is no host:port that can be dialled"));
+    }
+    let enrolling = Enrolling {
+        address: address.into(),
+        name: known.name.unwrap_or(tcp::host_of(address)).into(),
+        token: asked.token.clone(),
+        host: host.into(),
+    };
+    let seen = enroll(&enrolling, place)?;
+    let holder = seen.holder.map_or_else(|| "somebody".into(), |holder| holder.to_string());
+    let serial = seen.serial.map_or_else(String::new, |serial| serial.to_string());
+    let until = nms_proto::time::Stamp::utc(seen.not_after_ms);
+    Ok(format!("enrolled at {address} as {holder}, certificate {serial} until {until}, renewed by itself"))
+}
+
 /// Enrols, and writes what came of it to `place`; gives what the certificate says. Blocks for at most [`ENROLL_MS`].
 ///
 /// # Errors

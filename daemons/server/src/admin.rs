@@ -1,4 +1,4 @@
-//! Admin verbs of the running server, by its control socket: `status`, and `command`.
+//! Admin verbs of the running server, by its control socket: `status`, `command`, tokens, and who is enrolled.
 
 use std::sync::Arc;
 
@@ -6,6 +6,9 @@ use nms_kit::{
     clock,
     control::{Lines, Request},
     digest,
+    identity_admin::Desk,
+    pki::Holder,
+    roll::Roll,
     store::draw_instance,
 };
 use nms_proto::{
@@ -18,6 +21,7 @@ use serde_json::json;
 use crate::{
     clients::Clients,
     command::{News, Ticket},
+    config::ADDRESS_PREFIX,
     live::{Tenant, Tenants},
 };
 
@@ -31,6 +35,8 @@ pub struct Admin {
     pub tenants: Arc<Tenants>,
     /// The connections.
     pub clients: Arc<Clients>,
+    /// Who is enrolled; none where the server has no authority.
+    pub roll: Option<Arc<Roll>>,
 }
 
 impl Admin {
@@ -39,11 +45,23 @@ impl Admin {
     /// # Errors
     /// In words: what failed, and what to do.
     pub async fn answer(self, request: Request, lines: Lines) -> Result<(), String> {
+        if let Some(answer) = self.identity(&request, &lines).await {
+            return answer;
+        }
         match request.verb.as_str() {
             "status" => self.status(&lines).await,
             "command" => self.command(&request, &lines).await,
-            other => Err(format!("unknown verb {other}: this server knows status and command")),
+            other => Err(format!("unknown verb {other}: this server knows status, command, token and hub")),
         }
+    }
+
+    /// Answers where the request is about tokens or certificates.
+    async fn identity(&self, request: &Request, lines: &Lines) -> Option<Result<(), String>> {
+        if let Some(roll) = &self.roll {
+            return Desk { roll, holder: tenant, enroll: "nmsd-hub enroll" }.answer(request, lines).await;
+        }
+        let is_asked = request.verb.starts_with("token ") || request.verb.starts_with("enrolled ");
+        is_asked.then(|| Err("this server has no authority: make it with nmsd-server init".into()))
     }
 
     async fn status(&self, lines: &Lines) -> Result<(), String> {
@@ -88,6 +106,15 @@ impl Admin {
         let as_json = request.args.get("json").is_some_and(|json| json == "true");
         follow(&ticket, asked, as_json, lines).await
     }
+}
+
+/// Whom a token is for.
+fn tenant(name: &str) -> Result<Holder, String> {
+    if name.starts_with(ADDRESS_PREFIX) {
+        return Err(format!("{name} cannot be enrolled: names that begin with {ADDRESS_PREFIX} are of addresses"));
+    }
+    let id: TenantId = name.parse().map_err(|error: nms_proto::id::IdError| error.to_string())?;
+    Ok(Holder::Tenant(id.as_str().into()))
 }
 
 fn status_of(tenant: &Tenant) -> serde_json::Value {

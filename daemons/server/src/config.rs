@@ -13,7 +13,7 @@
 //! key = "/var/lib/nmsd-server/server-key.pem"
 //! [[tenant]]
 //! name = "home"
-//! token_sha256 = "64 hex digits, from nmsd-server token"
+//! token_sha256 = "64 hex digits, from nmsd-server token standing"
 //! ```
 //! Refuses unknown keys, and settings under which nobody could connect.
 
@@ -24,8 +24,8 @@ use std::{
 
 use nms_kit::{
     config::{self, ConfigError, wrong_value},
-    digest::Digest,
-    pki,
+    digest::{self, Digest},
+    pki, secret,
 };
 use nms_proto::{
     id::TenantId,
@@ -40,6 +40,8 @@ pub const PATH: &str = "/etc/nms/server.toml";
 pub const ADDRESS_PREFIX: &str = "ip-";
 /// Least that may wait for its commit, in bytes: less would make a tenant busy with every batch.
 const UNCOMMITTED_BYTES_MIN: u64 = 64 << 10;
+/// Name of the server's key among what systemd hands over.
+const SERVER_KEY: &str = "server-key.pem";
 /// The socket of the admin verbs, in the runtime folder.
 const CONTROL: &str = "control.sock";
 
@@ -195,16 +197,16 @@ impl Config {
         within(path, "uncommitted_bytes_max", raw.uncommitted_bytes_max as u64, uncommitted)?;
         within(path, "heartbeat_interval", raw.heartbeat_interval, HEARTBEAT_S_RANGE)?;
         let tenants = tenants(path, raw.tenant)?;
-        if tenants.is_empty() && !raw.public_ip {
-            let expected = "at least one [[tenant]] (nmsd-server token makes one), or public_ip = true";
+        let files = pki_files(&raw.state);
+        if tenants.is_empty() && !raw.public_ip && !files.ca_key.exists() {
+            let expected = "an authority (nmsd-server init) that enrols hubs, a [[tenant]] (nmsd-server token standing), or public_ip = true";
             return Err(wrong_value(path, "tenant", "none", expected));
         }
-        let files = pki_files(&raw.state);
         Ok(Self {
             listen,
             control: raw.runtime.join(CONTROL),
             certificate: raw.tls.certificate.unwrap_or(files.certificate),
-            key: raw.tls.key.unwrap_or(files.key),
+            key: raw.tls.key.or_else(|| secret::credential(SERVER_KEY)).unwrap_or(files.key),
             public_ip: raw.public_ip,
             tenants,
             retention: Retention { days: raw.retention_days, bytes: raw.retention_bytes, alerts: TENANT_ALERTS_MAX },
@@ -242,8 +244,8 @@ fn tenants(path: &Path, raw: Vec<RawTenant>) -> Result<Vec<TokenTenant>, ConfigE
         if name.starts_with(ADDRESS_PREFIX) {
             return Err(named(path, &key, &name, "a name that does not begin with ip-"));
         }
-        let token_sha256 = hex32(&token_sha256).ok_or_else(|| {
-            let expected = "64 hexadecimal digits, as nmsd-server token prints them";
+        let token_sha256 = digest::unhex(&token_sha256).and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| {
+            let expected = "64 hexadecimal digits, as nmsd-server token standing prints them";
             wrong_value(path, &format!("{key}.token_sha256"), &token_sha256, expected)
         })?;
         if tenants.iter().any(|known| known.id == id) {
@@ -260,21 +262,4 @@ fn tenants(path: &Path, raw: Vec<RawTenant>) -> Result<Vec<TokenTenant>, ConfigE
 
 fn named(path: &Path, key: &str, name: &str, expected: &str) -> ConfigError {
     wrong_value(path, &format!("{key}.name"), format!("\"{name}\""), expected)
-}
-
-/// 64 hexadecimal digits as bytes.
-fn hex32(text: &str) -> Option<Digest> {
-    let mut digest = [0; 32];
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-    if pairs.len() != digest.len() {
-        return None;
-    }
-    for (byte, [high, low]) in digest.iter_mut().zip(pairs) {
-        *byte = (digit(*high)? << 4) | digit(*low)?;
-    }
-    Some(digest)
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).map(|value| value as u8)
 }

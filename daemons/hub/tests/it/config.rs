@@ -65,3 +65,11 @@ fn a_server_that_cannot_be_dialled_or_trusted_is_refused_before_the_start() {
     pki::init(&files, &["localhost".into()], clock::unix_ms()).unwrap();
     assert_eq!(check(&files.ca), Ok(()));
 }
+
+#[test]
+fn a_hub_that_is_not_enrolled_is_told_how_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = format!("state = '{}'\n[server]\naddress = 'localhost:1514'\n", folder.path().display());
+    let said = nmsd_hub::check(&load(folder.path(), &settings).unwrap()).unwrap_err().to_string();
+    assert!(said.starts_with("the hub is not enrolled at its server: run nmsd-hub enroll TOKEN"), "{said}");
+}

@@ -17,6 +17,9 @@ use std::{
 
 use crate::secret::{self, Private};
 
+/// The name in every hub's certificate: a hub's authority vouches for one hub, whatever its address is.
+pub const HUB_NAME: &str = "nmsd-hub";
+
 /// Why keys and certificates could not be made or used.
 #[derive(Debug)]
 pub enum PkiError {

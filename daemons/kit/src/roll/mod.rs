@@ -9,6 +9,7 @@
 //! signed it. What was renewed belongs together: revoking one revokes all of it, and ends its
 //! connections.
 
+mod answer;
 mod live;
 mod rows;
 

@@ -227,12 +227,23 @@ pub struct Failed {
     pub problem: String,
     /// Whether it was the peer's certificate that is to blame.
     pub is_certificate: bool,
+    stream: TcpStream,
+}
+
+impl Failed {
+    /// Ends the connection, whose peer may still be writing, so that what was said to it arrives.
+    pub async fn finish(mut self) {
+        self.stream.shutdown(std::net::Shutdown::Write).ok();
+        let mut rest = vec![0; 4 << 10];
+        let drained = async { while self.stream.read(&mut rest).await.is_ok_and(|count| count > 0) {} };
+        smol::future::or(drained, clock::pause(DRAIN_MS)).await;
+    }
 }
 
 /// Does the handshake of a connection that was accepted, within [`HANDSHAKE_MS`].
 ///
 /// # Errors
-/// It failed, and why; the peer was told.
+/// It failed, and why; the peer was told, and [`Failed::finish`] lets that arrive.
 pub async fn accept(acceptor: &TlsAcceptor, stream: TcpStream) -> Result<Accepted, Failed> {
     let late = async {
         clock::pause(HANDSHAKE_MS).await;
@@ -245,20 +256,11 @@ pub async fn accept(acceptor: &TlsAcceptor, stream: TcpStream) -> Result<Accepte
             Ok(Accepted { stream, certificate })
         }
         Err(error) => {
-            refuse(stream).await;
             let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
             let is_certificate = matches!(cause, Some(rustls::Error::InvalidCertificate(_)));
-            Err(Failed { problem: words(&error), is_certificate })
+            Err(Failed { problem: words(&error), is_certificate, stream })
         }
     }
-}
-
-/// Ends a connection whose peer may still be writing, so that what was said to it arrives.
-async fn refuse(mut stream: TcpStream) {
-    stream.shutdown(std::net::Shutdown::Write).ok();
-    let mut rest = [0; 4 << 10];
-    let drained = async { while stream.read(&mut rest).await.is_ok_and(|count| count > 0) {} };
-    smol::future::or(drained, clock::pause(DRAIN_MS)).await;
 }
 
 /// Why a handshake failed, in words of ours where they are ours.

@@ -29,7 +29,7 @@ fn the_least_that_is_needed_is_taken() {
 
 #[test]
 fn a_server_that_nobody_could_use_is_refused() {
-    check("", "settings /server.toml: tenant = none: expected at least one [[tenant]]");
+    check("", "settings /server.toml: tenant = none: expected an authority (nmsd-server init)");
 }
 
 #[test]

@@ -19,3 +19,4 @@ mod restart;
 mod store;
 mod tenant;
 mod wire;
+mod identity;

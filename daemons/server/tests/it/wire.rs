@@ -32,15 +32,15 @@ use crate::world::{HUB, OTHER_HUB, START_MS, bundle, failure, run, tenant_id};
 /// Longest wait for anything, in milliseconds; a test that works never waits for it.
 const PATIENCE_MS: u64 = 30_000;
 
-struct Stage {
-    folder: tempfile::TempDir,
+pub(crate) struct Stage {
+    pub(crate) folder: tempfile::TempDir,
     tasks: Tasks,
-    running: Running,
-    control: PathBuf,
+    pub(crate) running: Running,
+    pub(crate) control: PathBuf,
 }
 
 impl Stage {
-    fn set() -> Self {
+    pub(crate) fn set() -> Self {
         Self::set_in(tempfile::tempdir().unwrap())
     }
 
@@ -72,14 +72,17 @@ impl Stage {
     }
 
     /// Ends the server in order.
-    fn end(self) -> tempfile::TempDir {
+    pub(crate) fn end(self) -> tempfile::TempDir {
         assert_eq!(self.tasks.join(PATIENCE_MS), [""; 0]);
         self.running.close();
         self.folder
     }
 
     async fn peer(&self) -> Peer {
-        let connector = tls::connector(&config::pki_files(self.folder.path()).ca).unwrap();
+        self.peer_by(tls::connector(&config::pki_files(self.folder.path()).ca).unwrap()).await
+    }
+
+    pub(crate) async fn peer_by(&self, connector: tls::TlsConnector) -> Peer {
         let stream = tcp::dial(&self.running.address.to_string()).await.unwrap();
         let stream = connector.connect(tls::server_name("127.0.0.1").unwrap(), stream).await.unwrap();
         let (read, write) = smol::io::split(stream);
@@ -98,14 +101,14 @@ impl Stage {
     }
 }
 
-struct Peer {
+pub(crate) struct Peer {
     frames: Frames<Box<dyn AsyncRead + Unpin>>,
     write: Box<dyn AsyncWrite + Unpin>,
     decoder: Decoder,
 }
 
 impl Peer {
-    async fn send(&mut self, message: Message) {
+    pub(crate) async fn send(&mut self, message: Message) {
         let frame = message.to_frame(Stamp::utc(START_MS)).unwrap();
         self.write.write_all(&frame).await.unwrap();
         self.write.flush().await.unwrap();
@@ -117,7 +120,7 @@ impl Peer {
         self.write.flush().await.unwrap();
     }
 
-    async fn send_batch(&mut self, number: u64, events: &[Event]) {
+    pub(crate) async fn send_batch(&mut self, number: u64, events: &[Event]) {
         let mut builder = BatchBuilder::default();
         for event in events {
             builder.push_group(std::slice::from_ref(event)).unwrap();
@@ -127,7 +130,7 @@ impl Peer {
         self.write.flush().await.unwrap();
     }
 
-    async fn register(&mut self, token: Option<&str>, instance: Option<Instance>) {
+    pub(crate) async fn register(&mut self, token: Option<&str>, instance: Option<Instance>) {
         let register = Register {
             client_version: "test".into(),
             hostname: "hub".into(),
@@ -142,7 +145,7 @@ impl Peer {
     }
 
     /// The next message; none when the server closed the connection.
-    async fn next(&mut self) -> Option<Message> {
+    pub(crate) async fn next(&mut self) -> Option<Message> {
         let late = async {
             clock::pause(PATIENCE_MS).await;
             panic!("nothing came");
@@ -151,7 +154,7 @@ impl Peer {
         Some(message::read(&mut self.decoder, &payload, Stamp::utc(START_MS)).unwrap())
     }
 
-    async fn ack(&mut self) -> Ack {
+    pub(crate) async fn ack(&mut self) -> Ack {
         match self.next().await {
             Some(Message::Ack(ack)) => ack,
             other => panic!("{other:?}"),
