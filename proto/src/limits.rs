@@ -231,6 +231,10 @@ pub const AGENT_INSTANCES_MAX: usize = 1_024;
 pub const TENANT_MEMORY_BYTES: usize = 32 << 20;
 /// Connections from one address.
 pub const CONNECTIONS_PER_ADDRESS: usize = 64;
+/// Connections from one load balancer; those that it speaks for are bounded by their own addresses.
+pub const CONNECTIONS_PER_BALANCER: usize = 4_096;
+/// Longest PROXY header of a load balancer, in bytes.
+pub const PROXY_HEADER_BYTES_MAX: usize = 1_024;
 /// How long a certificate is valid that was issued to a hub or an agent, in milliseconds: 90 days.
 pub const CERTIFICATE_MS: i64 = 7_776_000_000;
 /// Shortest life that a certificate may be given, in milliseconds: less could not be renewed in time.

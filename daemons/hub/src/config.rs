@@ -13,7 +13,6 @@
 //! ```
 
 use std::{
-    fmt,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
@@ -26,7 +25,7 @@ use nms_kit::{
     net::tcp,
 };
 use nms_proto::limits::{HUB_SPOOL_BYTES, HUB_SPOOL_EVENTS};
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
 
 /// Where the hub listens.
 #[derive(Clone, Debug, Deserialize)]
@@ -109,7 +108,7 @@ pub struct Config {
     /// Where it listens.
     pub listen: Listen,
     /// Networks from which agents may connect without TLS.
-    #[serde(deserialize_with = "networks")]
+    #[serde(deserialize_with = "config::networks")]
     pub plain_networks: Vec<IpNet>,
     /// Names and addresses in the hub's certificate, for devices that send syslog over TLS.
     pub names: Vec<String>,
@@ -201,25 +200,4 @@ impl Config {
         }
         Ok(())
     }
-}
-
-/// Reads networks, each with its prefix.
-fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
-    struct Network(IpNet);
-    impl<'de> Deserialize<'de> for Network {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserializer.deserialize_str(Visitor).map(Self)
-        }
-    }
-    struct Visitor;
-    impl de::Visitor<'_> for Visitor {
-        type Value = IpNet;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a network with its prefix such as \"192.168.1.0/24\"")
-        }
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<IpNet, E> {
-            text.parse().map_err(|_invalid| E::invalid_value(de::Unexpected::Str(text), &self))
-        }
-    }
-    Vec::<Network>::deserialize(deserializer).map(|found| found.into_iter().map(|network| network.0).collect())
 }

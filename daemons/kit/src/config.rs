@@ -7,7 +7,9 @@ use std::{
 };
 
 use crate::secret::{self, Private};
+use ipnet::IpNet;
 use nms_proto::limits::{SPOOL_BYTES_MIN, SPOOL_EVENTS_MIN};
+use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error, Unexpected, Visitor};
 
 /// Longest settings file, in bytes.
@@ -108,4 +110,28 @@ pub fn listen_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
         }
     }
     deserializer.deserialize_any(Address)
+}
+
+/// Reads networks, each with its prefix.
+///
+/// # Errors
+/// What stands there instead, and what was expected.
+pub fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    struct Network(IpNet);
+    impl<'de> Deserialize<'de> for Network {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(Text).map(Self)
+        }
+    }
+    struct Text;
+    impl Visitor<'_> for Text {
+        type Value = IpNet;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a network with its prefix such as \"192.168.1.0/24\"")
+        }
+        fn visit_str<E: Error>(self, text: &str) -> Result<IpNet, E> {
+            text.parse().map_err(|_invalid| E::invalid_value(Unexpected::Str(text), &self))
+        }
+    }
+    Vec::<Network>::deserialize(deserializer).map(|found| found.into_iter().map(|network| network.0).collect())
 }

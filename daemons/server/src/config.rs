@@ -7,6 +7,7 @@
 //! retention_days = 30
 //! retention_bytes = 5368709120
 //! uncommitted_bytes_max = 4194304   # of a tenant, from 65536 on; above it, SERVER_BUSY
+//! proxy_networks = ["192.0.2.10/32"] # load balancers, which must say whom they speak for (PROXY, version 2)
 //! heartbeat_interval = 30           # seconds, 1 to 300; hubs are asked to keep to it, three missed are an end
 //! [tls]
 //! certificate = "/var/lib/nmsd-server/server.pem"
@@ -22,6 +23,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ipnet::IpNet;
 use nms_kit::{
     config::{self, ConfigError, wrong_value},
     digest::{self, Digest},
@@ -70,6 +72,8 @@ struct Raw {
     uncommitted_bytes_max: usize,
     #[serde(default = "heartbeat_interval")]
     heartbeat_interval: u64,
+    #[serde(default, deserialize_with = "config::networks")]
+    proxy_networks: Vec<IpNet>,
     model: Option<PathBuf>,
 }
 
@@ -164,6 +168,8 @@ pub struct Config {
     pub uncommitted_bytes_max: usize,
     /// Seconds between the heartbeats of a hub.
     pub heartbeat_interval: u64,
+    /// Networks of load balancers, which say in a PROXY header whom they speak for.
+    pub proxy_networks: Vec<IpNet>,
     /// Folder of the model bundle; none for the one built in.
     pub model: Option<PathBuf>,
 }
@@ -213,6 +219,7 @@ impl Config {
             analysis_threads: raw.analysis_threads,
             uncommitted_bytes_max: raw.uncommitted_bytes_max,
             heartbeat_interval: raw.heartbeat_interval,
+            proxy_networks: raw.proxy_networks,
             model: raw.model,
             state: raw.state,
         })

@@ -134,6 +134,7 @@ pub async fn start_with(config: Config, tasks: &Tasks, bundle: &Bundle) -> Resul
     tenants.wake_all().map_err(StartError::Tenant)?;
     let listener = tcp::Listener::bind(config.listen, CONNECTIONS_PER_ADDRESS).await;
     let listener = listener.map_err(|error| StartError::Listen(config.listen, error))?;
+    let listener = listener.with_balancers(config.proxy_networks.clone());
     let address = listener.address().map_err(|error| StartError::Listen(config.listen, error))?;
     let heartbeat_interval = config.heartbeat_interval;
     let asked = AckConfig { heartbeat_interval, window: Some(WINDOW_BATCHES), ..AckConfig::default() };

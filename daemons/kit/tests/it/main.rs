@@ -11,6 +11,7 @@ mod config;
 mod digest;
 mod net;
 mod pki;
+mod proxy;
 mod roll;
 mod sim;
 mod spooler;

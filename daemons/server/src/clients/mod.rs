@@ -18,7 +18,10 @@ use std::{
 use nms_kit::{
     clock,
     downlink::Downlink,
-    net::tcp,
+    net::{
+        proxy::{self, Header},
+        tcp,
+    },
     pki::Holder,
     roll::{Refusal, Roll},
     task::Tasks,
@@ -91,12 +94,53 @@ impl Clients {
         let stop = self.tasks.stop().clone();
         while let Some((stream, peer, place)) = stop.or(listener.accept()).await {
             self.counts.accepted.fetch_add(1, Ordering::Relaxed);
-            let (clients, alive) = (Arc::clone(&self), alive.clone());
+            let (clients, alive, places) = (Arc::clone(&self), alive.clone(), listener.places());
+            let is_balancer = listener.is_balancer(peer.ip());
             self.tasks.spawn(format!("hub {peer}"), async move {
-                clients.serve(stream, peer).await;
+                if is_balancer {
+                    clients.serve_behind(stream, peer, &places).await;
+                } else {
+                    clients.serve_alone(stream, peer).await;
+                }
                 drop((place, alive));
             });
         }
+    }
+
+    /// A connection of a load balancer, which says first whom it speaks for.
+    async fn serve_behind(self: Arc<Self>, mut stream: TcpStream, balancer: SocketAddr, places: &tcp::Places) {
+        match self.tasks.stop().clone().or(proxy::read(&mut stream)).await {
+            Some(Ok(Header::Local)) => self.serve(stream, balancer).await,
+            Some(Ok(Header::From(peer))) => match places.take(peer.ip()) {
+                Some(place) => {
+                    self.serve(stream, peer).await;
+                    drop(place);
+                }
+                None => log::warn!("connection refused: too many from one address peer={} by={balancer}", peer.ip()),
+            },
+            Some(Err(error)) => self.refuse_header(balancer, &error.to_string()),
+            None => {}
+        }
+    }
+
+    /// A connection that nobody speaks for: a header says nothing here, and anybody could write one.
+    async fn serve_alone(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        match self.tasks.stop().clone().or(proxy::first_byte(&stream)).await {
+            Some(Some(proxy::FIRST_BYTE)) => {
+                self.refuse_header(
+                    peer,
+                    "a PROXY header from an address that proxy_networks of the settings do not name",
+                );
+            }
+            Some(Some(_)) => self.serve(stream, peer).await,
+            Some(None) => drop(self.counts.handshakes_failed.fetch_add(1, Ordering::Relaxed)),
+            None => {}
+        }
+    }
+
+    fn refuse_header(&self, peer: SocketAddr, words: &str) {
+        log::warn!("a peer was turned away peer={peer} reason=proxy_header words={words:?}");
+        self.counts.refusals.count("proxy_header");
     }
 
     async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {

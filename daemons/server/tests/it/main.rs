@@ -20,3 +20,4 @@ mod store;
 mod tenant;
 mod wire;
 mod identity;
+mod balancer;
