@@ -54,6 +54,18 @@ impl Identity {
     }
 }
 
+/// Whether the keys that are there already can be used; nothing is made.
+pub(crate) fn check(config: &Config) -> Result<(), StartError> {
+    let files = Files::within(&config.state);
+    if files.ca.exists() {
+        Authority::open(&files).map_err(StartError::Authority)?;
+    }
+    if let Some(named) = &config.syslog_tls {
+        Own::from_files(&named.certificate, &named.key).map_err(StartError::Tls)?;
+    }
+    Ok(())
+}
+
 /// Whom a token is for: the agent's name is what its events come from.
 pub(crate) fn agent(name: &str) -> Result<Holder, String> {
     let is_written = name.chars().all(|character| character.is_ascii_alphanumeric() || "._-".contains(character));

@@ -218,8 +218,9 @@ fn open_spool(config: &Config) -> Result<Spool, StartError> {
 /// Whether a hub with these settings could speak to its server, as far as can be seen without starting it.
 ///
 /// # Errors
-/// The server's authority or name cannot be used.
+/// A certificate, a key or a name cannot be used, or the hub is not enrolled.
 pub fn check(config: &Config) -> Result<(), StartError> {
+    identity::check(config)?;
     config.server.as_ref().map(|server| peer(server, &config.place())).transpose().map(drop)
 }
 

@@ -142,7 +142,8 @@ fn tokens_that_are_not_good_are_refused_by_name() {
     check(enroll(&stage, &wrong), "this is not the server that the token names");
     check(enroll(&stage, &format!("nms1.{secret}")), "this enrolment token is not whole");
     check(enroll(&stage, "hello"), "this is no enrolment token");
-    verb(&stage, "nmsd-hub", "other", &["enroll", &good]).unwrap();
+    let at = format!("127.0.0.1:{}", stage.server_port());
+    verb(&stage, "nmsd-hub", "other", &["enroll", &good, "--server", &at]).unwrap();
     assert!(is_in(&stage, "server.log", "was used before"), "the server says whom it refused, and why");
 }
 
@@ -166,6 +167,29 @@ fn certificates_of_others_and_peers_without_one_are_refused_by_name() {
     plain.write_all(&[0, 0, 0, 9]).unwrap();
     assert_eq!(plain.read(&mut [0; 8]).unwrap_or_default(), 0, "closed without a word");
     stage.until("the hub says why", |stage| is_in(stage, "hub.log", "only from plain_networks of the settings"));
+}
+
+#[test]
+fn a_token_is_not_taken_in_the_clear() {
+    let Some((stage, hub)) = Stage::chain() else { return };
+    let made = verb(&stage, "nmsd-hub", "hub", &["token", "new", "--name", "web-1"]).unwrap();
+    let (_, secret) = token(&made).rsplit_once('.').map(|(head, secret)| (head.to_owned(), secret.to_owned())).unwrap();
+    let message = serde_json::json!({
+        "type": "COMMAND", "timestamp": "2026-01-05T14:30:00Z",
+        "payload": { "command_id": "e-1", "action": "enroll", "arguments": { "csr": "", "token": secret } },
+    })
+    .to_string();
+    let mut peer = TcpStream::connect(("127.0.0.1", hub.agents)).unwrap();
+    peer.set_read_timeout(Some(PATIENCE)).unwrap();
+    peer.write_all(&[&(message.len() as u32).to_be_bytes()[..], message.as_bytes()].concat()).unwrap();
+    let mut answer = Vec::new();
+    peer.read_to_end(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    assert!(answer.contains("agents are enrolled over TLS only"), "{answer}");
+    for (name, words) in [("self", "can be no agent's name"), ("192.0.2.1", "no address"), ("a/b", "letters, digits")] {
+        let refused = verb(&stage, "nmsd-hub", "hub", &["token", "new", "--name", name]).unwrap_err();
+        assert!(refused.contains(words), "{refused}");
+    }
 }
 
 /// A hub that trusts the server and shows nothing.
@@ -198,6 +222,31 @@ fn a_certificate_is_renewed_and_the_link_goes_on() {
     stage.kill("hub");
     stage.start("nmsd-hub", "hub");
     stage.until("the hub is linked again", |stage| stage.is_linked("hub"));
+}
+
+#[test]
+fn an_agents_certificate_is_renewed_over_its_connection() {
+    let Some((mut stage, hub)) = chain(&[]) else { return };
+    let made = verb(&stage, "nmsd-hub", "hub", &["token", "new", "--name", "web-1", "--life", "12s"]).unwrap();
+    let file = stage.path("auth.log");
+    fs::write(&file, "").unwrap();
+    nms_e2e::Stage::agent(&stage, "agent", &hub, &[&file], &[]).unwrap();
+    edit(&stage, "agent.toml", |text| text.replace("plain = true\n", ""));
+    verb(&stage, "nmsd-agent", "agent", &["enroll", &token(&made)]).unwrap();
+    stage.start("nmsd-agent", "agent");
+    let list = |stage: &Stage| rows(&verb(stage, "nmsd-hub", "hub", &["agent", "list"]).unwrap());
+    let first = list(&stage)[0]["serial"].clone();
+    stage.until("the first one is over", |stage| {
+        list(stage).iter().all(|row| row["serial"] != first || row["state"] == "expired")
+    });
+    // What is written then comes over the connection that the first one opened.
+    let lines: Vec<String> = (0..10).map(|port| failure("203.0.113.50", 40_000 + port)).collect();
+    let lines = lines.iter().map(|line| format!("Jan  5 14:30:00 gate sshd[811]: {line}\n"));
+    fs::write(&file, lines.collect::<String>()).unwrap();
+    stage.until("its run is judged", |stage| stage.judged("hub", "brute_force").len() == 1);
+    assert!(list(&stage).iter().any(|row| row["state"] == "connected"), "{:?}", list(&stage));
+    let log = fs::read_to_string(stage.path("agent.log")).unwrap();
+    assert!(!log.contains("no link") && !log.contains("link closed"), "{log}");
 }
 
 #[test]

@@ -115,6 +115,27 @@ fn what_was_signed_and_stands_in_no_account_is_refused() {
 }
 
 #[test]
+fn an_expired_certificate_and_one_of_another_authority_end_the_handshake_and_are_counted() {
+    let stage = Stage::set();
+    let own = Authority::open(&config::pki_files(stage.folder.path())).unwrap();
+    let now_ms = nms_kit::clock::unix_ms();
+    let other = Authority::make(now_ms).unwrap();
+    let home = Holder::Tenant("home".into());
+    smol::block_on(async {
+        for (authority, at_ms) in [(&own, now_ms - 60_000), (&other, now_ms)] {
+            let request = Request::make().unwrap();
+            let issued = authority.sign(&request.request, &home, at_ms, 30_000).unwrap();
+            let mut hub = known(&stage, &issued.pem, &request.key).await;
+            hub.register(Some("home"), Some(HUB)).await;
+            assert_eq!(hub.next().await, None, "whatever token it shows");
+        }
+    });
+    let status = ask(&stage, &Ask::new("status"));
+    assert!(status[0].contains("\"certificate\":2"), "{}", status[0]);
+    stage.end();
+}
+
+#[test]
 fn a_token_is_made_for_a_tenant_that_can_be_one() {
     let stage = Stage::set();
     for (name, words) in [("ip-192.0.2.1", "are of addresses"), ("a b", "letters"), ("", "letters")] {
