@@ -48,6 +48,8 @@ pub const BACKOFF_RESET_MS: u64 = 60_000;
 
 /// Time to reach a peer, TLS included, in milliseconds.
 pub const CONNECT_MS: u64 = 30_000;
+/// Longest that a TLS handshake may take at the accepting side, in milliseconds.
+pub const HANDSHAKE_MS: u64 = 10_000;
 /// Time the last words of a connection have to be written, in milliseconds.
 pub const CLOSE_MS: u64 = 5_000;
 /// Seconds between heartbeats that a peer may ask for.
@@ -233,6 +235,30 @@ pub const AGENT_INSTANCES_MAX: usize = 1_024;
 pub const TENANT_MEMORY_BYTES: usize = 32 << 20;
 /// Connections from one address.
 pub const CONNECTIONS_PER_ADDRESS: usize = 64;
+/// Connections from one load balancer; those that it speaks for are bounded by their own addresses.
+pub const CONNECTIONS_PER_BALANCER: usize = 4_096;
+/// Longest PROXY header of a load balancer, in bytes.
+pub const PROXY_HEADER_BYTES_MAX: usize = 1_024;
+/// How long a certificate is valid that was issued to a hub or an agent, in milliseconds: 90 days.
+pub const CERTIFICATE_MS: i64 = 7_776_000_000;
+/// Shortest life that a certificate may be given, in milliseconds: less could not be renewed in time.
+pub const CERTIFICATE_MS_MIN: i64 = 10_000;
+/// How long before its making a certificate is valid, in milliseconds, for clocks that run behind.
+pub const CERTIFICATE_BACKDATED_MS: i64 = 3_600_000;
+/// Least part of its life that a certificate has left before it is renewed, in percent.
+pub const CERTIFICATE_RENEW_PERCENT: i64 = 33;
+/// Certificates that an authority keeps account of; those that expired go first.
+pub const CERTIFICATES_MAX: usize = 16_384;
+/// Longest request to sign a certificate, in bytes.
+pub const CSR_BYTES_MAX: usize = 16_384;
+/// How long an enrolment token is good for unless its maker says otherwise, in milliseconds: a day.
+pub const TOKEN_MS: i64 = 86_400_000;
+/// Longest that an enrolment token may be good for, in milliseconds: 30 days. Used and expired ones are remembered as long.
+pub const TOKEN_MS_MAX: i64 = 2_592_000_000;
+/// Enrolment tokens that an authority keeps account of, used and expired ones included.
+pub const TOKENS_MAX: usize = 1_024;
+/// Longest that enrolling may take, in milliseconds.
+pub const ENROLL_MS: u64 = 30_000;
 
 const _: () = assert!(
     LINE_BYTES_MAX * 6 * 2 + LINE_BYTES_MAX * 4 / 3 + NAME_BYTES_MAX * 6 * 8 < BATCH_BYTES_MAX,

@@ -12,14 +12,14 @@ use crate::run::root;
 const HOMES: &[(&str, &[&str])] = &[
     ("nom::", &["proto/src/syslog"]),
     ("simd_json::", &["proto/src/json.rs"]),
-    ("async_rustls::", &["daemons/kit/src/tls.rs", "daemons/kit/src/uplink.rs"]),
+    ("async_rustls::", &["daemons/kit/src/tls"]),
     ("redb::", &["daemons/kit/src/store", "daemons/kit/tests"]),
     ("candle_core::", &["model", "daemons/lab"]),
     ("candle_nn::", &["model"]),
     ("crossterm::", &["tui/src/term.rs", "tui/tests"]),
     ("sha2::", &["daemons/kit/src/digest.rs", "model/src/bundle.rs"]),
-    ("rcgen::", &["daemons/kit/src/pki.rs"]),
-    ("x509_parser::", &["daemons/kit/src/pki.rs"]),
+    ("rcgen::", &["daemons/kit/src/pki"]),
+    ("x509_parser::", &["daemons/kit/src/pki"]),
     ("mimalloc::", &["daemons/hub/src/main.rs", "daemons/server/src/main.rs", "daemons/lab/src/main.rs"]),
 ];
 

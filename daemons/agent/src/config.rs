@@ -6,7 +6,7 @@
 //! devlog = false                                    # left out: /dev/log where neither journal nor daemon holds it
 //! [hub]
 //! address = "hub.lan:1515"                          # or the path of the hub's agent.sock
-//! ca = "/etc/nms/hub-ca.pem"                        # or plain = true, in a network that the hub names
+//! plain = true                                      # in a network that the hub names; else: nmsd-agent enroll TOKEN
 //! [fim]
 //! include = ["/etc"]
 //! ```
@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use nms_collect::plan::{self, Fim, Journal, Plan};
 use nms_kit::{
     config::{self, ConfigError, wrong_value},
+    enroll::Place,
     net::tcp,
 };
 use nms_proto::limits::{AGENT_SPOOL_BYTES, AGENT_SPOOL_EVENTS};
@@ -126,6 +127,11 @@ impl Config {
 }
 
 impl Config {
+    /// Where the agent's certificate lies once it is enrolled.
+    pub fn place(&self) -> Place {
+        Place::within(&self.state, "hub-ca.pem")
+    }
+
     /// The socket of the admin verbs.
     pub fn control(&self) -> PathBuf {
         self.runtime.join("control.sock")
@@ -153,8 +159,7 @@ fn check_hub(path: &Path, hub: &Hub) -> Result<(), ConfigError> {
         ));
     }
     match (&hub.ca, hub.plain) {
-        (Some(_), false) | (None, true) => Ok(()),
+        (_, false) | (None, true) => Ok(()),
         (Some(_), true) => Err(wrong_value(path, "hub.plain", true, "false where hub.ca is set")),
-        (None, false) => Err(wrong_value(path, "hub.ca", "not set", "the hub's authority, or hub.plain = true")),
     }
 }

@@ -10,10 +10,14 @@ mod core;
 
 use std::{fmt, io, path::PathBuf, sync::Arc};
 
-use nms_collect::plan::{self, Way};
+use nms_collect::plan;
 use nms_kit::{
-    clock, control, host, intake,
-    net::tcp,
+    clock, control,
+    enroll::Place,
+    host, intake,
+    peer::{Peer, Way},
+    pki::HUB_NAME,
+    renew::Renewal,
     spooler::Spooler,
     store::{
         self, Db, Found, Settings, StoreError,
@@ -21,7 +25,7 @@ use nms_kit::{
     },
     task::Tasks,
     tls::{self, TlsError},
-    uplink::{self, Peer, Uplink},
+    uplink::{self, Uplink},
 };
 use nms_proto::{id::EndpointId, limits::AGENT_SPOOL_MEMORY_BYTES, message::Register};
 
@@ -41,6 +45,10 @@ pub enum StartError {
     Spool(SpoolError),
     /// The hub's authority cannot be used.
     Tls(TlsError),
+    /// The agent is not enrolled.
+    NotEnrolled,
+    /// What was enrolled cannot be used, in words.
+    Identity(String),
     /// The control socket cannot be made.
     Control(PathBuf, io::Error),
     /// A collector cannot be started.
@@ -56,6 +64,11 @@ impl fmt::Display for StartError {
             Self::Store(error) => error.fmt(f),
             Self::Spool(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
+            Self::NotEnrolled => f.write_str(
+                "the agent is not enrolled at its hub: run nmsd-agent enroll TOKEN with a token of the hub's \
+                 (nmsd-hub token new), or set hub.plain = true in a network that the hub names",
+            ),
+            Self::Identity(problem) => write!(f, "cannot use what was enrolled: {problem}"),
             Self::Control(path, error) => write!(f, "cannot make the control socket {}: {error}", path.display()),
             Self::Collect(error) => error.fmt(f),
             Self::Thread(error) => write!(f, "cannot start a thread: {error}"),
@@ -100,7 +113,7 @@ pub fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError> {
         }
     };
     let source = EndpointId::new(EndpointId::SELF);
-    let way = Way { sender, checkpoints: Arc::new(find), source, state: config.state };
+    let way = plan::Way { sender, checkpoints: Arc::new(find), source, state: config.state };
     let collectors = plan::start(config.plan, tasks, &way).map_err(StartError::Collect)?;
     let admin = admin::Admin { spool: spool.clone(), collectors: collectors.clone() };
     control::serve(tasks, &control, move |request, lines| admin.clone().answer(request, lines))
@@ -137,23 +150,30 @@ fn open_spool(config: &Config) -> Result<Spool, StartError> {
 /// # Errors
 /// The hub's authority or name cannot be used.
 pub fn check(config: &Config) -> Result<(), StartError> {
-    peer(&config.hub).map(drop)
+    peer(&config.hub, &config.place()).map(drop)
 }
 
-fn peer(hub: &config::Hub) -> Result<Peer, StartError> {
-    let tls = match &hub.ca {
-        None => None,
-        Some(ca) => {
-            let connector = tls::connector(ca).map_err(StartError::Tls)?;
-            let name = hub.name.as_deref().unwrap_or(tcp::host_of(&hub.address));
-            Some((connector, tls::server_name(name).map_err(StartError::Tls)?))
+/// The hub, and who the agent is there: enrolled, unless the settings say plain, name an authority or a Unix socket.
+fn peer(hub: &config::Hub, place: &Place) -> Result<Peer, StartError> {
+    let (address, is_socket) = (hub.address.clone(), hub.address.starts_with('/'));
+    if hub.plain || is_socket {
+        return Ok(Peer { way: Way { address, tls: None }, renewal: None });
+    }
+    let (connector, renewal) = match &hub.ca {
+        Some(ca) => (tls::connector(ca).map_err(StartError::Tls)?, None),
+        None if !place.is_enrolled() => return Err(StartError::NotEnrolled),
+        None => {
+            let (identity, seen) = place.open().map_err(StartError::Identity)?;
+            let connector = place.connector(Arc::clone(&identity)).map_err(StartError::Identity)?;
+            (connector, Some(Renewal::new(place.clone(), identity, seen)))
         }
     };
-    Ok(Peer { address: hub.address.clone(), tls })
+    let name = tls::server_name(hub.name.as_deref().unwrap_or(HUB_NAME)).map_err(StartError::Tls)?;
+    Ok(Peer { way: Way { address, tls: Some((connector, name)) }, renewal })
 }
 
 fn start_uplink(config: &Config, tasks: &Tasks, spool: &Spool) -> Result<Uplink, StartError> {
-    let peer = peer(&config.hub)?;
+    let peer = peer(&config.hub, &config.place())?;
     let register = Register {
         client_version: env!("CARGO_PKG_VERSION").into(),
         hostname: config.name.clone(),

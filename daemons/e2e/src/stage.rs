@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     io,
     net::{TcpListener, UdpSocket},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
 };
@@ -69,7 +70,10 @@ impl Stage {
     /// Names the file.
     pub fn write(&self, name: &str, text: &str) -> Result<(), String> {
         let path = self.path(name);
-        fs::write(&path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
+        let failed = |error| format!("cannot write {}: {error}", path.display());
+        fs::write(&path, text).map_err(failed)?;
+        // Whatever the tester's umask is: settings that others may write are refused.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).map_err(failed)
     }
 
     /// Runs a verb of the server to its end and gives what it printed.

@@ -1,21 +1,24 @@
-//! Admin verbs of the running hub, by its control socket: `status`, `spool check`, `spool dump`.
+//! Admin verbs of the running hub, by its control socket: `status`, `spool check`, `spool dump`, tokens, and who is enrolled.
 
 use std::sync::Arc;
 
 use nms_kit::{
     control::{Lines, Request},
+    identity_admin::Desk,
+    roll::Roll,
     spool_admin,
     store::spool::Spool,
 };
 use serde_json::json;
 
-use crate::agents::Registry;
+use crate::{agents::Registry, identity};
 
 /// Who answers.
 #[derive(Clone)]
 pub(crate) struct Admin {
     pub(crate) spool: Spool,
     pub(crate) agents: Arc<Registry>,
+    pub(crate) roll: Arc<Roll>,
 }
 
 impl Admin {
@@ -27,8 +30,12 @@ impl Admin {
         if let Some(verb) = spool_admin::verb(&request) {
             return spool_admin::answer(self.spool, verb, lines).await;
         }
+        let desk = Desk { roll: &self.roll, holder: identity::agent, enroll: "nmsd-agent enroll" };
+        if let Some(answer) = desk.answer(&request, &lines).await {
+            return answer;
+        }
         if request.verb != "status" {
-            return Err(format!("unknown verb {}: this hub knows status, spool check and spool dump", request.verb));
+            return Err(format!("unknown verb {}: this hub knows status, spool, token and agent", request.verb));
         }
         let (agents, replaced) = self.agents.connected();
         let whole = json!({

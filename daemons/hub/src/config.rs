@@ -2,16 +2,17 @@
 //!
 //! ```toml
 //! plain_networks = ["192.168.1.0/24"]   # agents from here may come without TLS
+//! names = ["hub.lan", "192.168.1.2"]    # in the certificate that devices see; the host's by default
 //! [listen]
 //! syslog_udp = "0.0.0.0:514"            # as it is where it is left out
 //! syslog_tcp = false                    # leaves it off; agents likewise
+//! syslog_tls = "0.0.0.0:6514"           # off where it is left out
 //! [server]                              # left out: the hub works alone
-//! address = "server.example:1514"
-//! ca = "/etc/nms/server-ca.pem"
+//! address = "server.example:1514"       # the hub is enrolled there: nmsd-hub enroll TOKEN
+//! ca = "/etc/nms/server-ca.pem"         # or without enrolment, beside a standing token
 //! ```
 
 use std::{
-    fmt,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
@@ -20,10 +21,11 @@ use ipnet::IpNet;
 use nms_collect::plan::{self, Fim, Journal, Plan};
 use nms_kit::{
     config::{self, ConfigError, wrong_value},
+    enroll::Place,
     net::tcp,
 };
 use nms_proto::limits::{HUB_SPOOL_BYTES, HUB_SPOOL_EVENTS};
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
 
 /// Where the hub listens.
 #[derive(Clone, Debug, Deserialize)]
@@ -35,6 +37,9 @@ pub struct Listen {
     /// Syslog over TCP; none to leave it off.
     #[serde(deserialize_with = "config::listen_address")]
     pub syslog_tcp: Option<SocketAddr>,
+    /// Syslog over TLS; none, as it is where it is left out, to leave it off.
+    #[serde(deserialize_with = "config::listen_address")]
+    pub syslog_tls: Option<SocketAddr>,
     /// Agents; none to leave it off.
     #[serde(deserialize_with = "config::listen_address")]
     pub agents: Option<SocketAddr>,
@@ -43,7 +48,7 @@ pub struct Listen {
 impl Default for Listen {
     fn default() -> Self {
         let any = |port| Some(SocketAddr::new(IpAddr::from([0, 0, 0, 0]), port));
-        Self { syslog_udp: any(514), syslog_tcp: any(514), agents: any(1515) }
+        Self { syslog_udp: any(514), syslog_tcp: any(514), syslog_tls: None, agents: any(1515) }
     }
 }
 
@@ -53,14 +58,25 @@ impl Default for Listen {
 pub struct Server {
     /// `host:port`.
     pub address: String,
-    /// The server's authority, as `nmsd-server init` made it.
-    pub ca: PathBuf,
+    /// The server's authority, as `nmsd-server init` made it; none where the hub is enrolled.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
     /// The name in the server's certificate, where it is not the host of `address`.
     #[serde(default)]
     pub name: Option<String>,
     /// Standing tenant token.
     #[serde(default)]
     pub token: Option<Box<str>>,
+}
+
+/// A certificate for devices that is not of the hub's own authority.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Certificate {
+    /// The certificate with its chain, PEM.
+    pub certificate: PathBuf,
+    /// Its key, PEM.
+    pub key: PathBuf,
 }
 
 /// How much the spool holds.
@@ -92,8 +108,12 @@ pub struct Config {
     /// Where it listens.
     pub listen: Listen,
     /// Networks from which agents may connect without TLS.
-    #[serde(deserialize_with = "networks")]
+    #[serde(deserialize_with = "config::networks")]
     pub plain_networks: Vec<IpNet>,
+    /// Names and addresses in the hub's certificate, for devices that send syslog over TLS.
+    pub names: Vec<String>,
+    /// The certificate shown to such devices; none for one of the hub's own authority.
+    pub syslog_tls: Option<Certificate>,
     /// The server; none to work alone.
     pub server: Option<Server>,
     /// How much the spool holds.
@@ -120,6 +140,8 @@ impl Default for Config {
             runtime: "/run/nmsd-hub".into(),
             listen: Listen::default(),
             plain_networks: Vec::new(),
+            names: vec![nms_kit::host::name()],
+            syslog_tls: None,
             server: None,
             spool: Spool::default(),
             admins: ["root", "sudo", "wheel", "adm"].map(String::from).to_vec(),
@@ -168,6 +190,11 @@ impl Config {
         self.state.join("spool.redb")
     }
 
+    /// Where the hub's certificate lies once it is enrolled.
+    pub fn place(&self) -> Place {
+        Place::within(&self.state, "server-ca.pem")
+    }
+
     fn check(&self, path: &Path) -> Result<(), ConfigError> {
         config::check_spool(path, self.spool.events_max, self.spool.bytes_max)?;
         self.plan().map_err(|error| ConfigError::Shape(path.into(), format!("{}: {error}", error.key())))?;
@@ -177,25 +204,4 @@ impl Config {
         }
         Ok(())
     }
-}
-
-/// Reads networks, each with its prefix.
-fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
-    struct Network(IpNet);
-    impl<'de> Deserialize<'de> for Network {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserializer.deserialize_str(Visitor).map(Self)
-        }
-    }
-    struct Visitor;
-    impl de::Visitor<'_> for Visitor {
-        type Value = IpNet;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a network with its prefix such as \"192.168.1.0/24\"")
-        }
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<IpNet, E> {
-            text.parse().map_err(|_invalid| E::invalid_value(de::Unexpected::Str(text), &self))
-        }
-    }
-    Vec::<Network>::deserialize(deserializer).map(|found| found.into_iter().map(|network| network.0).collect())
 }

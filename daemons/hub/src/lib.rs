@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+mod identity;
 mod lines;
 mod alerts;
 mod state;
@@ -26,8 +27,13 @@ use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc};
 use nms_collect::plan;
 use nms_detect::Correlator;
 use nms_kit::{
-    clock, control, host, intake,
+    clock, control,
+    enroll::Place,
+    host, intake,
     net::{tcp, udp, unix},
+    peer::{Peer, Way},
+    pki::PkiError,
+    renew::Renewal,
     spooler::Spooler,
     store::{
         self, Db, Settings, StoreError,
@@ -35,7 +41,7 @@ use nms_kit::{
     },
     task::Tasks,
     tls::{self, TlsError},
-    uplink::{self, Peer},
+    uplink,
 };
 use nms_proto::{
     dash::Role,
@@ -46,6 +52,7 @@ use nms_proto::{
 use smol::channel;
 
 use config::Config;
+use identity::Identity;
 
 /// Page cache of each of the hub's stores, in bytes.
 const STORE_CACHE_BYTES: usize = 8 << 20;
@@ -63,8 +70,14 @@ pub enum StartError {
     Store(StoreError),
     /// The spool cannot be opened.
     Spool(SpoolError),
-    /// The server's authority cannot be used.
+    /// A certificate or its key cannot be used.
     Tls(TlsError),
+    /// The settings name a server and no authority, and the hub is not enrolled.
+    NotEnrolled,
+    /// What was enrolled cannot be used, in words.
+    Identity(String),
+    /// The hub's own authority cannot be used.
+    Authority(PkiError),
     /// The own host cannot be collected from.
     Plan(plan::PlanError),
     /// A collector cannot be started.
@@ -81,6 +94,12 @@ impl fmt::Display for StartError {
             Self::Store(error) => error.fmt(f),
             Self::Spool(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
+            Self::NotEnrolled => f.write_str(
+                "the hub is not enrolled at its server: run nmsd-hub enroll TOKEN with a token of the server's \
+                 (nmsd-server token new), or name its authority as server.ca",
+            ),
+            Self::Identity(problem) => write!(f, "cannot use what was enrolled: {problem}"),
+            Self::Authority(error) => error.fmt(f),
             Self::Plan(error) => error.fmt(f),
             Self::Collect(error) => error.fmt(f),
             Self::Thread(error) => write!(f, "cannot start a thread: {error}"),
@@ -97,6 +116,8 @@ pub struct Running {
     pub syslog_udp: Option<SocketAddr>,
     /// Where it takes syslog over TCP.
     pub syslog_tcp: Option<SocketAddr>,
+    /// Where it takes syslog over TLS.
+    pub syslog_tls: Option<SocketAddr>,
     /// Where it takes agents.
     pub agents: Option<SocketAddr>,
     /// The operators' socket.
@@ -124,6 +145,7 @@ pub async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError>
     .map_err(StartError::Spool)?;
     let uplink = start_uplink(&config, tasks, &spool)?;
 
+    let identity = Arc::new(Identity::open(&config)?);
     let (waits_in, waits) = intake::channel();
     let (batches_in, batches) = intake::channel();
     let (sheds_in, sheds) = intake::channel();
@@ -134,10 +156,10 @@ pub async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError>
         (batches_in, sheds_in.clone()),
         reports_in,
         spool.checkpoints(),
-        config.plain_networks.clone(),
+        (Arc::clone(&identity), config.plain_networks.clone()),
     ));
     let registry = agents.registry();
-    let admin = admin::Admin { spool: spool.clone(), agents: Arc::clone(&registry) };
+    let admin = admin::Admin { spool: spool.clone(), agents: Arc::clone(&registry), roll: Arc::clone(&identity.roll) };
     let control = config.control();
     control::serve(tasks, &control, move |request, lines| admin.clone().answer(request, lines))
         .map_err(|error| StartError::Listen("admin verbs", control.display().to_string(), error))?;
@@ -196,21 +218,31 @@ fn open_spool(config: &Config) -> Result<Spool, StartError> {
 /// Whether a hub with these settings could speak to its server, as far as can be seen without starting it.
 ///
 /// # Errors
-/// The server's authority or name cannot be used.
+/// A certificate, a key or a name cannot be used, or the hub is not enrolled.
 pub fn check(config: &Config) -> Result<(), StartError> {
-    config.server.as_ref().map(peer).transpose().map(drop)
+    identity::check(config)?;
+    config.server.as_ref().map(|server| peer(server, &config.place())).transpose().map(drop)
 }
 
-fn peer(server: &config::Server) -> Result<Peer, StartError> {
-    let connector = tls::connector(&server.ca).map_err(StartError::Tls)?;
+/// The server, and who the hub is there: enrolled, unless the settings name an authority.
+fn peer(server: &config::Server, place: &Place) -> Result<Peer, StartError> {
     let name = server.name.as_deref().unwrap_or(tcp::host_of(&server.address));
     let name = tls::server_name(name).map_err(StartError::Tls)?;
-    Ok(Peer { address: server.address.clone(), tls: Some((connector, name)) })
+    let (connector, renewal) = match &server.ca {
+        Some(ca) => (tls::connector(ca).map_err(StartError::Tls)?, None),
+        None if !place.is_enrolled() => return Err(StartError::NotEnrolled),
+        None => {
+            let (identity, seen) = place.open().map_err(StartError::Identity)?;
+            let connector = place.connector(Arc::clone(&identity)).map_err(StartError::Identity)?;
+            (connector, Some(Renewal::new(place.clone(), identity, seen)))
+        }
+    };
+    Ok(Peer { way: Way { address: server.address.clone(), tls: Some((connector, name)) }, renewal })
 }
 
 fn start_uplink(config: &Config, tasks: &Tasks, spool: &Spool) -> Result<Option<uplink::Uplink>, StartError> {
     let Some(server) = &config.server else { return Ok(None) };
-    let peer = peer(server)?;
+    let peer = peer(server, &config.place())?;
     let register = Register {
         client_version: env!("CARGO_PKG_VERSION").into(),
         hostname: config.name.clone(),
@@ -241,8 +273,13 @@ async fn listen(
         let place = place.to_string();
         move |error| StartError::Listen(what, place, error)
     };
-    let mut running =
-        Running { syslog_udp: None, syslog_tcp: None, agents: None, dash: config.runtime.join("dash.sock") };
+    let mut running = Running {
+        syslog_udp: None,
+        syslog_tcp: None,
+        syslog_tls: None,
+        agents: None,
+        dash: config.runtime.join("dash.sock"),
+    };
     if let Some(address) = config.listen.syslog_udp {
         let intake = udp::Intake::bind(address).map_err(refused("syslog over UDP", &address))?;
         running.syslog_udp = intake.address().ok();
@@ -254,7 +291,15 @@ async fn listen(
         let listener = bound.map_err(refused("syslog over TCP", &address))?;
         running.syslog_tcp = listener.address().ok();
         log::info!("syslog over TCP at={address}");
-        tasks.spawn("syslog-tcp", syslog_in::tcp(tasks.clone(), listener, ways.waits));
+        tasks.spawn("syslog-tcp", syslog_in::tcp(tasks.clone(), listener, ways.waits.clone()));
+    }
+    if let Some(address) = config.listen.syslog_tls {
+        let acceptor = agents.identity().for_devices(config)?;
+        let bound = tcp::Listener::bind(address, CONNECTIONS_PER_ADDRESS).await;
+        let listener = bound.map_err(refused("syslog over TLS", &address))?;
+        running.syslog_tls = listener.address().ok();
+        log::info!("syslog over TLS at={address}");
+        tasks.spawn("syslog-tls", syslog_in::tls(tasks.clone(), listener, acceptor, ways.waits.clone()));
     }
     if let Some(address) = config.listen.agents {
         let bound = tcp::Listener::bind(address, CONNECTIONS_PER_ADDRESS).await;

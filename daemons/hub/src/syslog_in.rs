@@ -1,4 +1,4 @@
-//! Syslog in: UDP on a thread of its own, TCP a task for each connection.
+//! Syslog in: UDP on a thread of its own, TCP and TLS a task for each connection.
 //!
 //! The source is the sender's address, whatever the message says. TCP waits when the core is behind,
 //! which slows the sender down. UDP cannot: while the core is behind, datagrams stay in the kernel's
@@ -11,13 +11,17 @@ use nms_kit::{
     intake::{Chunk, Events, Lost, Rejected, Sender, Tally},
     net::{canonical, tcp, udp},
     task::{Stop, Tasks},
+    tls::{self, TlsAcceptor},
 };
 use nms_proto::{
     id::EndpointId,
     limits::{PARSE_ERROR_SAMPLE_BYTES_MAX, SOURCES_MAX},
     syslog::{self, Received, Splitter},
 };
-use smol::{io::AsyncReadExt as _, lock::Semaphore, net::TcpStream};
+use smol::{
+    io::{AsyncRead, AsyncReadExt as _},
+    lock::Semaphore,
+};
 
 /// Bytes read from a connection at a time: few at first, more while they come in numbers.
 const READ_BYTES_MIN: usize = 4 << 10;
@@ -134,7 +138,33 @@ pub(crate) async fn tcp(tasks: Tasks, mut listener: tcp::Listener, sender: Sende
     }
 }
 
-async fn connection(mut stream: TcpStream, peer: SocketAddr, sender: &Sender, turns: &Semaphore, stop: &Stop) {
+/// Takes connections by TLS until the stop. A device is not asked who it is: its address is its source, as without TLS.
+pub(crate) async fn tls(tasks: Tasks, mut listener: tcp::Listener, acceptor: TlsAcceptor, sender: Sender) {
+    let stop = tasks.stop().clone();
+    let turns = Arc::new(Semaphore::new(GATHERING_MAX));
+    while let Some((stream, peer, place)) = stop.or(listener.accept()).await {
+        let (stop, sender, turns, acceptor) = (stop.clone(), sender.clone(), Arc::clone(&turns), acceptor.clone());
+        tasks.spawn(format!("syslog-tls {peer}"), async move {
+            match stop.or(tls::accept(&acceptor, stream)).await {
+                Some(Ok(accepted)) => Box::pin(connection(accepted.stream, peer, &sender, &turns, &stop)).await,
+                Some(Err(failed)) => {
+                    log::warn!("a sender was refused peer={peer} reason={:?}", failed.problem);
+                    failed.finish().await;
+                }
+                None => {}
+            }
+            drop(place);
+        });
+    }
+}
+
+async fn connection(
+    mut stream: impl AsyncRead + Unpin,
+    peer: SocketAddr,
+    sender: &Sender,
+    turns: &Semaphore,
+    stop: &Stop,
+) {
     let source = EndpointId::new(&canonical(peer.ip()).to_string());
     let mut splitter = Splitter::default();
     let mut buffer = vec![0; READ_BYTES_MIN];

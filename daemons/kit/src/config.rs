@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::secret::{self, Private};
+use ipnet::IpNet;
 use nms_proto::limits::{SPOOL_BYTES_MIN, SPOOL_EVENTS_MIN};
+use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error, Unexpected, Visitor};
 
 /// Longest settings file, in bytes.
@@ -17,6 +20,8 @@ pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 pub enum ConfigError {
     /// The file cannot be read.
     Read(PathBuf, io::Error),
+    /// The file may be written by others than its owner.
+    Writable(Private),
     /// The file is longer than [`CONFIG_BYTES_MAX`].
     TooLong(PathBuf),
     /// The file is no TOML, or a key is unknown, missing or of the wrong type.
@@ -38,6 +43,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Read(path, error) => write!(f, "cannot read settings {}: {error}", path.display()),
+            Self::Writable(private) => write!(f, "settings {private}"),
             Self::TooLong(path) => {
                 write!(f, "settings {} are longer than {CONFIG_BYTES_MAX} bytes", path.display())
             }
@@ -57,6 +63,9 @@ impl std::error::Error for ConfigError {}
 /// Names the file, and the line and key that is wrong.
 pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
     let length = fs::metadata(path).map_err(|error| ConfigError::Read(path.into(), error))?.len();
+    if let Some(private) = secret::writable_by_others(path) {
+        return Err(ConfigError::Writable(private));
+    }
     if length > CONFIG_BYTES_MAX {
         return Err(ConfigError::TooLong(path.into()));
     }
@@ -101,4 +110,28 @@ pub fn listen_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
         }
     }
     deserializer.deserialize_any(Address)
+}
+
+/// Reads networks, each with its prefix.
+///
+/// # Errors
+/// What stands there instead, and what was expected.
+pub fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    struct Network(IpNet);
+    impl<'de> Deserialize<'de> for Network {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(Text).map(Self)
+        }
+    }
+    struct Text;
+    impl Visitor<'_> for Text {
+        type Value = IpNet;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a network with its prefix such as \"192.168.1.0/24\"")
+        }
+        fn visit_str<E: Error>(self, text: &str) -> Result<IpNet, E> {
+            text.parse().map_err(|_invalid| E::invalid_value(Unexpected::Str(text), &self))
+        }
+    }
+    Vec::<Network>::deserialize(deserializer).map(|found| found.into_iter().map(|network| network.0).collect())
 }

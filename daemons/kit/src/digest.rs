@@ -23,6 +23,13 @@ pub fn hex(digest: &[u8]) -> String {
     })
 }
 
+/// The bytes that `text` gives in hexadecimal digits; none where it is anything else.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+    let digit = |byte: u8| char::from(byte).to_digit(16).map(|value| value as u8);
+    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
+}
+
 /// The first 8 bytes of the SHA-256 of `bytes`, as a number: tells two batches of one number apart.
 pub fn short(bytes: &[u8]) -> u64 {
     sha256(bytes).first_chunk().copied().map_or(0, u64::from_be_bytes)

@@ -3,14 +3,9 @@
 //! One task owns the session. It asks the spool for batches as the window opens, lets them go when
 //! the peer has them, and tells its daemon what it needs to know through [`News`].
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use async_rustls::{TlsConnector, pki_types::ServerName};
 use nms_proto::{
-    frame::Direction,
     id::{BatchSeq, Instance},
     message::{Ack, AckConfig, Command, Heartbeat, Register, Results, Skipped},
     session::client::{ClientSession, LinkView, Output, Read, SpooledBatch},
@@ -18,14 +13,13 @@ use nms_proto::{
 use smol::{
     channel::{self, Receiver, Sender},
     future::or,
-    net::unix::UnixStream,
 };
 
 use crate::{
     clock,
     drive::{Inbound, Wire, Woken},
     fault,
-    net::tcp,
+    peer::Peer,
     store::{
         self,
         spool::{self, Cause, Missing, Spool},
@@ -37,21 +31,6 @@ use crate::{
 const NEWS_MAX: usize = 256;
 /// Longest time between two looks at how the link stands, in milliseconds.
 const LOOK_MS: u64 = 1_000;
-
-/// Where the peer is, and how it is trusted.
-#[derive(Clone)]
-pub struct Peer {
-    /// `host:port`, or the path of a Unix socket.
-    pub address: String,
-    /// TLS and the name that the peer's certificate must carry; none for plain TCP inside a named network.
-    pub tls: Option<(TlsConnector, ServerName<'static>)>,
-}
-
-impl fmt::Debug for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Peer").field("address", &self.address).field("tls", &self.tls.is_some()).finish()
-    }
-}
 
 /// What the daemon learns.
 #[derive(Debug)]
@@ -179,6 +158,7 @@ impl Run {
                     return;
                 }
             }
+            self.renew();
             self.transmit();
             if !self.show().await {
                 return;
@@ -190,6 +170,20 @@ impl Run {
         if let Some(wire) = self.link.take() {
             wire.finish().await;
         }
+    }
+
+    /// Asks for the next certificate when it is time to.
+    fn renew(&mut self) {
+        let Some(renewal) = &mut self.peer.renewal else { return };
+        if let Some(command) = renewal.poll(clock::tick(), clock::unix_ms())
+            && let Err(full) = self.session.command(command)
+        {
+            log::warn!("the certificate is not asked for problem={full:?}");
+        }
+    }
+
+    fn is_renewal(&mut self, ack: &Ack) -> bool {
+        self.peer.renewal.as_mut().is_some_and(|renewal| renewal.answered(clock::tick(), ack))
     }
 
     fn transmit(&mut self) {
@@ -308,16 +302,16 @@ impl Run {
     }
 
     fn lost(&mut self, problem: &str) {
-        log::warn!("no link to {address} problem={problem:?}", address = self.peer.address);
+        log::warn!("no link to {address} problem={problem:?}", address = self.peer.way.address);
         self.session.closed(clock::tick(), problem);
     }
 
     /// Does what the session asks; false when the daemon has ended.
     async fn carry_out(&mut self, output: Output) -> bool {
         match output {
-            Output::Connect => self.attempt = Some(self.tasks.owned(dial(self.tasks.clone(), self.peer.clone()))),
+            Output::Connect => self.attempt = Some(self.tasks.owned(self.peer.way.clone().dial(self.tasks.clone()))),
             Output::Close(end) => {
-                log::warn!("link closed peer={} reason={end}", self.peer.address);
+                log::warn!("link closed peer={} reason={end}", self.peer.way.address);
                 self.attempt = None;
                 if let Some(wire) = self.link.take() {
                     self.tasks.owned(wire.finish()).detach();
@@ -339,6 +333,7 @@ impl Run {
             Output::NewInstance { problem } => return self.renumber(&problem).await,
             Output::Results(results) => return self.news.send(News::Results(results)).await.is_ok(),
             Output::Command(command) => return self.news.send(News::Command(command)).await.is_ok(),
+            Output::CommandAnswered(ack) if self.is_renewal(&ack) => {}
             Output::CommandAnswered(ack) => return self.news.send(News::CommandAnswered(ack)).await.is_ok(),
         }
         true
@@ -425,19 +420,4 @@ fn spooled(batch: &spool::Batch) -> SpooledBatch {
         cause: run.cause.word().into(),
     });
     SpooledBatch { seq: BatchSeq(batch.number), skipped: skipped.collect(), content: batch.body.to_vec() }
-}
-
-async fn dial(tasks: Tasks, peer: Peer) -> Result<Wire, String> {
-    if peer.address.starts_with('/') {
-        let stream = UnixStream::connect(&peer.address).await.map_err(|error| error.to_string())?;
-        return Ok(Wire::over(&tasks, stream, Direction::Downward));
-    }
-    let stream = tcp::dial(&peer.address).await.map_err(|error| error.to_string())?;
-    match peer.tls {
-        None => Ok(Wire::over(&tasks, stream, Direction::Downward)),
-        Some((connector, name)) => {
-            let stream = connector.connect(name, stream).await.map_err(|error| error.to_string())?;
-            Ok(Wire::over(&tasks, stream, Direction::Downward))
-        }
-    }
 }

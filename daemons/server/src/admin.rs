@@ -1,4 +1,5 @@
-//! Admin verbs of the running server, by its control socket: `status`, `command`, and those that look into its store.
+//! Admin verbs of the running server, by its control socket: `status`, `command`, tokens, who is enrolled, and those that
+//! look into its store.
 
 use std::sync::Arc;
 
@@ -6,6 +7,9 @@ use nms_kit::{
     clock,
     control::{Lines, Request},
     digest,
+    identity_admin::Desk,
+    pki::Holder,
+    roll::Roll,
     store::draw_instance,
 };
 use nms_proto::{
@@ -18,6 +22,7 @@ use serde_json::json;
 use crate::{
     clients::Clients,
     command::{News, Ticket},
+    config::ADDRESS_PREFIX,
     inspect,
     live::{Tenant, Tenants},
     store::disk::DiskStore,
@@ -35,6 +40,8 @@ pub struct Admin {
     pub clients: Arc<Clients>,
     /// What is kept.
     pub store: Arc<DiskStore>,
+    /// Who is enrolled; none where the server has no authority.
+    pub roll: Option<Arc<Roll>>,
 }
 
 impl Admin {
@@ -46,13 +53,25 @@ impl Admin {
         if let Some(verb) = inspect::verb(&request) {
             return inspect::answer(self.store.look(), verb?, lines).await;
         }
+        if let Some(answer) = self.identity(&request, &lines).await {
+            return answer;
+        }
         match request.verb.as_str() {
             "status" => self.status(&lines).await,
             "command" => self.command(&request, &lines).await,
-            other => {
-                Err(format!("unknown verb {other}: this server knows status, command, log dump, verify and backup"))
-            }
+            other => Err(format!(
+                "unknown verb {other}: this server knows status, command, token, hub, log dump, verify and backup"
+            )),
         }
+    }
+
+    /// Answers where the request is about tokens or certificates.
+    async fn identity(&self, request: &Request, lines: &Lines) -> Option<Result<(), String>> {
+        if let Some(roll) = &self.roll {
+            return Desk { roll, holder: tenant, enroll: "nmsd-hub enroll" }.answer(request, lines).await;
+        }
+        let is_asked = request.verb.starts_with("token ") || request.verb.starts_with("enrolled ");
+        is_asked.then(|| Err("this server has no authority: make it with nmsd-server init".into()))
     }
 
     async fn status(&self, lines: &Lines) -> Result<(), String> {
@@ -97,6 +116,15 @@ impl Admin {
         let as_json = request.args.get("json").is_some_and(|json| json == "true");
         follow(&ticket, asked, as_json, lines).await
     }
+}
+
+/// Whom a token is for.
+fn tenant(name: &str) -> Result<Holder, String> {
+    if name.starts_with(ADDRESS_PREFIX) {
+        return Err(format!("{name} cannot be enrolled: names that begin with {ADDRESS_PREFIX} are of addresses"));
+    }
+    let id: TenantId = name.parse().map_err(|error: nms_proto::id::IdError| error.to_string())?;
+    Ok(Holder::Tenant(id.as_str().into()))
 }
 
 fn status_of(tenant: &Tenant) -> serde_json::Value {

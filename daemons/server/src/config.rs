@@ -7,13 +7,14 @@
 //! retention_days = 30
 //! retention_bytes = 5368709120
 //! uncommitted_bytes_max = 4194304   # of a tenant, from 65536 on; above it, SERVER_BUSY
+//! proxy_networks = ["192.0.2.10/32"] # load balancers, which must say whom they speak for (PROXY, version 2)
 //! heartbeat_interval = 30           # seconds, 1 to 300; hubs are asked to keep to it, three missed are an end
 //! [tls]
 //! certificate = "/var/lib/nmsd-server/server.pem"
 //! key = "/var/lib/nmsd-server/server-key.pem"
 //! [[tenant]]
 //! name = "home"
-//! token_sha256 = "64 hex digits, from nmsd-server token"
+//! token_sha256 = "64 hex digits, from nmsd-server token standing"
 //! ```
 //! Refuses unknown keys, and settings under which nobody could connect.
 
@@ -22,10 +23,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ipnet::IpNet;
 use nms_kit::{
     config::{self, ConfigError, wrong_value},
-    digest::Digest,
-    pki,
+    digest::{self, Digest},
+    pki, secret,
 };
 use nms_proto::{
     id::TenantId,
@@ -40,6 +42,8 @@ pub const PATH: &str = "/etc/nms/server.toml";
 pub const ADDRESS_PREFIX: &str = "ip-";
 /// Least that may wait for its commit, in bytes: less would make a tenant busy with every batch.
 const UNCOMMITTED_BYTES_MIN: u64 = 64 << 10;
+/// Name of the server's key among what systemd hands over.
+const SERVER_KEY: &str = "server-key.pem";
 /// The socket of the admin verbs, in the runtime folder.
 const CONTROL: &str = "control.sock";
 
@@ -68,6 +72,8 @@ struct Raw {
     uncommitted_bytes_max: usize,
     #[serde(default = "heartbeat_interval")]
     heartbeat_interval: u64,
+    #[serde(default, deserialize_with = "config::networks")]
+    proxy_networks: Vec<IpNet>,
     model: Option<PathBuf>,
 }
 
@@ -162,6 +168,8 @@ pub struct Config {
     pub uncommitted_bytes_max: usize,
     /// Seconds between the heartbeats of a hub.
     pub heartbeat_interval: u64,
+    /// Networks of load balancers, which say in a PROXY header whom they speak for.
+    pub proxy_networks: Vec<IpNet>,
     /// Folder of the model bundle; none for the one built in.
     pub model: Option<PathBuf>,
 }
@@ -195,22 +203,23 @@ impl Config {
         within(path, "uncommitted_bytes_max", raw.uncommitted_bytes_max as u64, uncommitted)?;
         within(path, "heartbeat_interval", raw.heartbeat_interval, HEARTBEAT_S_RANGE)?;
         let tenants = tenants(path, raw.tenant)?;
-        if tenants.is_empty() && !raw.public_ip {
-            let expected = "at least one [[tenant]] (nmsd-server token makes one), or public_ip = true";
+        let files = pki_files(&raw.state);
+        if tenants.is_empty() && !raw.public_ip && !files.ca_key.exists() {
+            let expected = "an authority (nmsd-server init) that enrols hubs, a [[tenant]] (nmsd-server token standing), or public_ip = true";
             return Err(wrong_value(path, "tenant", "none", expected));
         }
-        let files = pki_files(&raw.state);
         Ok(Self {
             listen,
             control: raw.runtime.join(CONTROL),
             certificate: raw.tls.certificate.unwrap_or(files.certificate),
-            key: raw.tls.key.unwrap_or(files.key),
+            key: raw.tls.key.or_else(|| secret::credential(SERVER_KEY)).unwrap_or(files.key),
             public_ip: raw.public_ip,
             tenants,
             retention: Retention { days: raw.retention_days, bytes: raw.retention_bytes, alerts: TENANT_ALERTS_MAX },
             analysis_threads: raw.analysis_threads,
             uncommitted_bytes_max: raw.uncommitted_bytes_max,
             heartbeat_interval: raw.heartbeat_interval,
+            proxy_networks: raw.proxy_networks,
             model: raw.model,
             state: raw.state,
         })
@@ -242,8 +251,8 @@ fn tenants(path: &Path, raw: Vec<RawTenant>) -> Result<Vec<TokenTenant>, ConfigE
         if name.starts_with(ADDRESS_PREFIX) {
             return Err(named(path, &key, &name, "a name that does not begin with ip-"));
         }
-        let token_sha256 = hex32(&token_sha256).ok_or_else(|| {
-            let expected = "64 hexadecimal digits, as nmsd-server token prints them";
+        let token_sha256 = digest::unhex(&token_sha256).and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| {
+            let expected = "64 hexadecimal digits, as nmsd-server token standing prints them";
             wrong_value(path, &format!("{key}.token_sha256"), &token_sha256, expected)
         })?;
         if tenants.iter().any(|known| known.id == id) {
@@ -260,21 +269,4 @@ fn tenants(path: &Path, raw: Vec<RawTenant>) -> Result<Vec<TokenTenant>, ConfigE
 
 fn named(path: &Path, key: &str, name: &str, expected: &str) -> ConfigError {
     wrong_value(path, &format!("{key}.name"), format!("\"{name}\""), expected)
-}
-
-/// 64 hexadecimal digits as bytes.
-fn hex32(text: &str) -> Option<Digest> {
-    let mut digest = [0; 32];
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-    if pairs.len() != digest.len() {
-        return None;
-    }
-    for (byte, [high, low]) in digest.iter_mut().zip(pairs) {
-        *byte = (digit(*high)? << 4) | digit(*low)?;
-    }
-    Some(digest)
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).map(|value| value as u8)
 }

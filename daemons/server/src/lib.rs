@@ -24,4 +24,4 @@ pub mod admin;
 pub mod replay;
 mod server;
 
-pub use server::{Running, StartError, bundle, start, start_with};
+pub use server::{Running, StartError, bundle, credentials, start, start_with};

@@ -11,7 +11,6 @@ use nms_kit::{
     exit::{self, Code, Failure},
     logger, service,
     task::Tasks,
-    tls,
 };
 use nmsd_server::{
     StartError,
@@ -65,7 +64,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
 /// Whether a server with these settings would start, as far as can be seen without starting it.
 fn check(config: &Config) -> Result<(), Failure> {
     let wrong = |error: StartError| Failure::because(Code::Config, "the settings cannot be used", error);
-    tls::acceptor(&config.certificate, &config.key).map_err(|error| wrong(StartError::Tls(error)))?;
+    nmsd_server::credentials(config).map_err(wrong)?;
     nmsd_server::bundle(config.model.as_deref()).map_err(|error| wrong(StartError::Model(error)))?;
     Ok(())
 }

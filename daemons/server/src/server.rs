@@ -13,9 +13,11 @@ use std::{
 use nms_kit::{
     clock, control,
     net::tcp,
+    pki::{Authority, PkiError},
+    roll::Roll,
     store::StoreError,
     task::Tasks,
-    tls::{self, TlsError},
+    tls::{self, Own, TlsAcceptor, TlsError},
 };
 use nms_model::bundle::{Bundle, BundleError};
 use nms_proto::{
@@ -28,8 +30,8 @@ use crate::{
     admin::Admin,
     analyse::model::Model,
     backup::restore,
-    clients::Clients,
-    config::Config,
+    clients::{Clients, Door},
+    config::{self, Config},
     live::{Tenants, Unserved},
     store::{Store as _, disk::DiskStore},
     tenant::Directory,
@@ -46,6 +48,8 @@ const TIDY_MS: u64 = 60 * 60_000;
 pub enum StartError {
     /// Certificate or key.
     Tls(TlsError),
+    /// The authority.
+    Authority(PkiError),
     /// The model.
     Model(BundleError),
     /// The weights do not fit the model's shape.
@@ -71,6 +75,7 @@ impl fmt::Display for StartError {
                 write!(f, "{} is not there: make it with nmsd-server init", path.display())
             }
             Self::Tls(error) => error.fmt(f),
+            Self::Authority(error) => error.fmt(f),
             Self::Model(error) => error.fmt(f),
             Self::Weights(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
@@ -126,7 +131,7 @@ pub async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError>
 /// # Errors
 /// As [`start`].
 pub async fn start_with(config: Config, tasks: &Tasks, bundle: &Bundle) -> Result<Running, StartError> {
-    let acceptor = tls::acceptor(&config.certificate, &config.key).map_err(StartError::Tls)?;
+    let (acceptor, authority) = credentials(&config)?;
     if restore::is_unfinished(&config.state) {
         return Err(StartError::Unfinished(config.state));
     }
@@ -143,12 +148,16 @@ pub async fn start_with(config: Config, tasks: &Tasks, bundle: &Bundle) -> Resul
     tenants.wake_all().map_err(StartError::Tenant)?;
     let listener = tcp::Listener::bind(config.listen, CONNECTIONS_PER_ADDRESS).await;
     let listener = listener.map_err(|error| StartError::Listen(config.listen, error))?;
+    let listener = listener.with_balancers(config.proxy_networks.clone());
     let address = listener.address().map_err(|error| StartError::Listen(config.listen, error))?;
     let heartbeat_interval = config.heartbeat_interval;
     let asked = AckConfig { heartbeat_interval, window: Some(WINDOW_BATCHES), ..AckConfig::default() };
-    let clients = Clients::new(tasks, Arc::clone(&tenants), Directory::new(&config), acceptor, asked);
+    let roll = authority.map(|authority| Roll::open(&config.state.join("identity.redb"), authority)).transpose();
+    let roll = roll.map_err(StartError::Store)?.map(Arc::new);
+    let door = Door { acceptor, roll: roll.clone() };
+    let clients = Clients::new(tasks, Arc::clone(&tenants), Directory::new(&config), door, asked);
     let clients = Arc::new(clients);
-    let admin = Admin { tenants: Arc::clone(&tenants), clients: Arc::clone(&clients), store: Arc::clone(&store) };
+    let admin = Admin { tenants: Arc::clone(&tenants), clients: Arc::clone(&clients), store: Arc::clone(&store), roll };
     control::serve(tasks, &config.control, move |request, lines| admin.clone().answer(request, lines))
         .map_err(|error| StartError::Control(config.control.clone(), error))?;
     let (alive, ended) = channel::bounded(1);
@@ -156,6 +165,22 @@ pub async fn start_with(config: Config, tasks: &Tasks, bundle: &Bundle) -> Resul
     tasks.spawn("end", end(tasks.clone(), Arc::clone(&tenants), ended));
     tidy(tasks, Arc::clone(&store)).map_err(StartError::Thread)?;
     Ok(Running { address, tenants, store })
+}
+
+/// What the server shows in a handshake, and the authority whose certificates it believes; none where there is none.
+///
+/// # Errors
+/// A file cannot be read or used, or others may read a key.
+pub fn credentials(config: &Config) -> Result<(TlsAcceptor, Option<Authority>), StartError> {
+    let own = Own::from_files(&config.certificate, &config.key).map_err(StartError::Tls)?;
+    let files = config::pki_files(&config.state);
+    if !files.ca_key.exists() {
+        let acceptor = tls::acceptor(&config.certificate, &config.key).map_err(StartError::Tls)?;
+        return Ok((acceptor, None));
+    }
+    let authority = Authority::open(&files).map_err(StartError::Authority)?;
+    let acceptor = tls::acceptor_of_clients(own, authority.pem()).map_err(StartError::Tls)?;
+    Ok((acceptor, Some(authority)))
 }
 
 /// Ends analysis when the stop was asked for and the last connection is gone.

@@ -25,7 +25,9 @@ impl fmt::Display for Stranger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::UnknownToken => "unknown token: it belongs to no tenant of this server",
-            Self::NoToken => "no token: set server.token in the hub's settings",
+            Self::NoToken => {
+                "no certificate and no token: enrol the hub with nmsd-hub enroll, or set server.token in its settings"
+            }
         })
     }
 }

@@ -15,7 +15,9 @@ use nms_kit::{
     control::{self, ControlError, Request},
     digest,
     exit::{Code, Failure},
-    host, pki,
+    host,
+    identity_admin::{self, EnrolledVerb, Terms},
+    pki,
 };
 use nms_proto::{
     id::{EndpointId, TenantId},
@@ -38,12 +40,12 @@ pub(crate) enum Verb {
         #[arg(long = "name", value_name = "HOST")]
         names: Vec<String>,
     },
-    /// Make a standing tenant token, and the settings that take it.
-    Token {
-        /// The tenant's name.
-        #[arg(default_value = "home")]
-        tenant: String,
-    },
+    /// Make, list and revoke tokens: those that enrol a hub once, and standing ones.
+    #[command(subcommand)]
+    Token(TokenVerb),
+    /// List and revoke the certificates of hubs.
+    #[command(subcommand)]
+    Hub(EnrolledVerb),
     /// Look at a log file in its own time and print the alerts.
     Analyse(Analyse),
     /// Send a command to a tenant's hubs and print what comes of it.
@@ -93,6 +95,32 @@ pub(crate) enum LogVerb {
     },
 }
 
+/// What is done with tokens.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenVerb {
+    /// Make a token that enrols one hub: nmsd-hub enroll TOKEN. The server must run.
+    New {
+        /// The tenant whose hub it will be.
+        #[arg(long, default_value = "home")]
+        tenant: String,
+        #[command(flatten)]
+        terms: Terms,
+    },
+    /// Print the tokens, JSON lines.
+    List,
+    /// Take a token back that was not used.
+    Revoke {
+        /// Its id, from the list.
+        id: String,
+    },
+    /// Make a standing tenant token, and the settings that take it: for hubs that are not enrolled.
+    Standing {
+        /// The tenant's name.
+        #[arg(default_value = "home")]
+        tenant: String,
+    },
+}
+
 /// How a file is looked at.
 #[derive(Debug, Args)]
 pub(crate) struct Analyse {
@@ -126,7 +154,11 @@ fn year(text: &str) -> Result<i16, String> {
 pub(crate) fn run(verb: Verb, settings: &Path) -> Result<(), Failure> {
     match verb {
         Verb::Init { names } => init(settings, names),
-        Verb::Token { tenant } => token(&tenant),
+        Verb::Token(TokenVerb::Standing { tenant }) => token(&tenant),
+        Verb::Token(TokenVerb::New { tenant, terms }) => ask(settings, &identity_admin::request_new(&tenant, &terms)),
+        Verb::Token(TokenVerb::List) => ask(settings, &Request::new("token list")),
+        Verb::Token(TokenVerb::Revoke { id }) => ask(settings, &Request::new("token revoke").with("id", &id)),
+        Verb::Hub(verb) => ask(settings, &verb.request()),
         Verb::Analyse(analyse) => look(settings, &analyse),
         Verb::Command { action, tenant, target, json } => {
             let request = Request::new("command").with("action", &action).with("tenant", &tenant);
@@ -162,7 +194,7 @@ fn init(settings: &Path, mut names: Vec<String>) -> Result<(), Failure> {
     pki::init(&files, &names, clock::unix_ms())
         .map_err(|error| Failure::because(Code::CantCreate, "cannot make the authority", error))?;
     say(&format!(
-        "made {} for {}\ncopy {} to each hub and name it there as server.ca",
+        "made {} for {}\nenrol hubs with nmsd-server token new, or copy {} to each and name it there as server.ca",
         files.certificate.display(),
         names.join(", "),
         files.ca.display()

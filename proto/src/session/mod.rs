@@ -62,6 +62,10 @@ pub enum End {
     TooManyCommands,
     /// The same instance connected again.
     Replaced,
+    /// The peer's certificate was revoked.
+    Revoked,
+    /// The peer's certificate has expired.
+    Expired,
     /// What was asked for is done.
     Done,
     /// This side stops.
@@ -82,6 +86,8 @@ impl fmt::Display for End {
             Self::Renumbering => f.write_str("batch numbers were used twice, starting a new instance"),
             Self::TooManyCommands => f.write_str("too many commands without an answer"),
             Self::Replaced => f.write_str("the same instance connected again"),
+            Self::Revoked => f.write_str("the certificate was revoked"),
+            Self::Expired => f.write_str("the certificate has expired"),
             Self::Done => f.write_str("done"),
             Self::Stopping => f.write_str("stopping"),
         }

@@ -189,7 +189,8 @@ fn every_test_that_the_threat_model_names_is_there() {
     for test in tests {
         assert!(sources.contains(&format!("fn {test}(")), "{test} is no test");
     }
-    for file in quoted.iter().filter(|word| word.ends_with(".rs")) {
+    let is_source = |word: &&&str| std::path::Path::new(word).extension().is_some_and(|extension| extension == "rs");
+    for file in quoted.iter().filter(is_source) {
         assert!(root.join(file).exists(), "{file} is not there");
     }
 }

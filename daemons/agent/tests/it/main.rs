@@ -49,7 +49,6 @@ fn settings_name_what_is_wrong() {
         ("[hub]\naddress = 'hub'\nplain = true\n", "hub.address = hub: expected host:port"),
         ("[hub]\naddress = ':1515'\nplain = true\n", "hub.address = :1515: expected host:port"),
         (&format!("journal = 5\n{HUB}"), "invalid type: integer `5`, expected true, false, or a list of units"),
-        ("[hub]\naddress = 'hub:1515'\n", "hub.ca = not set: expected the hub's authority, or hub.plain = true"),
         (
             "[hub]\naddress = 'hub:1515'\nca = '/ca'\nplain = true\n",
             "hub.plain = true: expected false where hub.ca is set",
@@ -76,6 +75,19 @@ fn an_authority_that_is_not_there_is_found_before_the_start() {
     assert!(check().starts_with(&format!("cannot read {}", ca.display())));
     fs::write(&ca, "").unwrap();
     assert_eq!(check(), format!("no usable PEM in {}: no certificate in it", ca.display()));
+}
+
+#[test]
+fn an_agent_that_is_not_enrolled_is_told_how_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("agent.toml");
+    let settings = format!("state = '{}'\nfiles = []\n[hub]\naddress = 'hub:1515'\n", folder.path().display());
+    fs::write(&path, settings).unwrap();
+    let said = nmsd_agent::check(&Config::load(&path, false).unwrap()).unwrap_err().to_string();
+    assert!(said.starts_with("the agent is not enrolled at its hub: run nmsd-agent enroll TOKEN"), "{said}");
+    fs::write(folder.path().join("identity.pem"), "").unwrap();
+    let said = nmsd_agent::check(&Config::load(&path, false).unwrap()).unwrap_err().to_string();
+    assert!(said.contains("enrol again where that cannot be mended"), "{said}");
 }
 
 struct Bench {

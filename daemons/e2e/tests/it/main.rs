@@ -17,5 +17,6 @@ mod senders;
 mod scenarios;
 mod delivery;
 mod tenants;
+mod identity;
 mod hostile;
 mod malformed;

@@ -18,7 +18,7 @@ fn two_tenants_see_nothing_of_each_other() {
     let tokens: Vec<(String, String)> = ["red", "blue"]
         .iter()
         .map(|name| {
-            let text = stage.verb(&["token", name]);
+            let text = stage.verb(&["token", "standing", name]);
             (value(&text, "token"), value(&text, "token_sha256"))
         })
         .collect();

@@ -10,12 +10,13 @@ use nms_kit::{
     clock,
     downlink::{Downlink, Next},
     intake::{Checkpoint, Chunk, Events, Lost, Tally},
+    roll::Ended,
     store::spool::Cause,
 };
 use nms_proto::{
     event::Body,
     id::{BatchSeq, EndpointId, Instance},
-    message::{Ack, AckConfig, AckStatus, Batch, Command, Heartbeat, Register, Single},
+    message::{Ack, AckConfig, AckStatus, Batch, Command, CommandAction, Heartbeat, Register, Single},
     session::{
         End,
         receiver::{Judgement, Receiver},
@@ -28,7 +29,7 @@ use smol::{
     io::{AsyncRead, AsyncWrite},
 };
 
-use super::{Agents, Report, receivers::key};
+use super::{Agents, Report, identity::Shown, receivers::key};
 
 /// What an agent is told to wait when the hub is behind, in milliseconds.
 const BUSY_MS: u64 = 500;
@@ -41,10 +42,11 @@ const SETTLE_LOOK_MS: u64 = 5;
 
 /// One agent's connection.
 pub(super) struct Connection {
-    agents: Arc<Agents>,
+    pub(super) agents: Arc<Agents>,
     address: Option<IpAddr>,
-    peer: String,
-    source: EndpointId,
+    pub(super) peer: String,
+    pub(super) shown: Shown,
+    pub(super) source: EndpointId,
     instance: Option<Instance>,
     number: u64,
     receiver: Arc<Mutex<Receiver>>,
@@ -58,11 +60,12 @@ enum Event {
     Durable(bool),
     Command(Command),
     Replaced,
+    Ended(Ended),
     Stop,
 }
 
 impl Connection {
-    pub(super) fn new(agents: Arc<Agents>, address: Option<IpAddr>, peer: &str) -> Self {
+    pub(super) fn new(agents: Arc<Agents>, address: Option<IpAddr>, peer: &str, shown: Shown) -> Self {
         let number = {
             let mut known = agents.registry.known();
             known.connections += 1;
@@ -72,6 +75,7 @@ impl Connection {
             agents,
             address,
             peer: peer.into(),
+            shown,
             source: EndpointId::new(EndpointId::SELF),
             instance: None,
             number,
@@ -102,7 +106,8 @@ impl Connection {
                     stop.requested().await;
                     Event::Stop
                 };
-                link.next(or(or(durable, command), or(replaced, stopped))).await
+                let ended = async { Event::Ended(self.shown.ended().await) };
+                link.next(or(or(durable, command), or(or(replaced, ended), stopped))).await
             };
             let now = clock::tick();
             match event {
@@ -119,6 +124,7 @@ impl Connection {
                 }
                 Next::Other(Event::Durable(true)) => self.durable(&mut link),
                 Next::Other(Event::Durable(false) | Event::Stop) => link.session().end(now, End::Stopping),
+                Next::Other(Event::Ended(ended)) => self.disowned(&mut link, ended),
                 Next::Other(Event::Replaced) => link.session().end(now, End::Replaced),
                 Next::Other(Event::Command(command)) => {
                     link.session().command(command);
@@ -138,9 +144,13 @@ impl Connection {
                     link.session().accept(now, durable, AckConfig::default());
                     self.describe(Some(register.client_version), None).await;
                 }
-                Err(problem) => link.session().reject(now, &problem, None),
+                Err(problem) => {
+                    log::warn!("an agent was refused peer={} reason={problem:?}", self.peer);
+                    link.session().reject(now, &problem, None);
+                }
             },
-            Output::Enroll(_) => link.session().reject(now, "this hub does not enrol agents yet", None),
+            Output::Enroll(command) => self.enroll(link, &command).await,
+            Output::Command(command) if command.action == CommandAction::Enroll => self.renew(link, &command).await,
             Output::Batch(batch) => {
                 let answer = self.take(batch);
                 link.session().answer(now, answer);
@@ -161,7 +171,12 @@ impl Connection {
 
     /// Who this is; what is durable of its instance.
     async fn register(&mut self, register: &Register) -> Result<BatchSeq, String> {
-        if let Some(address) = self.address {
+        if let Some(name) = self.shown.name(&self.agents).map_err(|refusal| refusal.to_string())? {
+            self.source = name;
+        } else if let Some(address) = self.address {
+            if !self.agents.is_plain(address) {
+                return Err("no certificate: enrol the agent with nmsd-agent enroll".into());
+            }
             self.source = EndpointId::new(&format!("{address}/{}", register.hostname));
         }
         if let Some(instance) = register.instance {

@@ -4,10 +4,12 @@
 //! that "taken" and "stored" are one commit; the ACK follows that commit. When the core is behind or
 //! the spool has no room for them, batches are refused with SERVER_BUSY and heartbeats answered on:
 //! nothing here waits for the core, whose way for agents is always read.
-//! Without TLS an agent is taken only from the networks that the settings name; its source is its
-//! address and host name until it is enrolled, whatever its events say.
+//! An agent that is enrolled comes by TLS, from anywhere, and its source is the name in its certificate.
+//! Without a certificate an agent is taken only from the networks that the settings name; its source is
+//! its address and host name, whatever its events say.
 
 mod receivers;
+mod identity;
 mod connection;
 
 use std::{
@@ -26,6 +28,7 @@ use nms_kit::{
     net::{canonical, tcp, unix},
     store::map::Map,
     task::Tasks,
+    tls::{self, Accepted},
 };
 use nms_proto::{
     id::{EndpointId, Instance},
@@ -34,11 +37,15 @@ use nms_proto::{
 };
 use smol::{channel, future::or};
 
+use crate::identity::Identity;
 use connection::Connection;
+use identity::Shown;
 use receivers::Receivers;
 
 /// Longest wait for a peer's first byte, in milliseconds.
 const FIRST_BYTE_MS: u64 = 10_000;
+/// Why an agent is refused.
+const NOT_PLAIN: &str = "agents without TLS are taken only from plain_networks of the settings";
 /// First byte of a TLS handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
 
@@ -60,6 +67,7 @@ pub(crate) struct Agents {
     sheds: Sender,
     core: channel::Sender<Report>,
     checkpoints: Map,
+    identity: Arc<Identity>,
     plain_networks: Vec<IpNet>,
     registry: Arc<Registry>,
 }
@@ -129,14 +137,28 @@ impl Agents {
         (intake, sheds): (Sender, Sender),
         core: channel::Sender<Report>,
         checkpoints: Map,
-        plain_networks: Vec<IpNet>,
+        (identity, plain_networks): (Arc<Identity>, Vec<IpNet>),
     ) -> Self {
-        Self { tasks: tasks.clone(), intake, sheds, core, checkpoints, plain_networks, registry: Arc::default() }
+        Self {
+            tasks: tasks.clone(),
+            intake,
+            sheds,
+            core,
+            checkpoints,
+            identity,
+            plain_networks,
+            registry: Arc::default(),
+        }
     }
 
     /// Which agents are connected.
     pub(crate) fn registry(&self) -> Arc<Registry> {
         Arc::clone(&self.registry)
+    }
+
+    /// The hub's authority.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// What is known of an instance's batches.
@@ -163,11 +185,23 @@ pub(crate) async fn listen(agents: Arc<Agents>, mut listener: tcp::Listener) {
             if !matches!(seen, Ok(1)) {
                 return;
             }
-            if let Err(reason) = agents.may_be_plain(first, address) {
-                log::warn!("an agent was refused peer={peer} reason={reason:?}");
-                return;
+            if first == [TLS_HANDSHAKE] {
+                match tls::accept(&agents.identity.acceptor, stream).await {
+                    Ok(Accepted { stream, certificate }) => {
+                        let shown = Shown { is_secret: true, certificate, watch: None };
+                        Box::pin(Connection::new(agents, Some(address), &peer.to_string(), shown).serve(stream)).await;
+                    }
+                    Err(failed) => {
+                        log::warn!("an agent was refused peer={peer} reason={:?}", failed.problem);
+                        failed.finish().await;
+                    }
+                }
+            } else if agents.is_plain(address) {
+                Box::pin(Connection::new(agents, Some(address), &peer.to_string(), Shown::default()).serve(stream))
+                    .await;
+            } else {
+                log::warn!("an agent was refused peer={peer} reason={NOT_PLAIN:?}");
             }
-            Connection::new(agents, Some(address), &peer.to_string()).serve(stream).await;
             drop(place);
         });
     }
@@ -187,19 +221,14 @@ pub(crate) async fn listen_local(agents: Arc<Agents>, listener: unix::Listener, 
         }
         let agents = Arc::clone(&agents);
         agents.tasks.clone().spawn("agent self", async move {
-            Connection::new(agents, None, "agent.sock").serve(stream).await;
+            Connection::new(agents, None, "agent.sock", Shown::default()).serve(stream).await;
         });
     }
 }
 
 impl Agents {
-    fn may_be_plain(&self, first: [u8; 1], address: IpAddr) -> Result<(), &'static str> {
-        if first == [TLS_HANDSHAKE] {
-            return Err("TLS for agents comes with enrolment, which this version does not have");
-        }
-        if !self.plain_networks.iter().any(|network| network.contains(&address)) {
-            return Err("agents without TLS are taken only from plain_networks of the settings");
-        }
-        Ok(())
+    /// Whether agents may come from there without a certificate.
+    fn is_plain(&self, address: IpAddr) -> bool {
+        self.plain_networks.iter().any(|network| network.contains(&address))
     }
 }

@@ -1,6 +1,6 @@
 //! Settings that are taken, and how those that are not are named.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use nms_kit::{clock, pki};
 use nmsd_hub::config::Config;
@@ -64,4 +64,28 @@ fn a_server_that_cannot_be_dialled_or_trusted_is_refused_before_the_start() {
     fs::create_dir(folder.path().join("pki")).unwrap();
     pki::init(&files, &["localhost".into()], clock::unix_ms()).unwrap();
     assert_eq!(check(&files.ca), Ok(()));
+}
+
+#[test]
+fn a_hub_that_is_not_enrolled_is_told_how_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = format!("state = '{}'\n[server]\naddress = 'localhost:1514'\n", folder.path().display());
+    let said = nmsd_hub::check(&load(folder.path(), &settings).unwrap()).unwrap_err().to_string();
+    assert!(said.starts_with("the hub is not enrolled at its server: run nmsd-hub enroll TOKEN"), "{said}");
+}
+
+#[test]
+fn keys_that_others_may_use_are_found_before_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = pki::Files::within(folder.path());
+    pki::init(&files, &["hub.lan".into()], clock::unix_ms()).unwrap();
+    let named = format!("certificate = '{}'\nkey = '{}'\n", files.certificate.display(), files.key.display());
+    let settings = format!("state = '{}'\n[syslog_tls]\n{named}", folder.path().display());
+    let check = || nmsd_hub::check(&load(folder.path(), &settings).unwrap()).map_err(|error| error.to_string());
+    for key in [&files.ca_key, &files.key] {
+        assert_eq!(check(), Ok(()));
+        fs::set_permissions(key, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(check().unwrap_err().ends_with(&format!("chmod 600 {}", key.display())));
+        fs::set_permissions(key, fs::Permissions::from_mode(0o600)).unwrap();
+    }
 }

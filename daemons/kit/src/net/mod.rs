@@ -1,6 +1,7 @@
 //! Sockets: TCP, UDP and Unix, with the limits and counters that intake from strangers needs.
 
 pub mod tcp;
+pub mod proxy;
 pub mod udp;
 pub mod unix;
 

@@ -7,6 +7,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use ipnet::IpNet;
+use nms_proto::limits::CONNECTIONS_PER_BALANCER;
 use smol::net::{TcpListener, TcpStream};
 
 use crate::clock;
@@ -51,9 +53,33 @@ pub fn is_dialable(address: &str) -> bool {
 /// A listening socket.
 pub struct Listener {
     socket: TcpListener,
+    places: Places,
+    balancers: Vec<IpNet>,
+    refused: u64,
+}
+
+/// How many connections each address may have, and has.
+#[derive(Clone, Debug)]
+pub struct Places {
     per_address_max: usize,
     open: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    refused: u64,
+}
+
+impl Places {
+    /// A place for a connection of `address`; none where it has its limit.
+    pub fn take(&self, address: IpAddr) -> Option<Place> {
+        self.take_of(super::canonical(address), self.per_address_max)
+    }
+
+    fn take_of(&self, address: IpAddr, max: usize) -> Option<Place> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(address).or_default();
+        if *count >= max {
+            return None;
+        }
+        *count += 1;
+        Some(Place { open: Arc::clone(&self.open), address })
+    }
 }
 
 impl fmt::Debug for Listener {
@@ -85,7 +111,26 @@ impl Listener {
     /// Listens on `address`, at most `per_address_max` connections from one address.
     pub async fn bind(address: SocketAddr, per_address_max: usize) -> io::Result<Self> {
         let socket = TcpListener::bind(address).await?;
-        Ok(Self { socket, per_address_max, open: Arc::default(), refused: 0 })
+        let places = Places { per_address_max, open: Arc::default() };
+        Ok(Self { socket, places, balancers: Vec::new(), refused: 0 })
+    }
+
+    /// The same, with load balancers in `networks`: each may have [`CONNECTIONS_PER_BALANCER`], and those that it speaks
+    /// for take their own [`Places`].
+    #[must_use]
+    pub fn with_balancers(self, networks: Vec<IpNet>) -> Self {
+        Self { balancers: networks, ..self }
+    }
+
+    /// Whether connections of `address` are a load balancer's.
+    pub fn is_balancer(&self, address: IpAddr) -> bool {
+        let address = super::canonical(address);
+        self.balancers.iter().any(|network| network.contains(&address))
+    }
+
+    /// The places of those who connect.
+    pub fn places(&self) -> Places {
+        self.places.clone()
     }
 
     /// Where it listens; the port is a real one when port 0 was asked for.
@@ -103,16 +148,13 @@ impl Listener {
         loop {
             match self.socket.accept().await {
                 Ok((stream, peer)) => {
-                    if let Some(place) = self.place(super::canonical(peer.ip())) {
+                    let max = self.max_of(peer.ip());
+                    if let Some(place) = self.places.take_of(super::canonical(peer.ip()), max) {
                         stream.set_nodelay(true).ok();
                         return (stream, peer, place);
                     }
                     self.refused += 1;
-                    log::warn!(
-                        "connection refused: too many from one address peer={} max={}",
-                        peer.ip(),
-                        self.per_address_max
-                    );
+                    log::warn!("connection refused: too many from one address peer={} max={max}", peer.ip());
                 }
                 Err(error) => {
                     log::warn!("cannot accept a connection error={error}");
@@ -122,13 +164,7 @@ impl Listener {
         }
     }
 
-    fn place(&self, address: IpAddr) -> Option<Place> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(address).or_default();
-        if *count >= self.per_address_max {
-            return None;
-        }
-        *count += 1;
-        Some(Place { open: Arc::clone(&self.open), address })
+    fn max_of(&self, address: IpAddr) -> usize {
+        if self.is_balancer(address) { CONNECTIONS_PER_BALANCER } else { self.places.per_address_max }
     }
 }

@@ -10,6 +10,9 @@
 mod config;
 mod digest;
 mod net;
+mod pki;
+mod proxy;
+mod roll;
 mod sim;
 mod spooler;
 mod store_copy;

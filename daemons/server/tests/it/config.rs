@@ -29,13 +29,14 @@ fn the_least_that_is_needed_is_taken() {
 
 #[test]
 fn a_server_that_nobody_could_use_is_refused() {
-    check("", "settings /server.toml: tenant = none: expected at least one [[tenant]]");
+    check("", "settings /server.toml: tenant = none: expected an authority (nmsd-server init)");
 }
 
 #[test]
 fn a_wrong_value_names_its_key_and_what_was_expected() {
     check("public_ip = true\nlisten = \"1514\"", "listen = 1514: expected an address and a port");
     check("public_ip = true\nretention_days = 0", "retention_days = 0: expected a number from 1 to 3650");
+    check("public_ip = true\nproxy_networks = [\"192.0.2.10\"]", "expected a network with its prefix such as");
     let range = "expected a number from 65536 to 4194304";
     for bytes in [0, 65_535, 4_194_305] {
         check(&format!("public_ip = true\nuncommitted_bytes_max = {bytes}"), range);

@@ -22,3 +22,5 @@ mod restart;
 mod store;
 mod tenant;
 mod wire;
+mod identity;
+mod balancer;

@@ -38,10 +38,15 @@ impl Stage {
     }
 
     pub(crate) fn set_in(folder: tempfile::TempDir) -> Self {
-        Self::try_in(folder).unwrap()
+        Self::set_behind(folder, &[], false)
     }
 
-    fn try_in(folder: tempfile::TempDir) -> Result<Self, StartError> {
+    /// With load balancers in `proxies`; peers without a token are the tenants of their addresses, or nobody.
+    pub(crate) fn set_behind(folder: tempfile::TempDir, proxies: &[&str], public_ip: bool) -> Self {
+        Self::try_behind(folder, proxies, public_ip).unwrap()
+    }
+
+    fn try_behind(folder: tempfile::TempDir, proxies: &[&str], public_ip: bool) -> Result<Self, StartError> {
         let state = folder.path().to_path_buf();
         let files = config::pki_files(&state);
         if !files.ca.exists() {
@@ -53,12 +58,13 @@ impl Stage {
             control: state.join("run/control.sock"),
             certificate: files.certificate,
             key: files.key,
-            public_ip: false,
+            public_ip,
             tenants: vec![tenant("home"), tenant("work")],
             retention: Retention { days: 30, bytes: 1 << 30, alerts: 1_000 },
             analysis_threads: 2,
             uncommitted_bytes_max: 4 << 20,
             heartbeat_interval: 7,
+            proxy_networks: proxies.iter().map(|network| network.parse().unwrap()).collect(),
             model: None,
             state,
         };
@@ -70,7 +76,7 @@ impl Stage {
 
     /// Why none starts there.
     pub(crate) fn refused(folder: tempfile::TempDir) -> String {
-        Self::try_in(folder).map(|_| ()).unwrap_err().to_string()
+        Self::try_behind(folder, &[], false).map(|_| ()).unwrap_err().to_string()
     }
 
     /// Ends the server in order.
@@ -81,8 +87,14 @@ impl Stage {
     }
 
     pub(crate) async fn peer(&self) -> Peer {
-        let connector = tls::connector(&config::pki_files(self.folder.path()).ca).unwrap();
-        let stream = tcp::dial(&self.running.address.to_string()).await.unwrap();
+        self.peer_by(tls::connector(&config::pki_files(self.folder.path()).ca).unwrap()).await
+    }
+
+    pub(crate) async fn peer_by(&self, connector: tls::TlsConnector) -> Peer {
+        Self::peer_over(tcp::dial(&self.running.address.to_string()).await.unwrap(), connector).await
+    }
+
+    pub(crate) async fn peer_over(stream: smol::net::TcpStream, connector: tls::TlsConnector) -> Peer {
         let stream = connector.connect(tls::server_name("127.0.0.1").unwrap(), stream).await.unwrap();
         let (read, write) = smol::io::split(stream);
         let read: Box<dyn AsyncRead + Unpin> = Box::new(read);

@@ -1,171 +1,44 @@
-//! Hubs' connections: TLS 1.3, the session's questions answered, batches taken, RESULTS and commands sent.
-//!
-//! A peer has `HANDSHAKE_MS` to finish the handshake, counted before anything is known of it, and an
-//! address a bounded number of connections. After REGISTER a connection belongs to one tenant and can
-//! reach nothing else. It sleeps until its peer says something, its bell rings or RESULTS are due again.
+//! One hub's connection: what its session asks for, its batches into the log, what it is owed on its way out.
 
 use std::{
-    net::{IpAddr, SocketAddr},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
 };
 
 use nms_kit::{
     clock,
     downlink::{Downlink, Next},
-    net::{canonical, tcp},
-    task::Tasks,
-    tls::TlsAcceptor,
+    net::canonical,
+    roll::Ended,
 };
 use nms_proto::{
     id::{BatchSeq, Instance},
     limits::BUSY_RETRY_MS,
-    message::{Ack, AckConfig, AckStatus, Batch, Command, Register, Single},
+    message::{Ack, AckStatus, Batch, Command, CommandAction, Register, Single},
     session::{
         End,
         server::{Answer, Output},
     },
 };
-use smol::{channel, net::TcpStream};
 
+use super::{Clients, Refused, identity::Shown};
 use crate::{
-    live::{Tenant, Tenants, Unserved},
+    live::{Tenant, Unserved},
     outbox::Attached,
-    refusals::{self, Refusals},
-    tenant::{Directory, Stranger},
+    refusals,
 };
 
-/// Longest that a TLS handshake may take, in milliseconds.
-const HANDSHAKE_MS: u64 = 10_000;
-
-/// What connections counted that no tenant is to blame for.
-#[derive(Debug, Default)]
-pub struct Counts {
-    /// Connections accepted.
-    pub accepted: AtomicU64,
-    /// Handshakes that failed or took too long.
-    pub handshakes_failed: AtomicU64,
-    /// Peers that are nobody's.
-    pub strangers: AtomicU64,
-    /// Why peers were turned away, registered or not.
-    pub refusals: Refusals,
-    /// Heartbeats that were answered.
-    pub heartbeats: AtomicU64,
-}
-
-/// What all connections share.
-pub struct Clients {
-    tasks: Tasks,
-    tenants: Arc<Tenants>,
-    directory: Directory,
-    acceptor: TlsAcceptor,
-    /// What hubs are asked to keep to.
-    asked: AckConfig,
-    /// What they counted.
-    pub counts: Counts,
-}
-
-impl std::fmt::Debug for Clients {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Clients").field("counts", &self.counts).finish_non_exhaustive()
-    }
-}
-
-impl Clients {
-    /// Connections to `tenants`, told apart by `directory` and asked to keep to `asked`.
-    pub fn new(
-        tasks: &Tasks,
-        tenants: Arc<Tenants>,
-        directory: Directory,
-        acceptor: TlsAcceptor,
-        asked: AckConfig,
-    ) -> Self {
-        Self { tasks: tasks.clone(), tenants, directory, acceptor, asked, counts: Counts::default() }
-    }
-
-    /// Accepts hubs until the stop. `alive` is held by every connection and dropped with it.
-    pub async fn listen(self: Arc<Self>, mut listener: tcp::Listener, alive: channel::Sender<()>) {
-        let stop = self.tasks.stop().clone();
-        while let Some((stream, peer, place)) = stop.or(listener.accept()).await {
-            self.counts.accepted.fetch_add(1, Ordering::Relaxed);
-            let (clients, alive) = (Arc::clone(&self), alive.clone());
-            self.tasks.spawn(format!("hub {peer}"), async move {
-                clients.serve(stream, peer).await;
-                drop((place, alive));
-            });
-        }
-    }
-
-    async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
-        let late = async {
-            clock::pause(HANDSHAKE_MS).await;
-            Err(std::io::ErrorKind::TimedOut.into())
-        };
-        let handshake = smol::future::or(self.acceptor.accept(stream), late);
-        let stream = match self.tasks.stop().clone().or(handshake).await {
-            Some(Ok(stream)) => stream,
-            Some(Err(error)) => {
-                self.counts.handshakes_failed.fetch_add(1, Ordering::Relaxed);
-                log::debug!("TLS handshake failed peer={peer} error={error}");
-                return;
-            }
-            None => return,
-        };
-        let mut link = Downlink::over(&self.tasks, stream);
-        let mut connection = Connection { clients: self, peer, tenant: None, attached: None, losses: 0 };
-        connection.run(&mut link).await;
-        connection.leave();
-        link.finish().await;
-    }
-
-    /// Whose the peer is.
-    fn tenant(&self, peer: IpAddr, register: &Register) -> Result<Arc<Tenant>, Refused> {
-        let id = self.directory.tenant(peer, register.token.as_deref()).map_err(|stranger| {
-            self.counts.strangers.fetch_add(1, Ordering::Relaxed);
-            Refused::Stranger(stranger)
-        })?;
-        self.tenants.tenant(&id).map_err(Refused::Unserved)
-    }
-}
-
-/// Why a peer is not registered.
-enum Refused {
-    Stranger(Stranger),
-    Unserved(Unserved),
-    NoInstance,
-}
-
-impl Refused {
-    /// The name under which it is counted.
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::Stranger(_) => "stranger",
-            Self::Unserved(Unserved::TooMany) => "too_many_tenants",
-            Self::Unserved(Unserved::Store(_)) => "store",
-            Self::NoInstance => "no_instance",
-        }
-    }
-
-    fn words(&self) -> String {
-        match self {
-            Self::Stranger(stranger) => stranger.to_string(),
-            Self::Unserved(unserved) => unserved.to_string(),
-            Self::NoInstance => "an instance of zeros is no instance".into(),
-        }
-    }
-}
-
 /// What wakes a connection besides its peer.
-enum Wake {
+pub(super) enum Wake {
     Look,
+    Ended(Ended),
     Stop,
 }
 
-struct Connection {
-    clients: Arc<Clients>,
-    peer: SocketAddr,
+pub(super) struct Connection {
+    pub(super) clients: Arc<Clients>,
+    pub(super) peer: SocketAddr,
+    pub(super) shown: Shown,
     tenant: Option<Arc<Tenant>>,
     attached: Option<Attached>,
     /// Losses on the way into the log that the peer was told of.
@@ -173,20 +46,31 @@ struct Connection {
 }
 
 impl Connection {
-    async fn run(&mut self, link: &mut Downlink) {
+    /// A connection of `peer` after its handshake.
+    pub(super) fn new(clients: Arc<Clients>, peer: SocketAddr, shown: Shown) -> Self {
+        Self { clients, peer, shown, tenant: None, attached: None, losses: 0 }
+    }
+
+    pub(super) async fn run(&mut self, link: &mut Downlink) {
         let stop = self.clients.tasks.stop().clone();
         loop {
             let stopped = async {
                 stop.requested().await;
                 Wake::Stop
             };
-            match link.next(smol::future::or(self.look_again(), stopped)).await {
+            let ended = smol::future::or(self.shown.ended(), stopped);
+            match link.next(smol::future::or(self.look_again(), ended)).await {
                 Next::Output(output) => match *output {
+                    Output::Enroll(command) => self.enroll(link, &command).await,
+                    Output::Command(command) if command.action == CommandAction::Enroll => {
+                        self.renew(link, &command).await;
+                    }
                     Output::Close(end) => return self.closed(&end, link.malformed()),
                     output => self.carry_out(link, output),
                 },
                 Next::Over(problem) => return self.gone(&problem),
                 Next::Other(Wake::Look) => self.look(link),
+                Next::Other(Wake::Ended(ended)) => self.disowned(link, ended),
                 Next::Other(Wake::Stop) => link.session().end(clock::tick(), End::Stopping),
             }
         }
@@ -231,7 +115,7 @@ impl Connection {
         }
     }
 
-    fn leave(&self) {
+    pub(super) fn leave(&self) {
         if let (Some(tenant), Some(attached)) = (&self.tenant, &self.attached) {
             tenant.hubs().detach(attached);
         }
@@ -241,7 +125,6 @@ impl Connection {
         let now = clock::tick();
         match output {
             Output::Register(register) => self.register(link, &register),
-            Output::Enroll(_) => link.session().reject(now, "this server does not enrol yet: use a tenant token", None),
             Output::Batch(batch) => {
                 let answer = self.take(batch);
                 link.session().answer(now, answer);
@@ -253,7 +136,8 @@ impl Connection {
                     tenant.hubs().heard(self.hub(), vitals);
                 }
             }
-            Output::Close(_) => {}
+            // Dealt with before, because they are waited for.
+            Output::Close(_) | Output::Enroll(_) => {}
             Output::ResultsAcked(seq) => {
                 if let (Some(tenant), Some(attached)) = (&self.tenant, &self.attached) {
                     tenant.acknowledged(attached.hub, now, seq);
@@ -303,7 +187,7 @@ impl Connection {
             return Err(Refused::NoInstance);
         }
         let address = canonical(self.peer.ip());
-        let tenant = self.clients.tenant(address, register)?;
+        let tenant = self.clients.tenant(address, &mut self.shown, register)?;
         let failed = |error| Refused::Unserved(Unserved::Store(error));
         let durable = if let Some(hub) = register.instance {
             let (attached, durable) = tenant.register(clock::unix_ms(), hub).map_err(failed)?;
