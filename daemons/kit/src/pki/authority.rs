@@ -45,7 +45,7 @@ pub struct Issued {
 }
 
 impl Authority {
-    /// A new one, valid from `now_ms` (Unix) on; it lies nowhere until [`Authority::write`].
+    /// A new one, valid from `now_ms` (Unix) on; it lies nowhere until it is written.
     ///
     /// # Errors
     /// Key or certificate cannot be made.
