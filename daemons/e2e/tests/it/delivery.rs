@@ -60,28 +60,34 @@ fn about(stage: &Stage, actor: &str) -> Vec<Value> {
     stage.alerts("hub").into_iter().filter(is_about).collect()
 }
 
+/// Rounds in which the server is to be met between ACK and alert.
+const ROUNDS_MAX: u32 = 5;
+
 /// The window between ACK and alert is a few milliseconds on an idle server. Here the run stands behind lines that the
 /// model must look at one window after the other, so the server has acknowledged it long before its turn comes.
 #[test]
 fn a_server_killed_between_ack_and_alert_still_answers_once() {
     let Some((mut stage, hub)) = Stage::chain() else { return };
-    let mut sent = 0;
-    for round in 0..3_u32 {
+    let (mut sent, mut met, mut busy) = (0, 0, BUSY_LINES);
+    for round in 0..ROUNDS_MAX {
         let actor = format!("203.0.113.{}", 10 + round);
         let run = (0..8).map(|port| sshd(&failure(&actor, 40_000 + port)));
-        let lines: Vec<String> = varied(round, BUSY_LINES).chain(run).collect();
+        let lines: Vec<String> = varied(round, busy).chain(run).collect();
         sent += lines.len();
         tcp(&hub, lines);
         stage.until("the lines are acknowledged", |stage| stage.account("hub", "127.0.0.1")["delivered"] == sent);
-        let status = tenant(&stage);
         let before = about(&stage, &actor);
         stage.kill("server");
-        assert!(status["log"]["last"].as_u64() > status["log"]["analysed"].as_u64(), "analysis is behind: {status}");
-        // What was on its way when the server died has come by now, and nobody had judged anything.
+        // What was on its way when the server died has come by now.
         stage.until("the hub says that the server is gone", |stage| stage.link("hub")["server"] != "ok");
-        for alerts in [&before, &about(&stage, &actor)] {
-            assert_eq!(alerts.len(), 1, "{alerts:?}");
-            assert_eq!((&alerts[0]["status"], &alerts[0]["model"]), (&"provisional".into(), &Value::Null));
+        let alone = about(&stage, &actor);
+        assert_eq!((before.len(), alone.len()), (1, 1), "{before:?} {alone:?}");
+        // On a machine that is busy with other things the judgement may have been quicker than the look: then again,
+        // with more before it.
+        if alone[0]["status"] == "provisional" && alone[0]["model"].is_null() {
+            met += 1;
+        } else {
+            busy *= 2;
         }
         stage.start_server();
         stage.until("the alert is judged", |stage| {
@@ -94,7 +100,11 @@ fn a_server_killed_between_ack_and_alert_still_answers_once() {
         let after = about(&stage, &actor);
         assert_eq!(after.len(), 1, "{after:?}");
         assert_eq!(after[0]["id"], before[0]["id"], "the answer is to what the hub had said");
+        if met == 2 {
+            break;
+        }
     }
+    assert!(met > 0, "the server was never killed between ACK and alert");
     assert_eq!(tenant(&stage)["log"]["quarantined"], 0, "no batch is blamed for the kills");
 }
 
