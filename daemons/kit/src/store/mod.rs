@@ -8,7 +8,7 @@
 //! new data by name, and goes on without a restart.
 //!
 //! The rooms: [`spool`] the durable queue of batches on their way up, [`map`] a small keyed map,
-//! [`history`] the newest entries of a stream, [`log`] the server's log of all tenants.
+//! [`log`] the server's log of all tenants.
 
 mod error;
 mod op;
@@ -21,7 +21,6 @@ mod copy;
 mod bytes;
 pub mod header;
 pub mod map;
-pub mod history;
 pub mod spool;
 pub mod log;
 
