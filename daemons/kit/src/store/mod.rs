@@ -24,7 +24,9 @@ pub mod map;
 pub mod spool;
 pub mod log;
 
-pub use backing::{BackendError, Backing, DatabaseBuilder, DatabaseError, FileBacking, RawDatabase, StorageBackend};
+pub use backing::{
+    BackendError, Backing, DatabaseBuilder, DatabaseError, Disks, FileBacking, RawDatabase, StorageBackend,
+};
 pub use copy::{CHUNK_BYTES, CopyError, GoOn, Rows};
 pub use db::{Db, ignore};
 pub use error::{OpenCause, StoreError};
