@@ -146,7 +146,7 @@ fn status_of(tenant: &Tenant) -> serde_json::Value {
         "refused": tenant.refusals.counts(),
         "alerts_let_go": tenant.store().alerts_let_go(),
         "batches": { "taken": counts.taken, "duplicates": counts.duplicates, "reused": counts.reused,
-                     "gaps": counts.gaps, "busy": counts.busy, "withdrawn": counts.withdrawn },
+                     "gaps": counts.gaps, "busy": counts.busy, "withdrawn": counts.withdrawn, "skipped": counts.skipped_batches },
         "events": { "taken": counts.events, "skipped": counts.skipped_events, "analysed": standing.counts.events },
         "log": { "last": logged.0, "analysed": standing.cursor.scored.0, "backlog_bytes": backlog_bytes,
                  "quarantined": standing.quarantined, "damaged": standing.damaged },

@@ -39,6 +39,8 @@ pub struct Counts {
     pub withdrawn: u64,
     /// Events that senders say will never come.
     pub skipped_events: u64,
+    /// Batches that never came, as the senders said; of those that a spool does not know any more nobody knows the events.
+    pub skipped_batches: u64,
 }
 
 /// A hub's numbers, and when it was last heard of on the tenant's analysis clock.
@@ -151,7 +153,11 @@ impl Gate {
             (Judgement::Next, None) => {
                 counts.taken += 1;
                 counts.events += batch.events.len() as u64;
-                counts.skipped_events += batch.skipped.iter().map(|run| run.events).sum::<u64>();
+                for run in &batch.skipped {
+                    let batches = run.to.0.saturating_sub(run.from.0).saturating_add(1);
+                    counts.skipped_events = counts.skipped_events.saturating_add(run.events);
+                    counts.skipped_batches = counts.skipped_batches.saturating_add(batches);
+                }
             }
             (Judgement::Next, Some(_)) => counts.busy += 1,
             (Judgement::Duplicate | Judgement::Pending, _) => counts.duplicates += 1,

@@ -16,6 +16,7 @@ mod stage;
 mod senders;
 mod scenarios;
 mod delivery;
+mod backup;
 mod tenants;
 mod identity;
 mod hostile;

@@ -31,6 +31,12 @@ pub trait Backing: fmt::Debug + Send + Sync + 'static {
     fn release_reserve(&self) -> io::Result<()>;
 }
 
+/// Where databases lie: files of a folder, or what a test puts in their place.
+pub trait Disks: fmt::Debug + Send + Sync + 'static {
+    /// The place of the database `file`, with a reserve beside it or without.
+    fn backing(&self, file: &Path, reserve: Option<&Path>) -> Box<dyn Backing>;
+}
+
 /// A database in a file of its own.
 #[derive(Clone, Debug)]
 pub struct FileBacking {
@@ -41,9 +47,14 @@ pub struct FileBacking {
 impl FileBacking {
     /// The database in `path`, its reserve beside it in `<path>.reserve`.
     pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), reserve: Some(Self::reserve_of(path)) }
+    }
+
+    /// Where the reserve of the database in `path` lies.
+    pub(super) fn reserve_of(path: &Path) -> PathBuf {
         let mut reserve = path.as_os_str().to_owned();
         reserve.push(".reserve");
-        Self { path: path.to_owned(), reserve: Some(reserve.into()) }
+        reserve.into()
     }
 
     /// The database in `path`, with a reserve that it shares with others, or none.

@@ -44,7 +44,7 @@ pub fn ignore() -> Done {
 impl Db {
     /// Opens the database file at `path`, or makes it. Errors name the file and what to do.
     pub fn open_file(path: &Path, settings: Settings) -> Result<Self, StoreError> {
-        Self::open(Box::new(FileBacking::new(path)), settings)
+        Self::open(settings.backing(path, Some(&FileBacking::reserve_of(path))), settings)
     }
 
     /// Opens the database behind `backing`. The writer's thread begins with the first change, or at

@@ -8,7 +8,7 @@
 //! new data by name, and goes on without a restart.
 //!
 //! The rooms: [`spool`] the durable queue of batches on their way up, [`map`] a small keyed map,
-//! [`history`] the newest entries of a stream, [`log`] the server's log of all tenants.
+//! [`log`] the server's log of all tenants.
 
 mod error;
 mod op;
@@ -21,11 +21,12 @@ mod copy;
 mod bytes;
 pub mod header;
 pub mod map;
-pub mod history;
 pub mod spool;
 pub mod log;
 
-pub use backing::{BackendError, Backing, DatabaseBuilder, DatabaseError, FileBacking, RawDatabase, StorageBackend};
+pub use backing::{
+    BackendError, Backing, DatabaseBuilder, DatabaseError, Disks, FileBacking, RawDatabase, StorageBackend,
+};
 pub use copy::{CHUNK_BYTES, CopyError, GoOn, Rows};
 pub use db::{Db, ignore};
 pub use error::{OpenCause, StoreError};

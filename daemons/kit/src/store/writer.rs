@@ -10,13 +10,14 @@
 //! with the cause. On a full disk the reserve is given up first; intake opens again when the reserve
 //! could be made again. A file that contradicts itself ends the writer: nothing more is taken.
 
-use super::backing::{self, Backing};
+use super::backing::{self, Backing, Disks, FileBacking};
 use super::error::{Fault, StoreError};
 use super::op::apply;
 use super::queue::{Due, Queue, Waiting};
 use crate::clock::monotonic_us;
 use redb::{Database, Durability};
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
@@ -67,12 +68,24 @@ pub struct Settings {
     pub retry_ms: u64,
     /// Who hears of each change of [`Health`].
     pub on_health: Option<OnHealth>,
+    /// What lies in place of files; none for files.
+    pub disks: Option<Arc<dyn Disks>>,
 }
 
 impl Settings {
     /// The usual pace and patience, with a page cache of `cache_bytes`.
     pub const fn with_cache(cache_bytes: usize) -> Self {
-        Self { cache_bytes, pace_us: PACE_US, retry_ms: RETRY_MS, on_health: None }
+        Self { cache_bytes, pace_us: PACE_US, retry_ms: RETRY_MS, on_health: None, disks: None }
+    }
+}
+
+impl Settings {
+    /// The place of the database `file`.
+    pub(super) fn backing(&self, file: &Path, reserve: Option<&Path>) -> Box<dyn Backing> {
+        match &self.disks {
+            Some(disks) => disks.backing(file, reserve),
+            None => Box::new(FileBacking::with_reserve(file, reserve)),
+        }
     }
 }
 

@@ -17,6 +17,7 @@ mod sim;
 mod spooler;
 mod store_copy;
 mod store_disk;
+mod store_cuts;
 mod store_log;
 mod store_spool;
 mod tls;

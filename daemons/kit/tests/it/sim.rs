@@ -5,9 +5,10 @@
 //! of 4 KiB count against the capacity when they are first written, as on a file system with sparse
 //! files. A lying disk answers a sync without doing it.
 
-use nms_kit::store::{BackendError, Backing, DatabaseBuilder, DatabaseError, RawDatabase, StorageBackend};
-use std::collections::BTreeSet;
+use nms_kit::store::{BackendError, Backing, DatabaseBuilder, DatabaseError, Disks, RawDatabase, StorageBackend};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 const SECTOR: usize = 512;
@@ -40,10 +41,21 @@ struct Disk {
     reserve: bool,
     capacity: u64,
     lies: bool,
-    cut_in: Option<u64>,
+    power: Arc<Mutex<Power>>,
+    /// The outages that it went through.
+    outages: u64,
     epoch: u64,
     in_use: bool,
     dice: Dice,
+}
+
+/// What several disks of one machine share.
+#[derive(Debug, Default)]
+struct Power {
+    cut_in: Option<u64>,
+    outages: u64,
+    /// Whether a database could not be opened after one.
+    is_broken: bool,
 }
 
 /// A handle of the disk, and the backing of a store on it.
@@ -58,6 +70,11 @@ struct Handle {
 
 impl SimDisk {
     pub(crate) fn new(seed: u64) -> Self {
+        Self::powered(seed, Arc::default())
+    }
+
+    fn powered(seed: u64, power: Arc<Mutex<Power>>) -> Self {
+        let outages = power.lock().unwrap().outages;
         Self(Arc::new(Mutex::new(Disk {
             live: Vec::new(),
             durable: Vec::new(),
@@ -66,7 +83,8 @@ impl SimDisk {
             reserve: false,
             capacity: u64::MAX,
             lies: false,
-            cut_in: None,
+            power,
+            outages,
             epoch: 0,
             in_use: false,
             dice: Dice::new(seed),
@@ -81,16 +99,19 @@ impl SimDisk {
 
     /// The power goes at the `steps`-th write, sync or change of length from now.
     pub(crate) fn cut_in(&self, steps: u64) {
-        self.0.lock().unwrap().cut_in = Some(steps);
+        self.0.lock().unwrap().power.lock().unwrap().cut_in = Some(steps);
     }
 
     /// The power goes now, if it did not yet, and comes back at once. True if it goes now.
     pub(crate) fn cut(&self) -> bool {
         let mut disk = self.0.lock().unwrap();
-        let now = disk.cut_in.is_some();
-        if now {
-            disk.cut();
-        }
+        let now = {
+            let mut power = disk.power.lock().unwrap();
+            let now = power.cut_in.take().is_some();
+            power.outages += u64::from(now);
+            now
+        };
+        disk.suffer();
         now
     }
 
@@ -134,28 +155,40 @@ impl Disk {
         self.durable = kept;
         self.epoch += 1;
         self.in_use = false;
-        self.cut_in = None;
+    }
+
+    /// Goes through the outages that came since it was last asked for anything.
+    fn suffer(&mut self) {
+        let outages = self.power.lock().unwrap().outages;
+        if self.outages < outages {
+            self.outages = outages;
+            self.cut();
+        }
     }
 
     /// One step of the disk; it fails when the power goes.
     fn step(&mut self) -> io::Result<()> {
-        match &mut self.cut_in {
-            Some(0) => {
-                self.cut();
-                Err(io::Error::other("the power is gone"))
+        {
+            let mut power = self.power.lock().unwrap();
+            match &mut power.cut_in {
+                Some(0) => power.cut_in = None,
+                Some(left) => {
+                    *left -= 1;
+                    return Ok(());
+                }
+                None => return Ok(()),
             }
-            Some(left) => {
-                *left -= 1;
-                Ok(())
-            }
-            None => Ok(()),
+            power.outages += 1;
         }
+        self.suffer();
+        Err(io::Error::other("the power is gone"))
     }
 }
 
 impl Handle {
     fn with<T>(&self, act: impl FnOnce(&mut Disk) -> io::Result<T>) -> Result<T, BackendError> {
         let mut disk = self.disk.0.lock().unwrap();
+        disk.suffer();
         if disk.epoch != self.epoch {
             return Err(io::Error::other("the power was gone").into());
         }
@@ -236,7 +269,8 @@ impl Backing for SimDisk {
 
     fn open(&self, builder: &DatabaseBuilder) -> Result<RawDatabase, DatabaseError> {
         let (epoch, new) = {
-            let disk = self.0.lock().unwrap();
+            let mut disk = self.0.lock().unwrap();
+            disk.suffer();
             (disk.epoch, disk.live.is_empty())
         };
         if new {
@@ -252,7 +286,14 @@ impl Backing for SimDisk {
         if std::mem::replace(&mut self.0.lock().unwrap().in_use, true) {
             return Err(DatabaseError::DatabaseAlreadyOpen);
         }
-        builder.create_with_backend(Handle { disk: self.clone(), epoch })
+        let opened = builder.create_with_backend(Handle { disk: self.clone(), epoch });
+        let disk = self.0.lock().unwrap();
+        // The power may go in the middle of it, and then it is opened again.
+        if opened.is_err() && disk.epoch == epoch {
+            disk.power.lock().unwrap().is_broken = true;
+        }
+        drop(disk);
+        opened
     }
 
     fn hold_reserve(&self) -> io::Result<()> {
@@ -268,4 +309,88 @@ impl Backing for SimDisk {
         self.0.lock().unwrap().reserve = false;
         Ok(())
     }
+}
+
+/// The disks of one machine, a disk a file; that a file is there stands in a real folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Rig {
+    power: Arc<Mutex<Power>>,
+    lies: bool,
+    seed: u64,
+    disks: Arc<Mutex<BTreeMap<PathBuf, SimDisk>>>,
+}
+
+impl Rig {
+    pub(crate) fn new(seed: u64, lies: bool) -> Self {
+        Self { power: Arc::default(), lies, seed, disks: Arc::default() }
+    }
+
+    /// As [`SimDisk::cut_in`], for all of them.
+    pub(crate) fn cut_in(&self, steps: u64) {
+        self.power.lock().unwrap().cut_in = Some(steps);
+    }
+
+    /// As [`SimDisk::cut`], for all of them.
+    pub(crate) fn cut(&self) -> bool {
+        let now = {
+            let mut power = self.power.lock().unwrap();
+            let now = power.cut_in.take().is_some();
+            power.outages += u64::from(now);
+            now
+        };
+        for disk in self.disks.lock().unwrap().values() {
+            disk.0.lock().unwrap().suffer();
+        }
+        now
+    }
+
+    /// Whether the power went already.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.power.lock().unwrap().cut_in.is_none()
+    }
+
+    /// Whether a database could not be opened.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.power.lock().unwrap().is_broken
+    }
+}
+
+impl Disks for Rig {
+    fn backing(&self, file: &Path, _reserve: Option<&Path>) -> Box<dyn Backing> {
+        let mut disks = self.disks.lock().unwrap();
+        let new = || {
+            let disk = SimDisk::powered(self.seed + disks.len() as u64, Arc::clone(&self.power));
+            disk.0.lock().unwrap().lies = self.lies;
+            disk
+        };
+        if !file.exists() {
+            let disk = new();
+            std::fs::write(file, b"").unwrap();
+            disks.insert(file.to_owned(), disk);
+        }
+        Box::new(disks[file].clone())
+    }
+}
+
+/// Whether one of 20 machines with lying disks is found out: by what `run` says is broken, by a database that cannot be
+/// opened, or by a panic of the database library, which debug builds have on bytes that contradict each other. Where a
+/// database cannot be opened its writer tries for ever, so `run` is not waited for then.
+pub(crate) fn watch_lies(run: impl Fn(&Path, &Rig, u64) -> Vec<String> + Copy + Send + 'static) -> bool {
+    (1..=20).any(|seed| {
+        let rig = Rig::new(seed, true);
+        let (send, receive) = std::sync::mpsc::channel();
+        let machine = rig.clone();
+        std::thread::spawn(move || {
+            let folder = tempfile::tempdir().unwrap();
+            send.send(run(folder.path(), &machine, seed)).unwrap_or_default();
+        });
+        loop {
+            match receive.recv_timeout(std::time::Duration::from_millis(5)) {
+                Ok(broken) => return !broken.is_empty(),
+                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return true,
+                Err(std::sync::mpsc::RecvTimeoutError::Timeout) if rig.is_broken() => return true,
+                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
+            }
+        }
+    })
 }

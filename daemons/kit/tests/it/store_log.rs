@@ -1,8 +1,7 @@
-//! The server's log and the histories: order, segments, retention, damage.
+//! The server's log: order, segments, retention, damage.
 
-use nms_kit::store::history::{History, Kept};
 use nms_kit::store::log::{Entry, Log, LogSettings};
-use nms_kit::store::{Class, Db, Found, Health, Settings, Table, ignore};
+use nms_kit::store::{Db, Found, Health, Settings};
 use std::path::Path;
 
 const DAY_MS: i64 = 86_400_000;
@@ -166,33 +165,4 @@ fn a_damaged_closed_segment_is_set_aside() {
     std::fs::write(folder.path().join("log-00000001-0000.redb"), vec![1; 50_000]).unwrap();
     let error = Log::open(folder.path(), settings(u64::MAX), DAY_MS).unwrap_err().to_string();
     assert!(error.contains("log-00000001-0000.redb") && error.contains("move it aside"), "{error}");
-}
-
-#[test]
-fn a_history_keeps_the_newest() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("cache.redb");
-    let open = || {
-        let db = Db::open_file(&path, settings(0).store).unwrap();
-        History::open(db.clone(), Table("lines.v1"), Kept { items_max: 10, bytes_max: 60 })
-            .map(|past| (db, past))
-            .unwrap()
-    };
-    let (db, history) = open();
-    for items in 1..=5_u32 {
-        db.submit(history.push(items, &[items as u8; 4]), Class::Intake, ignore()).unwrap();
-    }
-    db.flush().unwrap();
-    let sequences = |history: &History, items| -> Vec<u64> {
-        history.newest(items).unwrap().iter().map(|past| past.sequence).collect()
-    };
-    assert_eq!(sequences(&history, 100), [4, 5], "3 + 4 + 5 items are above the bound");
-    assert_eq!(sequences(&history, 5), [5]);
-    drop((db, history));
-
-    let (db, history) = open();
-    assert_eq!(history.newest(100).unwrap()[0].value, [4; 4]);
-    smol::block_on(db.commit(history.push(1, &[9; 100]), Class::Intake)).unwrap();
-    assert_eq!(sequences(&history, 100), [6], "the newest stays whatever its size");
-    assert_eq!(history.since(7).unwrap(), []);
 }

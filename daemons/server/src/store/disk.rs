@@ -16,7 +16,7 @@ use std::{
 
 use nms_detect::Standing;
 use nms_kit::store::{
-    Class, Db, Done, Found, Settings, StoreError,
+    Class, Db, Disks, Done, Found, Settings, StoreError,
     log::{Entry as Appending, Log, LogSettings, Usage},
 };
 use nms_proto::{
@@ -77,14 +77,29 @@ impl DiskStore {
     /// # Errors
     /// Names the file and what to do.
     pub fn open(folder: &Path, retention: Retention, now_ms: i64) -> Result<Self, StoreError> {
+        Self::open_on(None, folder, retention, now_ms)
+    }
+
+    /// As [`DiskStore::open`], with other places than files.
+    ///
+    /// # Errors
+    /// As [`DiskStore::open`].
+    pub fn open_on(
+        disks: Option<&Arc<dyn Disks>>,
+        folder: &Path,
+        retention: Retention,
+        now_ms: i64,
+    ) -> Result<Self, StoreError> {
+        let settings = |cache_bytes| Settings { disks: disks.cloned(), ..Settings::with_cache(cache_bytes) };
         let segments = folder.join("log");
         fs::create_dir_all(&segments).map_err(|error| StoreError::Failing {
             store: segments.display().to_string().into(),
             message: error.to_string(),
         })?;
-        let state = Db::open_file(&folder.join("state.redb"), Settings::with_cache(STATE_CACHE_BYTES))?;
+        let state = Db::open_file(&folder.join("state.redb"), settings(STATE_CACHE_BYTES))?;
         let origin = state::prepare(&state)?;
-        let log = Log::open(&segments, LogSettings::with_cache(LOG_CACHE_BYTES), now_ms)?;
+        let log = LogSettings { store: settings(LOG_CACHE_BYTES), ..LogSettings::with_cache(LOG_CACHE_BYTES) };
+        let log = Log::open(&segments, log, now_ms)?;
         let numbers = names::settle(&log, &state)?;
         let files = Arc::new(Files { folder: folder.into(), state, log, origin, retention });
         Ok(Self { files, tenants: Mutex::new(Known { numbers, handles: HashMap::new() }) })

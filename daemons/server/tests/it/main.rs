@@ -9,6 +9,9 @@
 
 mod world;
 mod stage;
+#[path = "../../../kit/tests/it/sim.rs"]
+#[allow(dead_code, reason = "the kit's tests use the rest of it")]
+mod sim;
 mod admit;
 mod analyse;
 mod backup;
@@ -17,6 +20,7 @@ mod deaths;
 mod inbox;
 mod inspect;
 mod outbox;
+mod power;
 mod replay;
 mod restart;
 mod store;

@@ -8,7 +8,6 @@
 //! ```
 
 use super::{Entry, Stored};
-use crate::store::backing::FileBacking;
 use crate::store::bytes::{Fields, put_bytes};
 use crate::store::db::Db;
 use crate::store::error::StoreError;
@@ -128,8 +127,8 @@ pub(super) struct Carried {
 fn database(folder: &Path, place: Place, settings: Settings, active: bool) -> Result<Db, StoreError> {
     // One reserve serves the folder; closed files need none.
     let reserve = folder.join("log.reserve");
-    let backing = FileBacking::with_reserve(&place.file(folder), active.then_some(reserve.as_path()));
-    Db::open(Box::new(backing), settings)
+    let backing = settings.backing(&place.file(folder), active.then_some(reserve.as_path()));
+    Db::open(backing, settings)
 }
 
 pub(super) fn read_shares(view: &View) -> Result<BTreeMap<u32, Share>, ReadError> {
