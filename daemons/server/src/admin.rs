@@ -51,7 +51,8 @@ impl Admin {
     /// In words: what failed, and what to do.
     pub async fn answer(self, request: Request, lines: Lines) -> Result<(), String> {
         if let Some(verb) = inspect::verb(&request) {
-            return inspect::answer(self.store.look(), verb?, lines).await;
+            let identity = self.roll.as_ref().map(|roll| roll.db().clone());
+            return inspect::answer(self.store.look().with_identity(identity), verb?, lines).await;
         }
         if let Some(answer) = self.identity(&request, &lines).await {
             return answer;

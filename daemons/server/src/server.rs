@@ -33,7 +33,7 @@ use crate::{
     clients::{Clients, Door},
     config::{self, Config},
     live::{Tenants, Unserved},
-    store::{Store as _, disk::DiskStore},
+    store::{Store as _, disk::DiskStore, look::IDENTITY},
     tenant::Directory,
     work::{panics, thread},
 };
@@ -152,7 +152,7 @@ pub async fn start_with(config: Config, tasks: &Tasks, bundle: &Bundle) -> Resul
     let address = listener.address().map_err(|error| StartError::Listen(config.listen, error))?;
     let heartbeat_interval = config.heartbeat_interval;
     let asked = AckConfig { heartbeat_interval, window: Some(WINDOW_BATCHES), ..AckConfig::default() };
-    let roll = authority.map(|authority| Roll::open(&config.state.join("identity.redb"), authority)).transpose();
+    let roll = authority.map(|authority| Roll::open(&config.state.join(IDENTITY), authority)).transpose();
     let roll = roll.map_err(StartError::Store)?.map(Arc::new);
     let door = Door { acceptor, roll: roll.clone() };
     let clients = Clients::new(tasks, Arc::clone(&tenants), Directory::new(&config), door, asked);

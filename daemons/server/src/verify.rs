@@ -16,7 +16,7 @@ use crate::{
     analyse::{Analysis, SnapshotError},
     store::{
         LogSeq, StoreError,
-        look::{Kept, Look, Snapshotted},
+        look::{IDENTITY, Kept, Look, Snapshotted},
     },
 };
 
@@ -156,6 +156,9 @@ fn files(look: &Look, wrong: &mut Wrong) -> Result<Value, StoreError> {
         if let Some(rows) = look.log().check(&file)? {
             files.push(of_file(&format!("log/{name}"), &rows, wrong));
         }
+    }
+    if let Some(identity) = look.identity() {
+        files.push(of_file(IDENTITY, &identity.check()?, wrong));
     }
     let closed: Vec<String> = look.closed().iter().map(ToString::to_string).collect();
     wrong.files += closed.len() as u64;

@@ -1,6 +1,6 @@
 //! A server that is lost and restored from a backup made while lines flowed; its hub knows nothing of it.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use serde_json::Value;
 
@@ -20,6 +20,17 @@ fn texts(stage: &Stage) -> Vec<String> {
     let batches = rows(&stage.verb(&["log", "dump", "--tenant", tenant]));
     let events = batches.iter().flat_map(|batch| batch["events"].as_array().unwrap());
     events.filter_map(|event| event["syslog"]["message"].as_str().map(str::to_owned)).collect()
+}
+
+/// A server's disk is lost, and its keys were kept apart.
+pub(crate) fn lose_everything_but_keys(state: &Path) {
+    for entry in fs::read_dir(state).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            fs::remove_dir_all(&entry).unwrap();
+        } else if entry.extension().is_none_or(|extension| extension != "pem") {
+            fs::remove_file(&entry).unwrap();
+        }
+    }
 }
 
 #[test]
@@ -49,11 +60,7 @@ fn a_restored_server_goes_on_with_its_hubs() {
 
     // The server is gone with everything but its keys; its hub goes on.
     assert!(stage.stop("server").success(), "{}", stage.logs());
-    let state = stage.path("server");
-    for name in ["log", "state.redb", "state.redb.reserve"] {
-        let path = state.join(name);
-        if path.is_dir() { fs::remove_dir_all(&path).unwrap() } else { fs::remove_file(&path).unwrap() }
-    }
+    lose_everything_but_keys(&stage.path("server"));
     tcp(&hub, lines(1_000, 1_200).chain(run("203.0.113.60")));
     stage.until("the lines wait", |stage| stage.account("hub", "127.0.0.1")["waiting"] == 208);
     let restored = rows(&stage.verb(&["restore", to.to_str().unwrap()]));

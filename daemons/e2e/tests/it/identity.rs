@@ -13,6 +13,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
+    backup::lose_everything_but_keys,
     senders::{failure, sshd},
     stage::{Hub, PATIENCE, Stage},
 };
@@ -115,6 +116,21 @@ fn an_enrolled_hub_and_agent_are_known_by_name_and_out_when_revoked() {
     stage.stop("hub");
     stage.start("nmsd-hub", "hub");
     stage.until("the hub is linked again", |stage| stage.is_linked("hub"));
+}
+
+/// Who is enrolled stands in the backup: a restored server knows its hubs, and takes no revoked one back.
+#[test]
+fn a_restored_server_knows_who_is_enrolled() {
+    let Some((mut stage, _)) = chain(&[]) else { return };
+    let to = stage.path("backup");
+    stage.verb(&["backup", to.to_str().unwrap()]);
+    assert!(stage.stop("server").success(), "{}", stage.logs());
+    lose_everything_but_keys(&stage.path("server"));
+    stage.verb(&["restore", to.to_str().unwrap()]);
+    stage.start_server();
+    stage.until("the hub is linked again", |stage| stage.is_linked("hub"));
+    let hubs = rows(&stage.verb(&["hub", "list"]));
+    assert_eq!((&hubs[0]["tenant"], &hubs[0]["state"]), (&"home".into(), &"connected".into()), "{hubs:?}");
 }
 
 #[test]

@@ -149,6 +149,11 @@ impl Roll {
         Ok(Self { authority, tokens, certificates, changing: Mutex::new(()), live: Arc::default() })
     }
 
+    /// The store that it is in.
+    pub fn db(&self) -> &Db {
+        self.tokens.db()
+    }
+
     /// The authority.
     pub fn authority(&self) -> &Authority {
         &self.authority

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! DIR/state.redb          first: what it refers to is in the log that is copied behind it
+//! DIR/identity.redb       who may enrol, and who is enrolled
 //! DIR/log/log-DAY-N.redb  every segment, oldest first; the newest as it was when its turn came
 //! DIR/ca.pem, ...         authority, certificate and keys of the state folder, where they were asked for
 //! DIR/manifest.json       last, so that a backup without one is known for half a backup
@@ -28,7 +29,10 @@ use nms_proto::time::Stamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{config, store::look::Look};
+use crate::{
+    config,
+    store::look::{IDENTITY, Look},
+};
 
 /// The file that makes a folder a backup.
 const MANIFEST: &str = "manifest.json";
@@ -94,6 +98,11 @@ pub(crate) fn make(look: &Look, to: &Path, with_keys: bool, say: Say<'_>) -> Res
         }
         None if look.closed().is_empty() => {}
         None => return Err(format!("nothing is backed up without {STATE}: {}", closed(look))),
+    }
+    if let Some(identity) = look.identity() {
+        let met =
+            identity.copy_to(&to.join(IDENTITY), &mut progress(IDENTITY, say)).map_err(|error| unmade(to, &error))?;
+        held.push(entry(to, IDENTITY, &met, say)?);
     }
     for file in look.log().files() {
         let name = format!("{LOG}/{}", name_of(&file));

@@ -21,7 +21,9 @@ use std::{
 use nms_kit::store::log::is_segment;
 use serde_json::json;
 
-use super::{FORMAT, Held, LOG, MANIFEST, MANIFEST_BYTES_MAX, Manifest, STATE, Say, files, key_files, name_of};
+use super::{
+    FORMAT, Held, IDENTITY, LOG, MANIFEST, MANIFEST_BYTES_MAX, Manifest, STATE, Say, files, key_files, name_of,
+};
 
 /// Where a restore gathers what it puts in place.
 const STAGING: &str = "restoring";
@@ -91,7 +93,7 @@ fn read(from: &Path) -> Result<Manifest, String> {
 /// Whether a file of that name is ever in a backup: names come from a file, and lead nowhere else.
 fn is_known(name: &str) -> bool {
     let is_segment = name.strip_prefix("log/").is_some_and(is_segment);
-    is_segment || name == STATE || key_files(Path::new("")).iter().any(|file| name_of(file) == name)
+    is_segment || name == STATE || name == IDENTITY || key_files(Path::new("")).iter().any(|file| name_of(file) == name)
 }
 
 /// Whether nothing lies in the folder that a restore, or a server after it, could mistake for its own.

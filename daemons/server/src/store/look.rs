@@ -24,12 +24,16 @@ const PAGE_BYTES: usize = 64 << 10;
 /// Page cache of a state file that is looked at, in bytes.
 const CACHE_BYTES: usize = 1 << 20;
 
+/// The account of who may enrol, and who is enrolled, in the state folder.
+pub const IDENTITY: &str = "identity.redb";
+
 /// Log and state, and whose is whose.
 #[derive(Debug)]
 pub struct Look {
     folder: PathBuf,
     log: Log,
     state: Option<Db>,
+    identity: Option<Db>,
     numbers: BTreeMap<TenantId, u32>,
     closed: Vec<StoreError>,
 }
@@ -86,7 +90,7 @@ pub enum Snapshotted {
 impl Look {
     pub(super) fn of(folder: &Path, state: Db, log: Log, numbers: BTreeMap<TenantId, u32>) -> Self {
         let closed = log.set_aside().to_vec();
-        Self { folder: folder.into(), log, state: Some(state), numbers, closed }
+        Self { folder: folder.into(), log, state: Some(state), identity: None, numbers, closed }
     }
 
     /// Opens what lies in `folder`, where no server runs. What is damaged is left out and named.
@@ -95,16 +99,9 @@ impl Look {
     /// There is no log, somebody has it open, or the disk does not answer.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let log = Log::look(&folder.join("log"))?;
-        let file = folder.join("state.redb");
-        let (mut state, mut closed) = (None, log.set_aside().to_vec());
-        if file.exists() {
-            let backing = Box::new(FileBacking::with_reserve(&file, None));
-            match Db::open(backing, Settings::with_cache(CACHE_BYTES)) {
-                Ok(opened) => state = Some(opened),
-                Err(error) if is_damage(&error) => closed.push(error),
-                Err(error) => return Err(error),
-            }
-        }
+        let mut closed = log.set_aside().to_vec();
+        let state = open_file(&folder.join("state.redb"), &mut closed)?;
+        let identity = open_file(&folder.join(IDENTITY), &mut closed)?;
         let mut numbers = names::in_log(&log).unwrap_or_default();
         if let Some(state) = &state {
             for (tenant, number) in state::tenants(state).unwrap_or_default() {
@@ -114,7 +111,18 @@ impl Look {
                 }
             }
         }
-        Ok(Self { folder: folder.into(), log, state, numbers, closed })
+        Ok(Self { folder: folder.into(), log, state, identity, numbers, closed })
+    }
+
+    /// With the account of who is enrolled, which the server that runs has open.
+    #[must_use]
+    pub fn with_identity(self, identity: Option<Db>) -> Self {
+        Self { identity, ..self }
+    }
+
+    /// The account of who is enrolled; none where there is none, or it cannot be opened.
+    pub fn identity(&self) -> Option<&Db> {
+        self.identity.as_ref()
     }
 
     /// The tenants, by name.
@@ -176,6 +184,21 @@ impl Look {
         let mut entries: Vec<_> = sound.chain(damaged).collect();
         entries.sort_by_key(|(seq, _)| *seq);
         Ok(Page { entries, next: LogSeq(stretch.next) })
+    }
+}
+
+/// A store's file where it is there; one that is damaged is left out and named in `closed`.
+fn open_file(file: &Path, closed: &mut Vec<StoreError>) -> Result<Option<Db>, StoreError> {
+    if !file.exists() {
+        return Ok(None);
+    }
+    match Db::open(Box::new(FileBacking::with_reserve(file, None)), Settings::with_cache(CACHE_BYTES)) {
+        Ok(opened) => Ok(Some(opened)),
+        Err(error) if is_damage(&error) => {
+            closed.push(error);
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 

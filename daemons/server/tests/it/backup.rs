@@ -54,8 +54,11 @@ fn dump(state: &Path) -> Vec<Value> {
 
 fn wipe(state: &Path) {
     fs::remove_dir_all(state.join("log")).unwrap();
-    fs::remove_file(state.join("state.redb")).unwrap();
-    fs::remove_file(state.join("state.redb.reserve")).unwrap();
+    for file in ["state.redb", "identity.redb"] {
+        for name in [file.to_owned(), format!("{file}.reserve")] {
+            fs::remove_file(state.join(name)).unwrap_or_default();
+        }
+    }
     fs::remove_dir_all(state.join("run")).unwrap();
 }
 
@@ -93,9 +96,9 @@ fn a_backup_while_events_flow_is_restored_and_hubs_go_on() {
             lines
         };
         let ((), lines) = smol::future::zip(flow, made).await;
-        assert_eq!(lines.last().unwrap()["files"], 2, "{lines:?}");
+        assert_eq!(lines.last().unwrap()["files"], 3, "{lines:?}");
         let again = control::ask(&stage.control, &asked, |_| ()).await.unwrap_err().to_string();
-        assert!(again.contains("is not empty, it holds log"), "{again}");
+        assert!(again.contains("is not empty, it holds identity.redb"), "{again}");
         hub.send_batch(3, &[finding(HUB, 7, 2, "a-0000000000000001"), finding(HUB, 8, 1, "a-0000000000000002")]).await;
         hub.results().await;
         told
@@ -106,7 +109,7 @@ fn a_backup_while_events_flow_is_restored_and_hubs_go_on() {
     let all = dump(state);
     assert_eq!(all.len() as u64, BATCHES + 3);
     let refused = restore(&to, state).unwrap_err().to_string();
-    assert!(refused.contains("is not empty, it holds log"), "{refused}");
+    assert!(refused.contains("is not empty, it holds identity.redb"), "{refused}");
     wipe(state);
     let said = restore(&to, state).unwrap();
     let (verified, end) = offline(state, &Inspection::Verify);
