@@ -32,7 +32,7 @@ pub(crate) fn torture(rest: &Rest) -> Result<(), String> {
 /// The torture is a check that can fail: where a hub loses a batch unseen it must.
 pub(crate) fn torture_notices_a_loss() -> Result<(), String> {
     let mut command = Command::new(target().join("debug/nms-lab"));
-    let output = command.args(["torture", "--seconds", "5", "--lose"]).output().map_err(|error| error.to_string())?;
+    let output = command.args(["torture", "--seconds", "8", "--lose"]).output().map_err(|error| error.to_string())?;
     let said = String::from_utf8_lossy(&output.stderr);
     if output.status.success() || !said.contains("lines are lost") {
         return Err(format!("a lost batch was not noticed: {said}"));

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! NMS_FAULT=after_log:17       SIGKILL to itself when it comes to that point for the 17th time
-//! NMS_LOSE=5                   the fifth batch that an uplink reads from its spool vanishes, unseen: every account must show it
+//! NMS_LOSE=5,9                 the fifth and the ninth batch that an uplink reads from its spool vanish, unseen: every
+//!                              account must show it
 //! NMS_SNAPSHOT_MS=1000         a period that is too long to be met by chance, made short
 //! ```
 //! Compiled into unoptimised builds, which tests and torture run, and with the feature `faults`; a
@@ -78,9 +79,14 @@ mod imp {
 
     /// Whether what is read now vanishes.
     pub fn loses() -> bool {
-        static LEFT: OnceLock<Option<AtomicU64>> = OnceLock::new();
-        let read = || Some(AtomicU64::new(std::env::var("NMS_LOSE").ok()?.parse().ok()?));
-        LEFT.get_or_init(read).as_ref().is_some_and(|left| left.fetch_sub(1, Ordering::Relaxed) == 1)
+        static LOST: OnceLock<Vec<u64>> = OnceLock::new();
+        static READ: AtomicU64 = AtomicU64::new(0);
+        let numbers = || {
+            let text = std::env::var("NMS_LOSE").unwrap_or_default();
+            text.split(',').filter_map(|number| number.parse().ok()).collect()
+        };
+        let lost = LOST.get_or_init(numbers);
+        !lost.is_empty() && lost.contains(&(READ.fetch_add(1, Ordering::Relaxed) + 1))
     }
 
     /// A period, in milliseconds, where the variable `name` does not say another.
