@@ -76,14 +76,15 @@ pub struct Uplink {
     pub news: Receiver<News>,
     /// What the daemon asks for.
     pub asks: Sender<Ask>,
-    vitals: Arc<Mutex<Heartbeat>>,
+    /// News for the next heartbeats, until the session has it: it is asked for with every frame.
+    vitals: Arc<Mutex<Option<Heartbeat>>>,
     idle: Arc<std::sync::atomic::AtomicBool>,
 }
 
 impl Uplink {
     /// What the next heartbeats say.
     pub fn set_vitals(&self, vitals: Heartbeat) {
-        *self.vitals.lock().unwrap_or_else(PoisonError::into_inner) = vitals;
+        *self.vitals.lock().unwrap_or_else(PoisonError::into_inner) = Some(vitals);
     }
 
     /// Whether a lone event would go at once.
@@ -134,7 +135,7 @@ struct Run {
     attempt: Option<Attempt>,
     news: Sender<News>,
     asks: Receiver<Ask>,
-    vitals: Arc<Mutex<Heartbeat>>,
+    vitals: Arc<Mutex<Option<Heartbeat>>>,
     idle: Arc<std::sync::atomic::AtomicBool>,
     shown: Option<LinkView>,
     config: Option<AckConfig>,
@@ -189,8 +190,10 @@ impl Run {
     fn transmit(&mut self) {
         let Some(wire) = &mut self.link else { return };
         if wire.has_room() {
-            let vitals = self.vitals.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            self.session.set_vitals(vitals, clock::offset_s(clock::unix_ms()));
+            let news = self.vitals.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(vitals) = news {
+                self.session.set_vitals(vitals, clock::offset_s(clock::unix_ms()));
+            }
             if let Some(frame) = self.session.poll_transmit(clock::tick(), clock::stamp()) {
                 wire.write(frame);
             }
