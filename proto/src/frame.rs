@@ -64,7 +64,7 @@ impl std::error::Error for FrameError {}
 /// Takes frames out of a stream of bytes, however it is cut.
 #[derive(Debug)]
 pub struct FrameReader {
-    direction: Direction,
+    bytes_max: usize,
     buffer: Vec<u8>,
     taken: usize,
 }
@@ -72,7 +72,12 @@ pub struct FrameReader {
 impl FrameReader {
     /// A reader at the start of a stream.
     pub fn new(direction: Direction) -> Self {
-        Self { direction, buffer: Vec::new(), taken: 0 }
+        Self { bytes_max: direction.bytes_max(), buffer: Vec::new(), taken: 0 }
+    }
+
+    /// From the next frame on, takes payloads of at most `bytes_max` bytes.
+    pub fn limit(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
     }
 
     /// Adds bytes as they came. At most one frame and one read are ever held, if the caller takes all
@@ -93,7 +98,7 @@ impl FrameReader {
             return Ok(None);
         };
         let length = u32::from_be_bytes(*prefix);
-        let max = self.direction.bytes_max();
+        let max = self.bytes_max;
         if length == 0 {
             return Err(FrameError::Empty);
         }

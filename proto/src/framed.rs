@@ -4,10 +4,14 @@ use std::{fmt, io, pin::Pin};
 
 use futures_lite::{AsyncRead, AsyncReadExt as _};
 
-use crate::frame::{Direction, FrameError, FrameReader};
+use crate::{
+    frame::{Direction, FrameError, FrameReader},
+    limits::REGISTER_BYTES_MAX,
+};
 
-/// Bytes asked of the stream at a time.
+/// Bytes asked of the stream at a time, and of that of a stranger.
 const READ_BYTES: usize = 64 << 10;
+const STRANGER_READ_BYTES: usize = 4 << 10;
 
 /// Why no more frames come.
 #[derive(Debug)]
@@ -35,13 +39,28 @@ pub struct Frames<R> {
     stream: Pin<Box<R>>,
     reader: FrameReader,
     chunk: Box<[u8]>,
+    direction: Direction,
 }
 
 impl<R: AsyncRead> Frames<R> {
     /// Frames that go in `direction`.
     pub fn new(stream: R, direction: Direction) -> Self {
         let chunk = vec![0; READ_BYTES].into_boxed_slice();
-        Self { stream: Box::pin(stream), reader: FrameReader::new(direction), chunk }
+        Self { stream: Box::pin(stream), reader: FrameReader::new(direction), chunk, direction }
+    }
+
+    /// Frames of a peer of whom nothing is known: at most [`REGISTER_BYTES_MAX`], and little memory, until
+    /// [`Frames::open`].
+    pub fn of_stranger(stream: R, direction: Direction) -> Self {
+        let mut reader = FrameReader::new(direction);
+        reader.limit(REGISTER_BYTES_MAX);
+        Self { stream: Box::pin(stream), reader, chunk: vec![0; STRANGER_READ_BYTES].into_boxed_slice(), direction }
+    }
+
+    /// The peer is known: its frames may be as long as the direction allows.
+    pub fn open(&mut self) {
+        self.reader.limit(self.direction.bytes_max());
+        self.chunk = vec![0; READ_BYTES].into_boxed_slice();
     }
 
     /// Reads once and adds what came; false at the end of the stream. Safe to drop while it waits.

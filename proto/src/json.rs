@@ -11,7 +11,12 @@ use std::{fmt, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::JSON_DEPTH_MAX;
+use crate::limits::{BATCH_BYTES_CLOSE, BATCH_EVENTS_MAX, JSON_DEPTH_MAX};
+
+/// Longest frame after which a decoder keeps the memory that it took, in bytes: batches close before that.
+const KEPT_BYTES_MAX: usize = BATCH_BYTES_CLOSE + (64 << 10);
+/// Most arrays and objects of a message in which the field of an error is looked for: a tree of them takes much memory.
+const LOCATED_VALUES_MAX: usize = 16 * BATCH_EVENTS_MAX;
 
 /// Why bytes are not the JSON that was expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +114,8 @@ pub(crate) struct Outline {
     pub(crate) payload: Span,
     pub(crate) origins: Span,
     pub(crate) events: Span,
+    /// Arrays and objects, all levels together.
+    values: usize,
 }
 
 /// Decodes frames, reusing its buffers.
@@ -116,6 +123,8 @@ pub(crate) struct Outline {
 pub struct Decoder {
     scratch: Vec<u8>,
     buffers: simd_json::Buffers,
+    /// The last frame was longer than batches grow by themselves: what it took is given back.
+    is_stretched: bool,
 }
 
 impl fmt::Debug for Decoder {
@@ -131,10 +140,15 @@ impl Decoder {
         if let Err(problem) = std::str::from_utf8(bytes) {
             return Err(JsonError::NotJson { problem: brief(&problem) });
         }
+        if self.is_stretched {
+            *self = Self::default();
+        }
+        self.is_stretched = bytes.len() > KEPT_BYTES_MAX;
         self.scratch.clear();
         self.scratch.extend_from_slice(bytes);
         match simd_json::serde::from_slice_with_buffers(&mut self.scratch, &mut self.buffers) {
             Ok(value) => Ok((value, outline)),
+            Err(first) if outline.values > LOCATED_VALUES_MAX => Err(shape(".", &first)),
             Err(first) => Err(locate::<T>(bytes.to_vec(), &first)),
         }
     }
@@ -252,6 +266,7 @@ impl Walk {
 
     fn open(&mut self, at: usize, byte: u8) -> Result<(), JsonError> {
         self.depth += 1;
+        self.outline.values += 1;
         if self.depth > JSON_DEPTH_MAX {
             return Err(JsonError::TooDeep);
         }

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod limits;
+pub mod unseen;
 pub mod time;
 mod word;
 pub mod id;

@@ -5,6 +5,8 @@
 
 /// Longest frame payload towards the server and towards the hub, in bytes.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
+/// Longest frame payload of a peer that is not registered yet, in bytes: a REGISTER, or a request to sign a certificate.
+pub const REGISTER_BYTES_MAX: usize = 64 << 10;
 /// Longest frame payload from the server, and on Unix sockets, in bytes.
 pub const FRAME_REPLY_BYTES_MAX: usize = 4 << 20;
 /// Deepest JSON nesting that is taken from a peer, in levels.
@@ -233,8 +235,16 @@ pub const DASH_SOURCES_MAX: usize = 2_000;
 pub const AGENT_INSTANCES_MAX: usize = 1_024;
 /// Memory of one tenant's analysis, in bytes.
 pub const TENANT_MEMORY_BYTES: usize = 32 << 20;
-/// Connections from one address.
+/// Connections from one address at one port; an IPv6 /64 is one address.
 pub const CONNECTIONS_PER_ADDRESS: usize = 64;
+/// Connections at one port, whoever they are from; at more of them one that nobody has registered on gives way.
+pub const CONNECTIONS_MAX: usize = 2_048;
+/// New connections a second that one address is served at; those that come faster wait for their turn, counted.
+pub const CONNECTIONS_PER_ADDRESS_S: u64 = 20;
+/// New connections of one address that are served at once before the rate holds them.
+pub const CONNECTIONS_BURST: u64 = 64;
+/// Addresses whose rate is remembered at one port; those that may have a whole burst again are forgotten first.
+pub const ADDRESSES_MAX: usize = 8_192;
 /// Connections from one load balancer; those that it speaks for are bounded by their own addresses.
 pub const CONNECTIONS_PER_BALANCER: usize = 4_096;
 /// Longest PROXY header of a load balancer, in bytes.
@@ -265,6 +275,11 @@ const _: () = assert!(
     "the longest line, escaped, with its structured data, its bytes and its names, must fit a batch"
 );
 const _: () = assert!(BATCH_BYTES_CLOSE < BATCH_BYTES_MAX && BATCH_BYTES_MAX < FRAME_BYTES_MAX);
+const _: () = assert!(CSR_BYTES_MAX * 2 < REGISTER_BYTES_MAX && REGISTER_BYTES_MAX < FRAME_BYTES_MAX);
+const _: () = assert!(
+    CONNECTIONS_PER_ADDRESS * 16 <= CONNECTIONS_MAX && CONNECTIONS_MAX < ADDRESSES_MAX,
+    "one address must not fill a port, and a port not the table of addresses"
+);
 const _: () = assert!(BATCH_EVENTS_DEFAULT <= BATCH_EVENTS_MAX && BACKOFF_MIN_MS < BACKOFF_MAX_MS);
 const _: () = assert!(MODEL_WINDOW_STRIDE <= MODEL_WINDOW_EVENTS && SPOOL_PRESSURE_PERCENT < SPOOL_SHED_NOTICE_PERCENT);
 const _: () = assert!(

@@ -8,44 +8,11 @@
 
 use std::fmt::{self, Write as _};
 
-use nms_proto::limits::DASH_TEXT_BYTES_MAX;
+use nms_proto::{limits::DASH_TEXT_BYTES_MAX, unseen::is_unseen};
 use ratatui::{buffer::CellWidth as _, style::Style, text::Span};
 
 /// Combining marks that may follow one character; more are spelled out.
 const MARKS_MAX: u8 = 4;
-
-/// Characters that change how others are shown, or show nothing: format characters (Cf),
-/// default-ignorable ones, line and paragraph separators, and private use. Sorted, both ends in.
-const UNSEEN: &[(u32, u32)] = &[
-    (0x0080, 0x009F),
-    (0x00AD, 0x00AD),
-    (0x034F, 0x034F),
-    (0x0600, 0x0605),
-    (0x061C, 0x061C),
-    (0x06DD, 0x06DD),
-    (0x070F, 0x070F),
-    (0x0890, 0x0891),
-    (0x08E2, 0x08E2),
-    (0x115F, 0x1160),
-    (0x17B4, 0x17B5),
-    (0x180B, 0x180F),
-    (0x200B, 0x200F),
-    (0x2028, 0x202E),
-    (0x2060, 0x206F),
-    (0x3164, 0x3164),
-    (0xE000, 0xF8FF),
-    (0xFE00, 0xFE0F),
-    (0xFEFF, 0xFEFF),
-    (0xFFA0, 0xFFA0),
-    (0xFFF0, 0xFFFB),
-    (0x1_10BD, 0x1_10BD),
-    (0x1_10CD, 0x1_10CD),
-    (0x1_3430, 0x1_343F),
-    (0x1_BCA0, 0x1_BCA3),
-    (0x1_D173, 0x1_D17A),
-    (0xE_0000, 0xE_0FFF),
-    (0xF_0000, 0x10_FFFF),
-];
 
 /// What a character does on a terminal.
 enum Kind {
@@ -78,12 +45,6 @@ fn kind(c: char) -> Kind {
 /// Whether `c` becomes one character with the letter before it.
 fn joins(c: char) -> bool {
     graphemes(&String::from_iter(['a', c])).count() == 1
-}
-
-fn is_unseen(c: char) -> bool {
-    let code = u32::from(c);
-    let at = UNSEEN.partition_point(|&(_, last)| last < code);
-    UNSEEN.get(at).is_some_and(|&(first, _)| first <= code)
 }
 
 /// Counts the combining marks on one character. Starts full: a mark with nothing before it would

@@ -27,12 +27,13 @@ pub struct Ledger {
 
 #[derive(Debug, Default)]
 struct Account {
-    received: u64,
-    delivered: u64,
+    /// Wider than what is shown: a peer may name any count of 64 bits as lost, and as often as it likes.
+    received: u128,
+    delivered: u128,
     /// Signed, so that a batch that leaves without having entered shows as an imbalance.
-    waiting: i64,
-    dropped: BTreeMap<Box<str>, u64>,
-    rejected: BTreeMap<Box<str>, u64>,
+    waiting: i128,
+    dropped: BTreeMap<Box<str>, u128>,
+    rejected: BTreeMap<Box<str>, u128>,
 }
 
 impl Account {
@@ -50,18 +51,19 @@ impl Account {
     fn row(&self, source: &EndpointId) -> SourceAccount {
         SourceAccount {
             source: source.clone(),
-            received: self.received,
-            delivered: self.delivered,
-            waiting: self.waiting.try_into().unwrap_or(0),
-            dropped: self.dropped.clone(),
-            rejected: self.rejected.clone(),
+            received: shown(self.received),
+            delivered: shown(self.delivered),
+            waiting: shown(self.waiting.try_into().unwrap_or(0)),
+            dropped: self.dropped.iter().map(|(cause, events)| (cause.clone(), shown(*events))).collect(),
+            rejected: self.rejected.iter().map(|(reason, messages)| (reason.clone(), shown(*messages))).collect(),
         }
     }
 
     fn imbalance(&self) -> i64 {
-        let sum = |causes: &BTreeMap<Box<str>, u64>| causes.values().sum::<u64>();
+        let sum = |causes: &BTreeMap<Box<str>, u128>| causes.values().sum::<u128>();
         let settled = self.delivered + sum(&self.dropped) + sum(&self.rejected);
-        self.received as i64 - self.waiting - settled as i64
+        let missing = self.received as i128 - self.waiting - settled as i128;
+        missing.clamp(i64::MIN.into(), i64::MAX.into()) as i64
     }
 }
 
@@ -79,12 +81,12 @@ impl Ledger {
 
     /// Messages came from a source, whole or malformed.
     pub fn received(&mut self, source: &EndpointId, events: u64) {
-        self.account(source).received += events;
+        self.account(source).received += u128::from(events);
     }
 
     /// Events were put on their way: into the batcher, and so into the spool.
     pub fn queued(&mut self, source: &EndpointId, events: u64) {
-        self.account(source).waiting += events as i64;
+        self.account(source).waiting += i128::from(events);
     }
 
     /// Batches of an earlier run were found in the spool: received and waiting in this one.
@@ -99,28 +101,28 @@ impl Ledger {
     pub fn delivered(&mut self, counts: &[SourceCount]) {
         for count in counts {
             let account = self.account(&count.source);
-            account.waiting -= count.events as i64;
-            account.delivered += count.events;
+            account.waiting -= i128::from(count.events);
+            account.delivered += u128::from(count.events);
         }
     }
 
     /// Events were lost before they were queued: shed, or never read.
     pub fn dropped(&mut self, source: &EndpointId, cause: &str, events: u64) {
-        add(&mut self.account(source).dropped, cause, events);
+        add(&mut self.account(source).dropped, cause, events.into());
     }
 
     /// A queued batch was given up: pushed out of a full spool, damaged, or refused into quarantine.
     pub fn dropped_from_queue(&mut self, counts: &[SourceCount], cause: &str) {
         for count in counts {
             let account = self.account(&count.source);
-            account.waiting -= count.events as i64;
-            add(&mut account.dropped, cause, count.events);
+            account.waiting -= i128::from(count.events);
+            add(&mut account.dropped, cause, count.events.into());
         }
     }
 
     /// Malformed messages were turned away.
     pub fn rejected(&mut self, source: &EndpointId, reason: &str, messages: u64) {
-        add(&mut self.account(source).rejected, reason, messages);
+        add(&mut self.account(source).rejected, reason, messages.into());
     }
 
     /// Accounts as the dashboard shows them, by name; a queue that is short shows as 0 waiting. Beyond `rows_max` those
@@ -166,7 +168,12 @@ impl Ledger {
     }
 }
 
-fn add(causes: &mut BTreeMap<Box<str>, u64>, cause: &str, events: u64) {
+/// A count as it is shown and sent.
+fn shown(count: u128) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+fn add(causes: &mut BTreeMap<Box<str>, u128>, cause: &str, events: u128) {
     let known = causes.contains_key(cause) || causes.len() < CAUSES_MAX;
     let cause = if known { cause } else { OTHER };
     *causes.entry(cause.into()).or_default() += events;

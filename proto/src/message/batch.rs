@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::payload::Skipped;
 use crate::{
@@ -112,13 +112,47 @@ pub(super) struct WireBatch<'a> {
     #[serde(default)]
     origins: Vec<Instance>,
     #[serde(borrow)]
-    events: Vec<WireEvent<'a>>,
+    events: WireEvents<'a>,
+}
+
+/// The events of a batch: no more than may be in one are kept, the others are counted. An empty object is two bytes on
+/// the wire, and more than a hundred times that as an event.
+#[derive(Debug, Default)]
+struct WireEvents<'a> {
+    kept: Vec<WireEvent<'a>>,
+    count: usize,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for WireEvents<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = WireEvents<'de>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an array of events")
+            }
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut events: A) -> Result<Self::Value, A::Error> {
+                let mut all = WireEvents::default();
+                while all.count < BATCH_EVENTS_MAX
+                    && let Some(event) = events.next_element()?
+                {
+                    all.kept.push(event);
+                    all.count += 1;
+                }
+                while all.count >= BATCH_EVENTS_MAX && events.next_element::<de::IgnoredAny>()?.is_some() {
+                    all.count += 1;
+                }
+                Ok(all)
+            }
+        }
+        deserializer.deserialize_seq(Visitor)
+    }
 }
 
 impl WireBatch<'_> {
     pub(super) fn into_batch(self, frame: &[u8], outline: &Outline, now: Stamp) -> Result<Batch, JsonError> {
-        if self.events.len() > BATCH_EVENTS_MAX {
-            return Err(refuse("payload.events", format!("{} events, at most {BATCH_EVENTS_MAX}", self.events.len())));
+        if self.events.count > BATCH_EVENTS_MAX {
+            return Err(refuse("payload.events", format!("{} events, at most {BATCH_EVENTS_MAX}", self.events.count)));
         }
         // What is hashed and logged must be what was decoded: bytes that may be others are refused.
         spanned("payload", &outline.payload, frame, true)?;
@@ -129,9 +163,9 @@ impl WireBatch<'_> {
         hash.update(events);
         let content = content(origins, events);
         let origins = self.origins;
-        let mut events = Vec::with_capacity(self.events.len());
+        let mut events = Vec::with_capacity(self.events.count);
         let mut cut = 0;
-        for (index, wire) in self.events.into_iter().enumerate() {
+        for (index, wire) in self.events.kept.into_iter().enumerate() {
             let event = wire.into_event(now, |id| name(&origins, id, index));
             let (event, is_cut) = event.map_err(|error| at_index(index, &error))?;
             events.push(event);

@@ -182,6 +182,7 @@ fn read_envelope<'de, A: de::MapAccess<'de>>(mut map: A) -> Result<Wire<'de>, A:
         match (field, kind) {
             (Field::Type, None) => kind = Some(known_type(&map.next_value::<std::borrow::Cow<'_, str>>()?)?),
             (Field::Type, Some(_)) => return Err(de::Error::duplicate_field("type")),
+            (Field::Timestamp, _) if stamped => return Err(de::Error::duplicate_field("timestamp")),
             (Field::Timestamp, _) => {
                 map.next_value::<Stamp>()?;
                 stamped = true;

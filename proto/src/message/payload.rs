@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{
     alert::Alert,
     id::{BatchSeq, Instance, TenantId},
-    limits::{BATCH_EVENTS_DEFAULT, HEARTBEAT_MS},
+    limits::{BATCH_EVENTS_DEFAULT, CAUSES_MAX, HEARTBEAT_MS, NAME_BYTES_MAX},
     word::words,
 };
 
@@ -55,10 +55,10 @@ pub struct Heartbeat {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered: Option<u64>,
     /// Events lost since it started, by cause.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "counts")]
     pub dropped: BTreeMap<Box<str>, u64>,
     /// Messages turned away since it started, by reason.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "counts")]
     pub rejected: BTreeMap<Box<str>, u64>,
     /// Age of the oldest event in the spool, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -146,8 +146,49 @@ pub struct Command {
     #[serde(default)]
     pub target: Box<str>,
     /// How.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "distinct")]
     pub arguments: BTreeMap<Box<str>, Box<str>>,
+}
+
+/// Members with free names; one that comes twice is refused, because two readers would take another one of them.
+fn distinct<'de, D: Deserializer<'de>, V: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<Box<str>, V>, D::Error> {
+    deserializer.deserialize_map(Distinct(std::marker::PhantomData))
+}
+
+/// Counts by name, of which no more than [`CAUSES_MAX`] are kept apart; what comes behind them is counted together as
+/// `other`.
+fn counts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Box<str>, u64>, D::Error> {
+    let mut kept = BTreeMap::new();
+    for (mut name, count) in distinct::<D, u64>(deserializer)? {
+        if name.len() > NAME_BYTES_MAX || (kept.len() + 1 >= CAUSES_MAX && !kept.contains_key(&name)) {
+            name = "other".into();
+        }
+        let sum: &mut u64 = kept.entry(name).or_default();
+        *sum = sum.saturating_add(count);
+    }
+    Ok(kept)
+}
+
+struct Distinct<V>(std::marker::PhantomData<V>);
+
+impl<'de, V: Deserialize<'de>> de::Visitor<'de> for Distinct<V> {
+    type Value = BTreeMap<Box<str>, V>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object whose names come once each")
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = BTreeMap::new();
+        while let Some((name, value)) = map.next_entry::<Box<str>, V>()? {
+            if members.insert(name, value).is_some() {
+                return Err(de::Error::custom("a name comes twice"));
+            }
+        }
+        Ok(members)
+    }
 }
 
 words! {

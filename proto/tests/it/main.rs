@@ -15,6 +15,7 @@ mod delivering;
 mod documents;
 mod flow;
 mod frames;
+mod hostile;
 mod messages;
 mod pair;
 mod receiver;

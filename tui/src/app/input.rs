@@ -1,6 +1,7 @@
 //! What keys do, once the table in `keys` has said what they mean.
 
 use nms_proto::severity::{SYSLOG_FACILITIES, syslog_severity_name};
+use regex::{Regex, RegexBuilder};
 
 use super::{App, Asking, Follow, Hub, Page, Prompt, Purpose, Screen, triage};
 use crate::{
@@ -17,6 +18,8 @@ use crate::{
 
 /// Characters that a line of text may have.
 const PROMPT_CHARS_MAX: usize = 500;
+/// Most memory that a pattern may be compiled to, and again that it may use while it looks, in bytes.
+const PATTERN_BYTES_MAX: usize = 1 << 20;
 
 /// Where keys are pressed now.
 pub(super) fn place(app: &App) -> Place {
@@ -87,7 +90,7 @@ fn finish_prompt(app: &mut App, prompt: Prompt) -> Vec<Effect> {
             }
         },
         Purpose::Search if prompt.text.is_empty() => app.search = None,
-        Purpose::Search => match regex::RegexBuilder::new(&prompt.text).case_insensitive(true).build() {
+        Purpose::Search => match pattern(&prompt.text) {
             Ok(pattern) => {
                 app.search = Some(pattern);
                 search(app, first_direction(app));
@@ -96,6 +99,12 @@ fn finish_prompt(app: &mut App, prompt: Prompt) -> Vec<Effect> {
         },
     }
     Vec::new()
+}
+
+/// A pattern of the search; its time is linear in the text, its memory bounded.
+fn pattern(text: &str) -> Result<Regex, regex::Error> {
+    let mut builder = RegexBuilder::new(text);
+    builder.case_insensitive(true).size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_BYTES_MAX).build()
 }
 
 /// A search begins with what is older in a log, as its end is where one stands; else with what follows.

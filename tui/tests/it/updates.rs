@@ -173,6 +173,26 @@ fn search_goes_to_hits_and_says_when_there_is_none() {
     assert!(driver.text().contains("search: "), "a wrong pattern is an answer, not a panic");
 }
 
+/// Regular expressions: patterns that stall other engines are searched like any other, and long ones are refused.
+#[test]
+fn regular_expressions_are_linear_and_capped() {
+    let mut driver = Driver::live(80, 24);
+    for pattern in ["(a{1000}){1000}", "(x{500}){500}y", "((a{100}){100}){100}"] {
+        driver.keys(&format!("2/{pattern}<enter>"));
+        assert!(driver.text().contains("search: "), "{pattern} is refused in words");
+    }
+    // Exponential where an engine goes back: 2^n steps for n letters.
+    let mut hostile = line(31);
+    hostile.message = "a".repeat(8_000).into();
+    driver.hub(FromHub::Lines(vec![hostile]));
+    for pattern in ["(a*)*b$", "(a|aa)+b$", "(.*)*(.*)*(.*)*[^a]z"] {
+        driver.keys(&format!("2/{pattern}<enter>"));
+        assert!(driver.text().contains("not found"), "{pattern}");
+    }
+    driver.keys(&format!("2/{}<enter>", "a?".repeat(400)));
+    assert!(driver.text().contains("search: ") || driver.app.search.is_some());
+}
+
 #[test]
 fn next_alert_in_the_log_opens() {
     let mut driver = Driver::live(80, 24);
