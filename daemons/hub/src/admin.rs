@@ -5,6 +5,7 @@ use std::sync::Arc;
 use nms_kit::{
     control::{Lines, Request},
     identity_admin::Desk,
+    net::gate::Gate,
     roll::Roll,
     spool_admin,
     store::spool::Spool,
@@ -19,6 +20,15 @@ pub(crate) struct Admin {
     pub(crate) spool: Spool,
     pub(crate) agents: Arc<Registry>,
     pub(crate) roll: Arc<Roll>,
+    pub(crate) doors: Doors,
+}
+
+/// Who may connect at each port.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Doors {
+    pub(crate) syslog_tcp: Gate,
+    pub(crate) syslog_tls: Gate,
+    pub(crate) agents: Gate,
 }
 
 impl Admin {
@@ -41,6 +51,10 @@ impl Admin {
         let whole = json!({
             "hub": env!("CARGO_PKG_VERSION"), "agents": agents, "agent_connections_replaced": replaced,
             "spool": spool_admin::standing(&self.spool),
+            "connections": {
+                "syslog_tcp": self.doors.syslog_tcp.standing(), "syslog_tls": self.doors.syslog_tls.standing(),
+                "agents": self.doors.agents.standing(),
+            },
         });
         lines.say(whole.to_string()).await;
         Ok(())

@@ -46,7 +46,7 @@ use nms_kit::{
 use nms_proto::{
     dash::Role,
     id::{EndpointId, Instance},
-    limits::{CONNECTIONS_PER_ADDRESS, HUB_HISTORY_BYTES, WINDOW_BYTES},
+    limits::{HUB_HISTORY_BYTES, WINDOW_BYTES},
     message::Register,
 };
 use smol::channel;
@@ -159,13 +159,20 @@ pub async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError>
         (Arc::clone(&identity), config.plain_networks.clone()),
     ));
     let registry = agents.registry();
-    let admin = admin::Admin { spool: spool.clone(), agents: Arc::clone(&registry), roll: Arc::clone(&identity.roll) };
+    let doors = admin::Doors::default();
+    let admin = admin::Admin {
+        spool: spool.clone(),
+        agents: Arc::clone(&registry),
+        roll: Arc::clone(&identity.roll),
+        doors: doors.clone(),
+    };
     let control = config.control();
     control::serve(tasks, &control, move |request, lines| admin.clone().answer(request, lines))
         .map_err(|error| StartError::Listen("admin verbs", control.display().to_string(), error))?;
     let collectors = collect(&config, tasks, &spool, waits_in.clone())?;
     let running =
-        listen(&config, tasks, &agents, Ways { waits: waits_in, sheds: sheds_in, requests: requests_in }).await?;
+        listen(&config, tasks, &agents, Ways { waits: waits_in, sheds: sheds_in, requests: requests_in, doors })
+            .await?;
     let run = run::Run {
         core: configured(core, &config),
         dashboards: dash::Dashboards::new(config.name.clone()),
@@ -261,6 +268,7 @@ struct Ways {
     waits: intake::Sender,
     sheds: intake::Sender,
     requests: channel::Sender<dash::Request>,
+    doors: admin::Doors,
 }
 
 async fn listen(
@@ -287,7 +295,7 @@ async fn listen(
         syslog_in::udp(tasks, intake, ways.sheds).map_err(StartError::Thread)?;
     }
     if let Some(address) = config.listen.syslog_tcp {
-        let bound = tcp::Listener::bind(address, CONNECTIONS_PER_ADDRESS).await;
+        let bound = tcp::Listener::bind(address, ways.doors.syslog_tcp.clone()).await;
         let listener = bound.map_err(refused("syslog over TCP", &address))?;
         running.syslog_tcp = listener.address().ok();
         log::info!("syslog over TCP at={address}");
@@ -295,14 +303,14 @@ async fn listen(
     }
     if let Some(address) = config.listen.syslog_tls {
         let acceptor = agents.identity().for_devices(config)?;
-        let bound = tcp::Listener::bind(address, CONNECTIONS_PER_ADDRESS).await;
+        let bound = tcp::Listener::bind(address, ways.doors.syslog_tls.clone()).await;
         let listener = bound.map_err(refused("syslog over TLS", &address))?;
         running.syslog_tls = listener.address().ok();
         log::info!("syslog over TLS at={address}");
         tasks.spawn("syslog-tls", syslog_in::tls(tasks.clone(), listener, acceptor, ways.waits.clone()));
     }
     if let Some(address) = config.listen.agents {
-        let bound = tcp::Listener::bind(address, CONNECTIONS_PER_ADDRESS).await;
+        let bound = tcp::Listener::bind(address, ways.doors.agents.clone()).await;
         let listener = bound.map_err(refused("agents", &address))?;
         running.agents = listener.address().ok();
         log::info!("agents at={address}");

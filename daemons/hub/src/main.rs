@@ -115,6 +115,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let failed = |error| Failure::because(Code::Software, "cannot start", error);
     let tasks = Tasks::start(TASK_THREADS).map_err(failed)?;
     let signals = service::signals().map_err(failed)?;
+    service::allow_descriptors();
     let running = smol::block_on(nmsd_hub::start(config, &tasks))
         .map_err(|error| Failure::because(Code::Unavailable, "cannot start", error))?;
     log::info!("ready dashboard={}", running.dash.display());

@@ -9,7 +9,12 @@ use std::{collections::HashMap, net::IpAddr, net::SocketAddr, sync::Arc};
 use nms_kit::{
     clock,
     intake::{Chunk, Events, Lost, Rejected, Sender, Tally},
-    net::{canonical, tcp, udp},
+    net::{
+        canonical,
+        gate::Place,
+        tcp::{self, Arrived},
+        udp,
+    },
     task::{Stop, Tasks},
     tls::{self, TlsAcceptor},
 };
@@ -23,7 +28,7 @@ use smol::{
     lock::Semaphore,
 };
 
-/// Bytes read from a connection at a time: few at first, more while they come in numbers.
+/// Bytes read from a connection at a time: few, more while they come in numbers.
 const READ_BYTES_MIN: usize = 4 << 10;
 const READ_BYTES_MAX: usize = 64 << 10;
 /// Connections whose bytes are turned into messages at one time, which bounds what many senders at full speed hold in
@@ -126,41 +131,45 @@ impl Sources {
 }
 
 /// Takes connections until the stop.
-pub(crate) async fn tcp(tasks: Tasks, mut listener: tcp::Listener, sender: Sender) {
+pub(crate) async fn tcp(tasks: Tasks, listener: tcp::Listener, sender: Sender) {
     let stop = tasks.stop().clone();
     let turns = Arc::new(Semaphore::new(GATHERING_MAX));
-    while let Some((stream, peer, place)) = stop.or(listener.accept()).await {
+    let handle = move |stream, peer, Arrived { place, .. }| {
         let (stop, sender, turns) = (stop.clone(), sender.clone(), Arc::clone(&turns));
-        tasks.spawn(format!("syslog-tcp {peer}"), async move {
-            connection(stream, peer, &sender, &turns, &stop).await;
-            drop(place);
-        });
-    }
+        async move { connection(stream, peer, &place, &sender, &turns, &stop).await }
+    };
+    listener.serve(tasks, "syslog-tcp", handle).await;
 }
 
 /// Takes connections by TLS until the stop. A device is not asked who it is: its address is its source, as without TLS.
-pub(crate) async fn tls(tasks: Tasks, mut listener: tcp::Listener, acceptor: TlsAcceptor, sender: Sender) {
+pub(crate) async fn tls(tasks: Tasks, listener: tcp::Listener, acceptor: TlsAcceptor, sender: Sender) {
     let stop = tasks.stop().clone();
-    let turns = Arc::new(Semaphore::new(GATHERING_MAX));
-    while let Some((stream, peer, place)) = stop.or(listener.accept()).await {
+    let (turns, gate) = (Arc::new(Semaphore::new(GATHERING_MAX)), listener.gate());
+    let handle = move |stream, peer, Arrived { place, .. }| {
         let (stop, sender, turns, acceptor) = (stop.clone(), sender.clone(), Arc::clone(&turns), acceptor.clone());
-        tasks.spawn(format!("syslog-tls {peer}"), async move {
-            match stop.or(tls::accept(&acceptor, stream)).await {
-                Some(Ok(accepted)) => Box::pin(connection(accepted.stream, peer, &sender, &turns, &stop)).await,
+        let gate = gate.clone();
+        async move {
+            let accepted = tls::accept(&acceptor, stream, tls::handshake_deadline());
+            match stop.or(place.or(accepted)).await.flatten() {
+                Some(Ok(accepted)) => {
+                    Box::pin(connection(accepted.stream, peer, &place, &sender, &turns, &stop)).await;
+                }
                 Some(Err(failed)) => {
+                    gate.refusals().count("handshake");
                     log::warn!("a sender was refused peer={peer} reason={:?}", failed.problem);
                     failed.finish().await;
                 }
                 None => {}
             }
-            drop(place);
-        });
-    }
+        }
+    };
+    listener.serve(tasks, "syslog-tls", handle).await;
 }
 
 async fn connection(
     mut stream: impl AsyncRead + Unpin,
     peer: SocketAddr,
+    place: &Place,
     sender: &Sender,
     turns: &Semaphore,
     stop: &Stop,
@@ -174,8 +183,10 @@ async fn connection(
             clock::pause(TCP_IDLE_MS).await;
             Ok(0)
         };
-        let read = stop.or(smol::future::or(stream.read(&mut buffer), idle)).await;
-        let Some(Ok(count @ 1..)) = read else { break };
+        place.waits(clock::tick());
+        let read = stop.or(place.or(smol::future::or(stream.read(&mut buffer), idle))).await;
+        let Some(Some(Ok(count @ 1..))) = read else { break };
+        place.works();
         let turn = turns.acquire().await;
         let mut rest = buffer.get(..count).unwrap_or_default();
         while let Some(frame) = splitter.next_frame(&mut rest) {
@@ -190,6 +201,8 @@ async fn connection(
         drop(turn);
         if count == buffer.len() && count < READ_BYTES_MAX {
             buffer = vec![0; count * 4];
+        } else if count < READ_BYTES_MIN && buffer.len() > READ_BYTES_MIN {
+            buffer = vec![0; READ_BYTES_MIN];
         }
     }
     if let Some(frame) = splitter.finish() {

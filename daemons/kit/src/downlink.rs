@@ -40,7 +40,7 @@ pub enum Next<T> {
 impl Downlink {
     /// Takes over a stream that was just accepted, TLS included.
     pub fn over(tasks: &Tasks, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
-        let wire = Wire::over(tasks, stream, Direction::Upward);
+        let wire = Wire::over_stranger(tasks, stream, Direction::Upward);
         Self { session: ServerSession::new(clock::tick()), wire, is_over: false, malformed: None }
     }
 
@@ -61,6 +61,9 @@ impl Downlink {
             if let Some(output) = self.session.poll_output() {
                 self.is_over = matches!(output, Output::Close(_));
                 return Next::Output(Box::new(output));
+            }
+            if self.session.is_active() {
+                self.wire.open();
             }
             if self.wire.has_room()
                 && let Some(frame) = self.session.poll_transmit(clock::stamp())

@@ -49,6 +49,8 @@ pub struct Wire {
     outbound: Sender<Vec<u8>>,
     room: Receiver<()>,
     is_writing: bool,
+    /// Lets the reader go on behind the first message of a stranger.
+    open: Option<Sender<()>>,
     reader: smol::Task<()>,
     writer: smol::Task<()>,
 }
@@ -78,12 +80,42 @@ impl Wire {
         direction: Direction,
     ) -> Self {
         let (read, write) = smol::io::split(stream);
+        let frames = Frames::new(read, direction);
+        Self::started(tasks, frames, write, None)
+    }
+
+    /// As [`Wire::over`], for a peer of whom nothing is known: its first frame may be no longer than
+    /// [`REGISTER_BYTES_MAX`](nms_proto::limits::REGISTER_BYTES_MAX), and no more is read before [`Wire::open`].
+    pub fn over_stranger(
+        tasks: &Tasks,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        direction: Direction,
+    ) -> Self {
+        let (read, write) = smol::io::split(stream);
+        let frames = Frames::of_stranger(read, direction);
+        let (open, opened) = channel::bounded(1);
+        Self { open: Some(open), ..Self::started(tasks, frames, write, Some(opened)) }
+    }
+
+    fn started(
+        tasks: &Tasks,
+        frames: Frames<impl AsyncRead + Send + Unpin + 'static>,
+        write: impl AsyncWrite + Send + Unpin + 'static,
+        opened: Option<Receiver<()>>,
+    ) -> Self {
         let (arrived, inbound) = channel::bounded(INBOUND_MESSAGES);
-        let (outbound, frames) = channel::bounded(1);
+        let (outbound, to_write) = channel::bounded(1);
         let (taken, room) = channel::bounded(1);
-        let reader = tasks.owned(read_all(read, direction, arrived));
-        let writer = tasks.owned(write_all(write, frames, taken));
-        Self { inbound, outbound, room, is_writing: false, reader, writer }
+        let reader = tasks.owned(read_all(frames, opened, arrived));
+        let writer = tasks.owned(write_all(write, to_write, taken));
+        Self { inbound, outbound, room, is_writing: false, open: None, reader, writer }
+    }
+
+    /// The peer is known: what follows its first message is read, frames of any length that the direction allows.
+    pub fn open(&mut self) {
+        if let Some(open) = self.open.take() {
+            open.try_send(()).ok();
+        }
     }
 
     /// Whether a frame may be written now.
@@ -120,8 +152,8 @@ impl Wire {
 
     /// Writes what was handed over, closes this side, and waits a moment for the peer to close its own.
     pub async fn finish(self) {
-        let Self { inbound, outbound, reader, writer, .. } = self;
-        drop(outbound);
+        let Self { inbound, outbound, open, reader, writer, .. } = self;
+        drop((outbound, open));
         let drained = async {
             writer.await;
             while inbound.recv().await.is_ok() {}
@@ -131,8 +163,11 @@ impl Wire {
     }
 }
 
-async fn read_all(stream: impl AsyncRead + Unpin, direction: Direction, arrived: Sender<Inbound>) {
-    let mut frames = Frames::new(stream, direction);
+async fn read_all(
+    mut frames: Frames<impl AsyncRead + Unpin>,
+    mut opened: Option<Receiver<()>>,
+    arrived: Sender<Inbound>,
+) {
     let mut decoder = Decoder::default();
     loop {
         let inbound = match frames.buffered() {
@@ -148,9 +183,16 @@ async fn read_all(stream: impl AsyncRead + Unpin, direction: Direction, arrived:
             Err(ReadError::Frame(error)) => Inbound::Malformed { reason: error.reason(), problem: error.to_string() },
             Err(ReadError::Io(error)) => Inbound::Ended(error.to_string()),
         };
-        let is_last = !matches!(inbound, Inbound::Message(_));
-        if arrived.send(inbound).await.is_err() || is_last {
+        let is_message = matches!(inbound, Inbound::Message(_));
+        if arrived.send(inbound).await.is_err() || !is_message {
             break;
+        }
+        // What stands behind the first message of a stranger waits until it is known, or is never looked at.
+        if is_message && let Some(opened) = opened.take() {
+            if opened.recv().await.is_err() {
+                break;
+            }
+            frames.open();
         }
     }
     drain(frames).await;

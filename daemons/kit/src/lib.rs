@@ -7,6 +7,7 @@ pub mod clock;
 pub mod fault;
 pub mod digest;
 pub mod logger;
+pub mod refusals;
 pub mod host;
 pub mod secret;
 pub mod config;

@@ -13,6 +13,7 @@ use std::{
 };
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use nms_proto::unseen::is_unseen;
 
 use crate::clock;
 
@@ -104,14 +105,14 @@ fn stamped(level: Level) -> String {
 }
 
 /// The text with control characters escaped, cut to [`LINE_BYTES_MAX`].
-fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {
         if line.len() >= LINE_BYTES_MAX {
             line.push_str("...");
             break;
         }
-        if character.is_control() || ('\u{202a}'..='\u{202e}').contains(&character) {
+        if character.is_control() || is_unseen(character) {
             line.extend(character.escape_unicode());
         } else {
             line.push(character);

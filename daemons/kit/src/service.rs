@@ -2,6 +2,8 @@
 
 use std::{io, time::Duration};
 
+use nms_proto::limits::CONNECTIONS_MAX;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
@@ -42,6 +44,28 @@ pub fn signals() -> io::Result<channel::Receiver<Signal>> {
         }
     })?;
     Ok(receiver)
+}
+
+/// File descriptors that a daemon should be able to have: the connections of all its ports, and what it has besides.
+const DESCRIPTORS: u64 = 4 * CONNECTIONS_MAX as u64;
+
+/// Lets the process have as many file descriptors as its host allows; the usual 1,024 are fewer than the connections
+/// that its ports take.
+pub fn allow_descriptors() {
+    let limits = getrlimit(Resource::Nofile);
+    let maximum = limits.maximum.unwrap_or(u64::MAX);
+    if limits.current.is_some_and(|current| current < maximum.min(DESCRIPTORS)) {
+        let raised = Rlimit { current: Some(maximum.min(DESCRIPTORS)), ..limits };
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            log::warn!("the limit of file descriptors cannot be raised error={error}");
+        }
+    }
+    if maximum < DESCRIPTORS {
+        log::warn!(
+            "few file descriptors are allowed, connections may wait for one: raise LimitNOFILE limit={maximum} \
+             wanted={DESCRIPTORS}"
+        );
+    }
 }
 
 /// The life of a daemon that has started: tells systemd that it is ready, waits for the signal to stop, ends the

@@ -85,6 +85,7 @@ impl Admin {
             "strangers": count(&counts.strangers),
             "refused": counts.refusals.counts(),
             "heartbeats": count(&counts.heartbeats),
+            "connections": self.clients.gate().standing(),
         });
         lines.say(own.to_string()).await;
         for tenant in self.tenants.all() {

@@ -10,7 +10,6 @@ pub mod tenant;
 pub mod store;
 pub mod admit;
 pub mod outbox;
-pub mod refusals;
 pub mod analyse;
 pub mod command;
 pub mod inbox;

@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use nms_kit::fault;
+use nms_kit::{fault, refusals::Refusals};
 use nms_model::cache::CacheCounts;
 use nms_proto::{
     event::Event,
@@ -29,7 +29,6 @@ use crate::{
     command::Commands,
     inbox::Inbox,
     outbox::{self, Attached, Hubs, Settled},
-    refusals::Refusals,
     store::{Change, Class, Cursor, LogSeq, Logged, NewBatch, Store, StoreError, TenantStore, entry},
 };
 
@@ -287,6 +286,8 @@ pub struct Tenants {
     store: Arc<dyn Store>,
     inboxes: Vec<Arc<Inbox>>,
     live: Mutex<HashMap<TenantId, Arc<Tenant>>>,
+    /// Held while the disk is read for a tenant, so that `live` never is.
+    opening: Mutex<()>,
     uncommitted_bytes_max: usize,
     panicked: HashMap<TenantId, LogSeq>,
 }
@@ -319,6 +320,7 @@ impl Tenants {
             store,
             inboxes,
             live: Mutex::default(),
+            opening: Mutex::default(),
             uncommitted_bytes_max: TENANT_UNCOMMITTED_BYTES,
             panicked: HashMap::new(),
         }
@@ -336,16 +338,19 @@ impl Tenants {
         Self { panicked, ..self }
     }
 
-    /// The tenant of that name; a new one begins empty.
+    /// The tenant of that name; a new one begins empty. Reads the disk where it was not seen since the start.
     ///
     /// # Errors
     /// It cannot be served, and why.
     pub fn tenant(&self, id: &TenantId) -> Result<Arc<Tenant>, Unserved> {
-        let mut live = lock(&self.live);
-        if let Some(tenant) = live.get(id) {
-            return Ok(Arc::clone(tenant));
+        if let Some(tenant) = self.known(id) {
+            return Ok(tenant);
         }
-        if live.len() >= TENANTS_MAX {
+        let _opening = lock(&self.opening);
+        if let Some(tenant) = self.known(id) {
+            return Ok(tenant);
+        }
+        if lock(&self.live).len() >= TENANTS_MAX {
             return Err(Unserved::TooMany);
         }
         let store = self.store.tenant(id).map_err(Unserved::Store)?;
@@ -353,7 +358,7 @@ impl Tenants {
         let tenant =
             Arc::new(Tenant::open(id.clone(), store, inbox, self.panicked.get(id).copied()).map_err(Unserved::Store)?);
         tenant.gate().set_uncommitted_bytes_max(self.uncommitted_bytes_max);
-        live.insert(id.clone(), Arc::clone(&tenant));
+        lock(&self.live).insert(id.clone(), Arc::clone(&tenant));
         Ok(tenant)
     }
 

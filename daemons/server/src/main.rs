@@ -74,6 +74,7 @@ fn serve(config: Config) -> Result<(), Failure> {
     panics::leave_notes(&config.state);
     let tasks = Tasks::start(TASK_THREADS).map_err(failed)?;
     let signals = service::signals().map_err(failed)?;
+    service::allow_descriptors();
     let running = smol::block_on(nmsd_server::start(config, &tasks))
         .map_err(|error| Failure::because(Code::Unavailable, "cannot start", error))?;
     log::info!("ready listen={}", running.address);

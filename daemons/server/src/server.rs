@@ -20,10 +20,7 @@ use nms_kit::{
     tls::{self, Own, TlsAcceptor, TlsError},
 };
 use nms_model::bundle::{Bundle, BundleError};
-use nms_proto::{
-    limits::{CONNECTIONS_PER_ADDRESS, WINDOW_BATCHES},
-    message::AckConfig,
-};
+use nms_proto::{limits::WINDOW_BATCHES, message::AckConfig};
 use smol::channel;
 
 use crate::{
@@ -146,10 +143,6 @@ pub async fn start_with(config: Config, tasks: &Tasks, bundle: &Bundle) -> Resul
         thread::start(tasks, &format!("analysis-{number}"), tenants, inbox, model).map_err(StartError::Thread)?;
     }
     tenants.wake_all().map_err(StartError::Tenant)?;
-    let listener = tcp::Listener::bind(config.listen, CONNECTIONS_PER_ADDRESS).await;
-    let listener = listener.map_err(|error| StartError::Listen(config.listen, error))?;
-    let listener = listener.with_balancers(config.proxy_networks.clone());
-    let address = listener.address().map_err(|error| StartError::Listen(config.listen, error))?;
     let heartbeat_interval = config.heartbeat_interval;
     let asked = AckConfig { heartbeat_interval, window: Some(WINDOW_BATCHES), ..AckConfig::default() };
     let roll = authority.map(|authority| Roll::open(&config.state.join(IDENTITY), authority)).transpose();
@@ -157,6 +150,10 @@ pub async fn start_with(config: Config, tasks: &Tasks, bundle: &Bundle) -> Resul
     let door = Door { acceptor, roll: roll.clone() };
     let clients = Clients::new(tasks, Arc::clone(&tenants), Directory::new(&config), door, asked);
     let clients = Arc::new(clients);
+    let listener = tcp::Listener::bind(config.listen, clients.gate().clone()).await;
+    let listener = listener.map_err(|error| StartError::Listen(config.listen, error))?;
+    let listener = listener.with_balancers(config.proxy_networks.clone());
+    let address = listener.address().map_err(|error| StartError::Listen(config.listen, error))?;
     let admin = Admin { tenants: Arc::clone(&tenants), clients: Arc::clone(&clients), store: Arc::clone(&store), roll };
     control::serve(tasks, &config.control, move |request, lines| admin.clone().answer(request, lines))
         .map_err(|error| StartError::Control(config.control.clone(), error))?;

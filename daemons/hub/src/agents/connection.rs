@@ -10,6 +10,7 @@ use nms_kit::{
     clock,
     downlink::{Downlink, Next},
     intake::{Checkpoint, Chunk, Events, Lost, Tally},
+    refusals,
     roll::Ended,
     store::spool::Cause,
 };
@@ -29,7 +30,7 @@ use smol::{
     io::{AsyncRead, AsyncWrite},
 };
 
-use super::{Agents, Report, identity::Shown, receivers::key};
+use super::{Agents, Door, Report, identity::Shown, receivers::key};
 
 /// What an agent is told to wait when the hub is behind, in milliseconds.
 const BUSY_MS: u64 = 500;
@@ -46,6 +47,8 @@ pub(super) struct Connection {
     address: Option<IpAddr>,
     pub(super) peer: String,
     pub(super) shown: Shown,
+    /// By what it came; none for the agent of this host.
+    door: Option<Door>,
     pub(super) source: EndpointId,
     instance: Option<Instance>,
     number: u64,
@@ -76,6 +79,7 @@ impl Connection {
             address,
             peer: peer.into(),
             shown,
+            door: None,
             source: EndpointId::new(EndpointId::SELF),
             instance: None,
             number,
@@ -83,6 +87,24 @@ impl Connection {
             pending: VecDeque::new(),
             replaced: channel::bounded(1),
             commands: channel::bounded(COMMANDS_MAX),
+        }
+    }
+
+    /// The same, of a peer that came by this door.
+    pub(super) fn by(self, door: Door) -> Self {
+        Self { door: Some(door), ..self }
+    }
+
+    /// Holds on to its place at the door.
+    pub(super) fn settle(&self) -> Result<(), String> {
+        let is_settled = self.door.as_ref().is_none_or(|door| door.place.settle());
+        if is_settled { Ok(()) } else { Err("too many connections at this hub, try again".into()) }
+    }
+
+    /// Counts that it was turned away.
+    pub(super) fn turned_away(&self, reason: &'static str) {
+        if let Some(door) = &self.door {
+            door.gate.refusals().count(reason);
         }
     }
 
@@ -113,6 +135,9 @@ impl Connection {
             match event {
                 Next::Output(output) => match *output {
                     Output::Close(end) => {
+                        if let Some(reason) = refusals::reason(&end, link.malformed()) {
+                            self.turned_away(reason);
+                        }
                         log::debug!("agent gone source={} peer={} reason={end}", self.source, self.peer);
                         break;
                     }
@@ -145,6 +170,7 @@ impl Connection {
                     self.describe(Some(register.client_version), None).await;
                 }
                 Err(problem) => {
+                    self.turned_away("not_registered");
                     log::warn!("an agent was refused peer={} reason={problem:?}", self.peer);
                     link.session().reject(now, &problem, None);
                 }
@@ -171,7 +197,7 @@ impl Connection {
 
     /// Who this is; what is durable of its instance.
     async fn register(&mut self, register: &Register) -> Result<BatchSeq, String> {
-        if let Some(name) = self.shown.name(&self.agents).map_err(|refusal| refusal.to_string())? {
+        if let Some(name) = self.shown.name(&self.agents).await.map_err(|refusal| refusal.to_string())? {
             self.source = name;
         } else if let Some(address) = self.address {
             if !self.agents.is_plain(address) {
@@ -179,8 +205,10 @@ impl Connection {
             }
             self.source = EndpointId::new(&format!("{address}/{}", register.hostname));
         }
+        self.settle()?;
         if let Some(instance) = register.instance {
-            self.receiver = self.agents.receiver(instance)?;
+            let agents = Arc::clone(&self.agents);
+            self.receiver = smol::unblock(move || agents.receiver(instance)).await?;
             self.instance = Some(instance);
         }
         self.take_over();

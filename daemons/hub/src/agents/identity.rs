@@ -1,5 +1,7 @@
 //! What an agent's connection has to do with its certificate: issued to it, renewed, and the end when it is revoked.
 
+use std::sync::Arc;
+
 use nms_kit::{
     clock,
     downlink::Downlink,
@@ -27,9 +29,11 @@ pub(super) struct Shown {
 
 impl Shown {
     /// The name that the peer's certificate gives it; none where it showed none.
-    pub(super) fn name(&mut self, agents: &Agents) -> Result<Option<EndpointId>, Refusal> {
-        let Some(certificate) = &self.certificate else { return Ok(None) };
-        let (holder, watch) = agents.identity.roll.admit(clock::unix_ms(), certificate)?;
+    pub(super) async fn name(&mut self, agents: &Arc<Agents>) -> Result<Option<EndpointId>, Refusal> {
+        let Some(certificate) = self.certificate.clone() else { return Ok(None) };
+        let agents = Arc::clone(agents);
+        let admitted = smol::unblock(move || agents.identity.roll.admit(clock::unix_ms(), &certificate)).await;
+        let (holder, watch) = admitted?;
         let Holder::Agent(name) = holder else { return Err(Refusal::Unknown) };
         self.watch = Some(watch);
         Ok(Some(EndpointId::new(&name)))
@@ -47,7 +51,9 @@ impl Shown {
 impl Connection {
     /// Issues a certificate for a token, and ends the connection.
     pub(super) async fn enroll(&mut self, link: &mut Downlink, command: &Command) {
-        let answer = if self.shown.is_secret {
+        let answer = if let Err(problem) = self.settle() {
+            Err(Refusal::Request(problem))
+        } else if self.shown.is_secret {
             self.agents.identity.roll.answer_enrol(clock::unix_ms(), command).await
         } else {
             Err(Refusal::Request("agents are enrolled over TLS only: a token must not be readable on its way".into()))
@@ -56,6 +62,7 @@ impl Connection {
         match answer {
             Ok(ack) => link.session().enrolled(now, ack),
             Err(refusal) => {
+                self.turned_away(refusal.reason());
                 log::warn!("an agent was not enrolled peer={} reason={:?}", self.peer, refusal.to_string());
                 link.session().reject(now, &refusal.to_string(), None);
             }

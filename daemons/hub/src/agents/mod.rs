@@ -14,7 +14,7 @@ mod connection;
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -25,7 +25,13 @@ use ipnet::IpNet;
 use nms_kit::{
     clock,
     intake::Sender,
-    net::{canonical, tcp, unix},
+    net::{
+        canonical,
+        gate::{Gate, Place},
+        proxy,
+        tcp::{self, Arrived},
+        unix,
+    },
     store::map::Map,
     task::Tasks,
     tls::{self, Accepted},
@@ -35,15 +41,13 @@ use nms_proto::{
     message::{Ack, Command},
     session::receiver::Receiver,
 };
-use smol::{channel, future::or};
+use smol::{channel, net::TcpStream};
 
 use crate::identity::Identity;
 use connection::Connection;
 use identity::Shown;
 use receivers::Receivers;
 
-/// Longest wait for a peer's first byte, in milliseconds.
-const FIRST_BYTE_MS: u64 = 10_000;
 /// Why an agent is refused.
 const NOT_PLAIN: &str = "agents without TLS are taken only from plain_networks of the settings";
 /// First byte of a TLS handshake.
@@ -80,6 +84,8 @@ pub(crate) struct Registry {
     /// Events on their way to the core.
     queued: AtomicU64,
     known: Mutex<Known>,
+    /// Held while the disk is read, so never together with `known`.
+    receivers: Mutex<Receivers>,
 }
 
 impl Registry {
@@ -123,7 +129,6 @@ impl Registry {
 
 #[derive(Default)]
 struct Known {
-    receivers: Receivers,
     /// The live connection of each instance, and of each source, by its number.
     live: HashMap<Instance, (u64, channel::Sender<()>)>,
     sources: HashMap<EndpointId, (u64, channel::Sender<Command>)>,
@@ -161,49 +166,67 @@ impl Agents {
         &self.identity
     }
 
-    /// What is known of an instance's batches.
+    /// What is known of an instance's batches. Reads the disk.
     fn receiver(&self, instance: Instance) -> Result<Arc<Mutex<Receiver>>, String> {
-        let mut known = self.registry.known();
-        let Known { receivers, live, .. } = &mut *known;
-        receivers.of(&self.checkpoints, instance, |other| live.contains_key(other))
+        let mut receivers = self.registry.receivers.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_live = |other: &Instance| self.registry.known().live.contains_key(other);
+        receivers.of(&self.checkpoints, instance, is_live)
     }
 }
 
 /// Accepts agents over TCP until the stop.
-pub(crate) async fn listen(agents: Arc<Agents>, mut listener: tcp::Listener) {
-    let stop = agents.tasks.stop().clone();
-    while let Some((stream, peer, place)) = stop.or(listener.accept()).await {
-        let address = canonical(peer.ip());
+pub(crate) async fn listen(agents: Arc<Agents>, listener: tcp::Listener) {
+    let tasks = agents.tasks.clone();
+    let gate = listener.gate();
+    let handle = move |stream, peer: SocketAddr, Arrived { place, .. }| {
+        let door = Door { place: Arc::clone(&place), gate: gate.clone() };
         let agents = Arc::clone(&agents);
-        agents.tasks.clone().spawn(format!("agent {peer}"), async move {
-            let mut first = [0; 1];
-            let late = async {
-                clock::pause(FIRST_BYTE_MS).await;
-                Ok(0)
-            };
-            let seen = or(stream.peek(&mut first), late).await;
-            if !matches!(seen, Ok(1)) {
-                return;
-            }
-            if first == [TLS_HANDSHAKE] {
-                match tls::accept(&agents.identity.acceptor, stream).await {
-                    Ok(Accepted { stream, certificate }) => {
-                        let shown = Shown { is_secret: true, certificate, watch: None };
-                        Box::pin(Connection::new(agents, Some(address), &peer.to_string(), shown).serve(stream)).await;
-                    }
-                    Err(failed) => {
-                        log::warn!("an agent was refused peer={peer} reason={:?}", failed.problem);
-                        failed.finish().await;
-                    }
+        async move {
+            place.or(Box::pin(agents.meet(stream, peer, door))).await;
+        }
+    };
+    listener.serve(tasks, "agent", handle).await;
+}
+
+/// By what a peer came in.
+#[derive(Clone, Debug)]
+struct Door {
+    /// Its place there, which is kept for good once it is known.
+    place: Arc<Place>,
+    gate: Gate,
+}
+
+impl Agents {
+    /// Finds out how a peer speaks, and serves it.
+    async fn meet(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, door: Door) {
+        let (address, deadline) = (canonical(peer.ip()), tls::handshake_deadline());
+        let stop = self.tasks.stop().clone();
+        let Some(first) = stop.or(proxy::first_byte(&stream, deadline)).await else { return };
+        match first {
+            None => door.gate.refusals().count("silent"),
+            Some(TLS_HANDSHAKE) => match stop.or(tls::accept(&self.identity.acceptor, stream, deadline)).await {
+                None => {}
+                Some(Ok(Accepted { stream, certificate })) => {
+                    let shown = Shown { is_secret: true, certificate, watch: None };
+                    // What a registered agent's connection needs is not set aside for one whose handshake never ends.
+                    let connection = Connection::new(self, Some(address), &peer.to_string(), shown).by(door);
+                    Box::pin(connection.serve(stream)).await;
                 }
-            } else if agents.is_plain(address) {
-                Box::pin(Connection::new(agents, Some(address), &peer.to_string(), Shown::default()).serve(stream))
-                    .await;
-            } else {
+                Some(Err(failed)) => {
+                    door.gate.refusals().count(if failed.is_certificate { "certificate" } else { "handshake" });
+                    log::warn!("an agent was refused peer={peer} reason={:?}", failed.problem);
+                    failed.finish().await;
+                }
+            },
+            Some(_) if self.is_plain(address) => {
+                let connection = Connection::new(self, Some(address), &peer.to_string(), Shown::default()).by(door);
+                Box::pin(connection.serve(stream)).await;
+            }
+            Some(_) => {
+                door.gate.refusals().count("not_plain");
                 log::warn!("an agent was refused peer={peer} reason={NOT_PLAIN:?}");
             }
-            drop(place);
-        });
+        }
     }
 }
 

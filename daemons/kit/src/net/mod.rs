@@ -1,5 +1,6 @@
 //! Sockets: TCP, UDP and Unix, with the limits and counters that intake from strangers needs.
 
+pub mod gate;
 pub mod tcp;
 pub mod proxy;
 pub mod udp;

@@ -12,7 +12,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use nms_proto::limits::{HANDSHAKE_MS, PROXY_HEADER_BYTES_MAX};
+use nms_proto::{limits::PROXY_HEADER_BYTES_MAX, time::Tick};
 use smol::{io::AsyncReadExt as _, net::TcpStream};
 
 use crate::clock;
@@ -23,12 +23,11 @@ const FIXED: usize = 16;
 /// First byte of a header; no TLS handshake begins so.
 pub const FIRST_BYTE: u8 = b'\r';
 
-/// The first byte of a connection, which is left where it is; none where it ended, or nothing came within
-/// [`HANDSHAKE_MS`].
-pub async fn first_byte(stream: &TcpStream) -> Option<u8> {
+/// The first byte of a connection, which is left where it is; none where it ended, or nothing came before `deadline`.
+pub async fn first_byte(stream: &TcpStream, deadline: Tick) -> Option<u8> {
     let mut first = [0];
     let late = async {
-        clock::pause(HANDSHAKE_MS).await;
+        clock::until(deadline).await;
         Ok(0)
     };
     let seen = smol::future::or(stream.peek(&mut first), late).await;
@@ -128,13 +127,13 @@ fn source(family: u8, said: &[u8]) -> Option<Header> {
     Some(Header::From(SocketAddr::new(address, u16::from_be_bytes(*ports.first_chunk()?))))
 }
 
-/// Reads the header of a connection and not a byte more, within [`HANDSHAKE_MS`].
+/// Reads the header of a connection and not a byte more, before `deadline`.
 ///
 /// # Errors
 /// It is none that is taken ([`io::ErrorKind::InvalidData`]), did not come in time, or the connection ended.
-pub async fn read(stream: &mut TcpStream) -> io::Result<Header> {
+pub async fn read(stream: &mut TcpStream, deadline: Tick) -> io::Result<Header> {
     let late = async {
-        clock::pause(HANDSHAKE_MS).await;
+        clock::until(deadline).await;
         Err(io::ErrorKind::TimedOut.into())
     };
     smol::future::or(read_whole(stream), late).await

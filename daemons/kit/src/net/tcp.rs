@@ -1,22 +1,31 @@
-//! TCP: dial with a deadline, listen with a limit of connections for each address.
+//! TCP: dial with a deadline; listen at a [`Gate`], each connection on a task of its own.
 
 use std::{
-    collections::HashMap,
-    fmt, io,
+    fmt,
+    future::Future,
+    io,
     net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
+    time::Duration,
 };
 
 use ipnet::IpNet;
 use nms_proto::limits::CONNECTIONS_PER_BALANCER;
+use rustix::net::sockopt;
 use smol::net::{TcpListener, TcpStream};
 
-use crate::clock;
+use super::gate::{Bounds, Gate, Place, Refused};
+use crate::{clock, task::Tasks};
 
 /// Longest wait for a connection to be made, in milliseconds, for each address of the peer.
 pub const DIAL_MS_MAX: u64 = 10_000;
 /// Wait after the process ran out of file descriptors, in milliseconds.
 const EMFILE_PAUSE_MS: u64 = 100;
+/// Silence after which a peer is asked whether it is still there, the time between two such questions, both in seconds,
+/// and how many go unanswered before the connection ends: a peer that lost its power holds no place for long.
+const KEEPALIVE_IDLE_S: u64 = 120;
+const KEEPALIVE_EVERY_S: u64 = 30;
+const KEEPALIVE_PROBES: u32 = 4;
 
 /// Connects to `address` (`host:port`), trying each of its addresses.
 pub async fn dial(address: &str) -> io::Result<TcpStream> {
@@ -53,33 +62,9 @@ pub fn is_dialable(address: &str) -> bool {
 /// A listening socket.
 pub struct Listener {
     socket: TcpListener,
-    places: Places,
+    gate: Gate,
     balancers: Vec<IpNet>,
-    refused: u64,
-}
-
-/// How many connections each address may have, and has.
-#[derive(Clone, Debug)]
-pub struct Places {
-    per_address_max: usize,
-    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
-}
-
-impl Places {
-    /// A place for a connection of `address`; none where it has its limit.
-    pub fn take(&self, address: IpAddr) -> Option<Place> {
-        self.take_of(super::canonical(address), self.per_address_max)
-    }
-
-    fn take_of(&self, address: IpAddr, max: usize) -> Option<Place> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(address).or_default();
-        if *count >= max {
-            return None;
-        }
-        *count += 1;
-        Some(Place { open: Arc::clone(&self.open), address })
-    }
+    of_balancers: Gate,
 }
 
 impl fmt::Debug for Listener {
@@ -88,35 +73,22 @@ impl fmt::Debug for Listener {
     }
 }
 
-/// Holds an address's place in its limit of connections.
-#[derive(Debug)]
-pub struct Place {
-    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    address: IpAddr,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.address);
-            }
-        }
-    }
-}
-
 impl Listener {
-    /// Listens on `address`, at most `per_address_max` connections from one address.
-    pub async fn bind(address: SocketAddr, per_address_max: usize) -> io::Result<Self> {
+    /// Listens on `address`, for those whom `gate` lets in.
+    ///
+    /// # Errors
+    /// The address cannot be had.
+    pub async fn bind(address: SocketAddr, gate: Gate) -> io::Result<Self> {
         let socket = TcpListener::bind(address).await?;
-        let places = Places { per_address_max, open: Arc::default() };
-        Ok(Self { socket, places, balancers: Vec::new(), refused: 0 })
+        // A balancer speaks for many: it is bounded by number alone, and those by their own addresses.
+        let (many, at_once) = (CONNECTIONS_PER_BALANCER, CONNECTIONS_PER_BALANCER as u64);
+        let bounds = Bounds { per_address: many, total: many, per_second: 1_000, burst: at_once, addresses: many };
+        let of_balancers = gate.beside(bounds);
+        Ok(Self { socket, gate, balancers: Vec::new(), of_balancers })
     }
 
     /// The same, with load balancers in `networks`: each may have [`CONNECTIONS_PER_BALANCER`], and those that it speaks
-    /// for take their own [`Places`].
+    /// for take their own places at the [`Gate`].
     #[must_use]
     pub fn with_balancers(self, networks: Vec<IpNet>) -> Self {
         Self { balancers: networks, ..self }
@@ -128,43 +100,92 @@ impl Listener {
         self.balancers.iter().any(|network| network.contains(&address))
     }
 
-    /// The places of those who connect.
-    pub fn places(&self) -> Places {
-        self.places.clone()
+    /// Who may connect, and does.
+    pub fn gate(&self) -> Gate {
+        self.gate.clone()
     }
 
     /// Where it listens; the port is a real one when port 0 was asked for.
+    ///
+    /// # Errors
+    /// The system does not say.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
 
-    /// Connections refused because their address had its limit.
-    pub fn refused(&self) -> u64 {
-        self.refused
-    }
-
-    /// The next connection whose address is below its limit. A lack of file descriptors is waited out.
+    /// The next connection that may be. A lack of file descriptors is waited out, and an idle connection gives way to it.
     pub async fn accept(&mut self) -> (TcpStream, SocketAddr, Place) {
         loop {
             match self.socket.accept().await {
-                Ok((stream, peer)) => {
-                    let max = self.max_of(peer.ip());
-                    if let Some(place) = self.places.take_of(super::canonical(peer.ip()), max) {
-                        stream.set_nodelay(true).ok();
+                Ok((stream, peer)) => match self.gate_of(peer.ip()).admit(clock::tick(), peer.ip()) {
+                    Ok(place) => {
+                        if let Err(error) = prepare(&stream) {
+                            log::debug!("a connection's options cannot be set peer={peer} error={error}");
+                        }
                         return (stream, peer, place);
                     }
-                    self.refused += 1;
-                    log::warn!("connection refused: too many from one address peer={} max={max}", peer.ip());
-                }
+                    Err(refused) => tell(peer, refused),
+                },
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
+                    self.gate.refusals().count("accept_failed");
                     log::warn!("cannot accept a connection error={error}");
+                    self.gate.relieve();
                     clock::pause(EMFILE_PAUSE_MS).await;
                 }
             }
         }
     }
 
-    fn max_of(&self, address: IpAddr) -> usize {
-        if self.is_balancer(address) { CONNECTIONS_PER_BALANCER } else { self.places.per_address_max }
+    /// Serves each connection on a task of its own, named `what` and its peer, until the stop. Before its turn nothing is
+    /// done for it. Whoever handles it ends where its [`Place`] is given up.
+    pub async fn serve<F>(
+        mut self,
+        tasks: Tasks,
+        what: &'static str,
+        handle: impl Fn(TcpStream, SocketAddr, Arrived) -> F,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let stop = tasks.stop().clone();
+        while let Some((stream, peer, place)) = stop.or(self.accept()).await {
+            let arrived = Arrived { place: place.into(), is_balancer: self.is_balancer(peer.ip()) };
+            let (stop, turn, kept) = (stop.clone(), arrived.place.turn, Arc::clone(&arrived.place));
+            let handled = handle(stream, peer, arrived);
+            tasks.spawn(format!("{what} {peer}"), async move {
+                if stop.or(kept.or(clock::until(turn))).await.flatten().is_some() {
+                    handled.await;
+                }
+            });
+        }
     }
+
+    fn gate_of(&self, address: IpAddr) -> &Gate {
+        if self.is_balancer(address) { &self.of_balancers } else { &self.gate }
+    }
+}
+
+/// A connection that was let in.
+#[derive(Clone, Debug)]
+pub struct Arrived {
+    /// Its place, which it keeps as long as anybody holds it.
+    pub place: Arc<Place>,
+    /// Whether it is a load balancer's.
+    pub is_balancer: bool,
+}
+
+/// Says that a connection was refused, where that is news.
+pub fn tell(peer: SocketAddr, refused: Refused) {
+    let reason = refused.reason;
+    if refused.is_news {
+        log::warn!("connection refused peer={} reason={} words={:?}", peer.ip(), reason.name(), reason.to_string());
+    }
+}
+
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, Duration::from_secs(KEEPALIVE_IDLE_S))?;
+    sockopt::set_tcp_keepintvl(stream, Duration::from_secs(KEEPALIVE_EVERY_S))?;
+    Ok(sockopt::set_tcp_keepcnt(stream, KEEPALIVE_PROBES)?)
 }

@@ -29,7 +29,7 @@ use async_rustls::{
     },
     server::TlsStream,
 };
-use nms_proto::limits::HANDSHAKE_MS;
+use nms_proto::{limits::HANDSHAKE_MS, time::Tick};
 use smol::{io::AsyncReadExt as _, net::TcpStream};
 
 use crate::{
@@ -240,13 +240,19 @@ impl Failed {
     }
 }
 
-/// Does the handshake of a connection that was accepted, within [`HANDSHAKE_MS`].
+/// When the handshake of a connection that begins now must be done, its first byte and what stands before it included:
+/// [`HANDSHAKE_MS`].
+pub fn handshake_deadline() -> Tick {
+    clock::tick().plus(HANDSHAKE_MS)
+}
+
+/// Does the handshake of a connection that was accepted, before `deadline`.
 ///
 /// # Errors
 /// It failed, and why; the peer was told, and [`Failed::finish`] lets that arrive.
-pub async fn accept(acceptor: &TlsAcceptor, stream: TcpStream) -> Result<Accepted, Failed> {
+pub async fn accept(acceptor: &TlsAcceptor, stream: TcpStream, deadline: Tick) -> Result<Accepted, Failed> {
     let late = async {
-        clock::pause(HANDSHAKE_MS).await;
+        clock::until(deadline).await;
         Err(io::ErrorKind::TimedOut.into())
     };
     match smol::future::or(acceptor.accept(stream.clone()), late).await {

@@ -10,6 +10,7 @@
 mod config;
 mod digest;
 mod net;
+mod gate;
 mod pki;
 mod proxy;
 mod roll;

@@ -2,7 +2,10 @@
 
 use std::net::UdpSocket;
 
-use nms_kit::net::{tcp, udp, unix};
+use nms_kit::net::{
+    gate::{Bounds, Gate},
+    tcp, udp, unix,
+};
 use smol::io::AsyncReadExt as _;
 
 #[test]
@@ -27,7 +30,8 @@ fn datagrams_arrive_with_their_sender() {
 #[test]
 fn one_address_gets_no_more_than_its_limit_of_connections() {
     smol::block_on(async {
-        let mut listener = tcp::Listener::bind("127.0.0.1:0".parse().unwrap(), 2).await.unwrap();
+        let gate = Gate::new(Bounds { per_address: 2, ..Bounds::default() });
+        let mut listener = tcp::Listener::bind("127.0.0.1:0".parse().unwrap(), gate.clone()).await.unwrap();
         let address = listener.address().unwrap().to_string();
         let first = tcp::dial(&address).await.unwrap();
         let _second = tcp::dial(&address).await.unwrap();
@@ -38,10 +42,10 @@ fn one_address_gets_no_more_than_its_limit_of_connections() {
         let _fourth = tcp::dial(&address).await.unwrap();
         let (kept, _, _again) = listener.accept().await;
         // The third was taken while the place of the first was already free, so none was refused so far.
-        assert_eq!(listener.refused(), 0);
+        assert!(gate.standing().refused.is_empty());
         let waiting = smol::future::poll_once(listener.accept()).await;
         assert!(waiting.is_none(), "the fourth finds both places taken");
-        assert_eq!(listener.refused(), 1);
+        assert_eq!(gate.standing().refused["connections_of_address"], 1);
         drop(kept);
         let ended = third.read(&mut [0; 1]).await;
         assert!(matches!(ended, Ok(0) | Err(_)));

@@ -1,6 +1,9 @@
 //! TLS with a certificate of our own authority, and nothing less.
 
-use nms_kit::{net::tcp, pki, tls};
+use nms_kit::{
+    net::{gate::Gate, tcp},
+    pki, tls,
+};
 use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 fn files(folder: &std::path::Path, names: &[&str]) -> pki::Files {
@@ -11,7 +14,7 @@ fn files(folder: &std::path::Path, names: &[&str]) -> pki::Files {
 }
 
 async fn shake(server: &pki::Files, ca: &std::path::Path, name: &str) -> Result<String, String> {
-    let mut listener = tcp::Listener::bind("127.0.0.1:0".parse().unwrap(), 8).await.unwrap();
+    let mut listener = tcp::Listener::bind("127.0.0.1:0".parse().unwrap(), Gate::default()).await.unwrap();
     let address = listener.address().unwrap().to_string();
     let acceptor = tls::acceptor(&server.certificate, &server.key).unwrap();
     let connector = tls::connector(ca).unwrap();

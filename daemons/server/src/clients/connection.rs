@@ -8,11 +8,12 @@ use std::{
 use nms_kit::{
     clock,
     downlink::{Downlink, Next},
-    net::canonical,
+    net::{canonical, gate::Place},
+    refusals,
     roll::Ended,
 };
 use nms_proto::{
-    id::{BatchSeq, Instance},
+    id::Instance,
     limits::BUSY_RETRY_MS,
     message::{Ack, AckStatus, Batch, Command, CommandAction, Register, Single},
     session::{
@@ -21,11 +22,10 @@ use nms_proto::{
     },
 };
 
-use super::{Clients, Refused, identity::Shown};
+use super::{Admitted, Clients, Refused, identity::Shown};
 use crate::{
     live::{Tenant, Unserved},
     outbox::Attached,
-    refusals,
 };
 
 /// What wakes a connection besides its peer.
@@ -39,6 +39,7 @@ pub(super) struct Connection {
     pub(super) clients: Arc<Clients>,
     pub(super) peer: SocketAddr,
     pub(super) shown: Shown,
+    pub(super) place: Arc<Place>,
     tenant: Option<Arc<Tenant>>,
     attached: Option<Attached>,
     /// Losses on the way into the log that the peer was told of.
@@ -47,8 +48,8 @@ pub(super) struct Connection {
 
 impl Connection {
     /// A connection of `peer` after its handshake.
-    pub(super) fn new(clients: Arc<Clients>, peer: SocketAddr, shown: Shown) -> Self {
-        Self { clients, peer, shown, tenant: None, attached: None, losses: 0 }
+    pub(super) fn new(clients: Arc<Clients>, peer: SocketAddr, shown: Shown, place: Arc<Place>) -> Self {
+        Self { clients, peer, shown, place, tenant: None, attached: None, losses: 0 }
     }
 
     pub(super) async fn run(&mut self, link: &mut Downlink) {
@@ -61,6 +62,12 @@ impl Connection {
             let ended = smol::future::or(self.shown.ended(), stopped);
             match link.next(smol::future::or(self.look_again(), ended)).await {
                 Next::Output(output) => match *output {
+                    Output::Register(register) => self.register(link, register).await,
+                    Output::Batch(batch) => {
+                        let answer = self.take(batch).await;
+                        link.session().answer(clock::tick(), answer);
+                    }
+                    Output::Event(single) => self.take_event(*single).await,
                     Output::Enroll(command) => self.enroll(link, &command).await,
                     Output::Command(command) if command.action == CommandAction::Enroll => {
                         self.renew(link, &command).await;
@@ -124,12 +131,6 @@ impl Connection {
     fn carry_out(&mut self, link: &mut Downlink, output: Output) {
         let now = clock::tick();
         match output {
-            Output::Register(register) => self.register(link, &register),
-            Output::Batch(batch) => {
-                let answer = self.take(batch);
-                link.session().answer(now, answer);
-            }
-            Output::Event(single) => self.take_event(*single),
             Output::Heartbeat(vitals) => {
                 self.clients.counts.heartbeats.fetch_add(1, Ordering::Relaxed);
                 if let Some(tenant) = &self.tenant {
@@ -137,7 +138,7 @@ impl Connection {
                 }
             }
             // Dealt with before, because they are waited for.
-            Output::Close(_) | Output::Enroll(_) => {}
+            Output::Close(_) | Output::Enroll(_) | Output::Register(_) | Output::Batch(_) | Output::Event(_) => {}
             Output::ResultsAcked(seq) => {
                 if let (Some(tenant), Some(attached)) = (&self.tenant, &self.attached) {
                     tenant.acknowledged(attached.hub, now, seq);
@@ -163,61 +164,54 @@ impl Connection {
         self.attached.as_ref().map_or(Instance::UNNAMED, |attached| attached.hub)
     }
 
-    fn register(&mut self, link: &mut Downlink, register: &Register) {
+    async fn register(&mut self, link: &mut Downlink, register: Register) {
+        let admitted = {
+            let (clients, place) = (Arc::clone(&self.clients), Arc::clone(&self.place));
+            let (address, certificate) = (canonical(self.peer.ip()), self.shown.certificate.clone());
+            let name: String = register.hostname.chars().take(64).collect();
+            let admitted =
+                smol::unblock(move || clients.admit(address, certificate.as_deref(), &register, &place)).await;
+            admitted.map(|admitted| (admitted, name))
+        };
         let now = clock::tick();
-        match self.admit(register) {
-            Ok(durable) => {
-                if let Some(tenant) = &self.tenant {
-                    link.session().is_of(tenant.id().clone());
-                }
+        match admitted {
+            Ok((Admitted { tenant, watch, attached, durable }, name)) => {
+                let (id, peer) = (tenant.id().clone(), self.peer);
+                log::debug!("hub registered tenant={id} peer={peer} name={name:?} durable={durable}");
+                self.losses = attached.as_ref().map_or(0, |attached| tenant.gate().losses(attached.hub));
+                self.shown.watch = watch;
+                self.attached = attached;
+                self.tenant = Some(tenant);
+                link.session().is_of(id);
                 link.session().accept(now, durable, self.clients.asked);
                 self.look(link);
             }
             Err(refused) => {
                 log::warn!("a peer was refused peer={} reason={:?}", self.peer, refused.words());
                 self.clients.counts.refusals.count(refused.reason());
-                let retry_after_ms = matches!(refused, Refused::Unserved(Unserved::Store(_))).then_some(BUSY_RETRY_MS);
-                link.session().reject(now, &refused.words(), retry_after_ms);
+                let is_later = matches!(refused, Refused::Unserved(Unserved::Store(_)) | Refused::GaveWay);
+                link.session().reject(now, &refused.words(), is_later.then_some(BUSY_RETRY_MS));
             }
         }
     }
 
-    fn admit(&mut self, register: &Register) -> Result<BatchSeq, Refused> {
-        if register.instance == Some(Instance::UNNAMED) {
-            return Err(Refused::NoInstance);
-        }
-        let address = canonical(self.peer.ip());
-        let tenant = self.clients.tenant(address, &mut self.shown, register)?;
-        let failed = |error| Refused::Unserved(Unserved::Store(error));
-        let durable = if let Some(hub) = register.instance {
-            let (attached, durable) = tenant.register(clock::unix_ms(), hub).map_err(failed)?;
-            self.losses = tenant.gate().losses(hub);
-            self.attached = Some(attached);
-            durable
-        } else {
-            tenant.enter(clock::unix_ms(), Instance::UNNAMED).map_err(failed)?;
-            BatchSeq(0)
-        };
-        let name: String = register.hostname.chars().take(64).collect();
-        log::debug!("hub registered tenant={} peer={} name={name:?} durable={durable}", tenant.id(), self.peer);
-        self.tenant = Some(tenant);
-        Ok(durable)
-    }
-
-    fn take(&self, batch: Batch) -> Answer {
-        let Some(tenant) = &self.tenant else {
+    /// Takes a batch, or says why not. Where a segment of the log ends, the way into it waits for the disk: apart from
+    /// this task.
+    async fn take(&self, batch: Batch) -> Answer {
+        let Some(tenant) = self.tenant.clone() else {
             return Answer::Refused { message: "not registered".into() };
         };
         if self.attached.as_ref().is_some_and(|attached| !tenant.hubs().is_current(attached)) {
             return Answer::Busy { retry_after_ms: BUSY_RETRY_MS, message: End::Replaced.to_string().into() };
         }
-        tenant.take(clock::unix_ms(), self.hub(), batch)
+        let hub = self.hub();
+        smol::unblock(move || tenant.take(clock::unix_ms(), hub, batch)).await
     }
 
     /// One event of an original sender; where it is not taken it is lost, and counted as busy.
-    fn take_event(&self, single: Single) {
+    async fn take_event(&self, single: Single) {
         match Batch::of_one(single) {
-            Ok(batch) => drop(self.take(batch)),
+            Ok(batch) => drop(self.take(batch).await),
             Err(error) => log::warn!("an event cannot be kept peer={} error={error}", self.peer),
         }
     }

@@ -35,6 +35,7 @@ impl Connection {
     /// Issues a certificate for a token, and ends the connection.
     pub(super) async fn enroll(&mut self, link: &mut Downlink, command: &Command) {
         let answer = match &self.clients.door.roll {
+            _ if !self.place.settle() => Err(Refusal::Request("too many connections at this server, try again".into())),
             Some(roll) => roll.answer_enrol(clock::unix_ms(), command).await,
             None => Err(Refusal::Request(NO_AUTHORITY.into())),
         };

@@ -19,23 +19,26 @@ use nms_kit::{
     clock,
     downlink::Downlink,
     net::{
+        gate::{Gate, Place},
         proxy::{self, Header},
-        tcp,
+        tcp::{self, Arrived},
     },
     pki::Holder,
-    roll::{Refusal, Roll},
+    refusals::Refusals,
+    roll::{Refusal, Roll, Watch},
     task::Tasks,
     tls::{self, Accepted, TlsAcceptor},
 };
 use nms_proto::{
-    id::TenantId,
+    id::{BatchSeq, Instance, TenantId},
     message::{AckConfig, Register},
+    time::Tick,
 };
 use smol::{channel, net::TcpStream};
 
 use crate::{
     live::{Tenant, Tenants, Unserved},
-    refusals::Refusals,
+    outbox::Attached,
     tenant::{Directory, Stranger},
 };
 use connection::Connection;
@@ -71,6 +74,7 @@ pub struct Clients {
     tenants: Arc<Tenants>,
     directory: Directory,
     door: Door,
+    gate: Gate,
     /// What hubs are asked to keep to.
     asked: AckConfig,
     /// What they counted.
@@ -86,37 +90,49 @@ impl std::fmt::Debug for Clients {
 impl Clients {
     /// Connections to `tenants`, told apart by `directory` and asked to keep to `asked`.
     pub fn new(tasks: &Tasks, tenants: Arc<Tenants>, directory: Directory, door: Door, asked: AckConfig) -> Self {
-        Self { tasks: tasks.clone(), tenants, directory, door, asked, counts: Counts::default() }
+        let gate = Gate::default();
+        Self { tasks: tasks.clone(), tenants, directory, door, gate, asked, counts: Counts::default() }
+    }
+
+    /// Who may connect, and does.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// Accepts hubs until the stop. `alive` is held by every connection and dropped with it.
-    pub async fn listen(self: Arc<Self>, mut listener: tcp::Listener, alive: channel::Sender<()>) {
-        let stop = self.tasks.stop().clone();
-        while let Some((stream, peer, place)) = stop.or(listener.accept()).await {
-            self.counts.accepted.fetch_add(1, Ordering::Relaxed);
-            let (clients, alive, places) = (Arc::clone(&self), alive.clone(), listener.places());
-            let is_balancer = listener.is_balancer(peer.ip());
-            self.tasks.spawn(format!("hub {peer}"), async move {
+    pub async fn listen(self: Arc<Self>, listener: tcp::Listener, alive: channel::Sender<()>) {
+        let tasks = self.tasks.clone();
+        let handle = move |stream, peer: SocketAddr, Arrived { place, is_balancer }| {
+            let (clients, alive) = (Arc::clone(&self), alive.clone());
+            clients.counts.accepted.fetch_add(1, Ordering::Relaxed);
+            async move {
                 if is_balancer {
-                    clients.serve_behind(stream, peer, &places).await;
+                    clients.serve_behind(stream, peer, place).await;
                 } else {
-                    clients.serve_alone(stream, peer).await;
+                    let kept = Arc::clone(&place);
+                    kept.or(Box::pin(clients.serve_alone(stream, peer, place))).await;
                 }
-                drop((place, alive));
-            });
-        }
+                drop(alive);
+            }
+        };
+        listener.serve(tasks, "hub", handle).await;
     }
 
     /// A connection of a load balancer, which says first whom it speaks for.
-    async fn serve_behind(self: Arc<Self>, mut stream: TcpStream, balancer: SocketAddr, places: &tcp::Places) {
-        match self.tasks.stop().clone().or(proxy::read(&mut stream)).await {
-            Some(Ok(Header::Local)) => self.serve(stream, balancer).await,
-            Some(Ok(Header::From(peer))) => match places.take(peer.ip()) {
-                Some(place) => {
-                    self.serve(stream, peer).await;
-                    drop(place);
+    async fn serve_behind(self: Arc<Self>, mut stream: TcpStream, balancer: SocketAddr, own: Arc<Place>) {
+        let deadline = tls::handshake_deadline();
+        let header = own.or(proxy::read(&mut stream, deadline));
+        match self.tasks.stop().clone().or(header).await.flatten() {
+            Some(Ok(Header::Local)) => self.serve(stream, balancer, deadline, own).await,
+            Some(Ok(Header::From(peer))) => match self.gate.admit(clock::tick(), peer.ip()) {
+                Ok(place) => {
+                    let place = Arc::new(place);
+                    if own.settle() && place.or(clock::until(place.turn)).await.is_some() {
+                        let deadline = tls::handshake_deadline();
+                        place.or(Box::pin(self.serve(stream, peer, deadline, Arc::clone(&place)))).await;
+                    }
                 }
-                None => log::warn!("connection refused: too many from one address peer={} by={balancer}", peer.ip()),
+                Err(refused) => tcp::tell(peer, refused),
             },
             Some(Err(error)) => self.refuse_header(balancer, &error.to_string()),
             None => {}
@@ -124,15 +140,16 @@ impl Clients {
     }
 
     /// A connection that nobody speaks for: a header says nothing here, and anybody could write one.
-    async fn serve_alone(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
-        match self.tasks.stop().clone().or(proxy::first_byte(&stream)).await {
+    async fn serve_alone(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, place: Arc<Place>) {
+        let deadline = tls::handshake_deadline();
+        match self.tasks.stop().clone().or(proxy::first_byte(&stream, deadline)).await {
             Some(Some(proxy::FIRST_BYTE)) => {
                 self.refuse_header(
                     peer,
                     "a PROXY header from an address that proxy_networks of the settings do not name",
                 );
             }
-            Some(Some(_)) => self.serve(stream, peer).await,
+            Some(Some(_)) => self.serve(stream, peer, deadline, place).await,
             Some(None) => drop(self.counts.handshakes_failed.fetch_add(1, Ordering::Relaxed)),
             None => {}
         }
@@ -143,8 +160,8 @@ impl Clients {
         self.counts.refusals.count("proxy_header");
     }
 
-    async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
-        let accepted = self.tasks.stop().clone().or(tls::accept(&self.door.acceptor, stream)).await;
+    async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, deadline: Tick, place: Arc<Place>) {
+        let accepted = self.tasks.stop().clone().or(tls::accept(&self.door.acceptor, stream, deadline)).await;
         let Accepted { stream, certificate } = match accepted {
             Some(Ok(accepted)) => accepted,
             Some(Err(failed)) => {
@@ -160,29 +177,70 @@ impl Clients {
         };
         let mut link = Downlink::over(&self.tasks, stream);
         let shown = Shown { certificate, watch: None };
-        let mut connection = Connection::new(self, peer, shown);
-        connection.run(&mut link).await;
+        let mut connection = Connection::new(self, peer, shown, place);
+        // What a registered peer's connection needs is not set aside for one whose handshake never ends.
+        Box::pin(connection.run(&mut link)).await;
         connection.leave();
         link.finish().await;
     }
 
-    /// Whose the peer is: by its certificate where it showed one, whatever else it says.
-    fn tenant(&self, peer: IpAddr, shown: &mut Shown, register: &Register) -> Result<Arc<Tenant>, Refused> {
-        if let (Some(certificate), Some(roll)) = (&shown.certificate, &self.door.roll) {
+    /// Registers a peer: whose it is, by its certificate where it showed one, whatever else it says; its place at its
+    /// tenant. Reads the disk.
+    fn admit(
+        &self,
+        peer: IpAddr,
+        certificate: Option<&[u8]>,
+        register: &Register,
+        place: &Place,
+    ) -> Result<Admitted, Refused> {
+        if register.instance == Some(Instance::UNNAMED) {
+            return Err(Refused::NoInstance);
+        }
+        let (tenant, watch) = self.tenant(peer, certificate, register)?;
+        if !place.settle() {
+            return Err(Refused::GaveWay);
+        }
+        let failed = |error| Refused::Unserved(Unserved::Store(error));
+        let (attached, durable) = if let Some(hub) = register.instance {
+            let (attached, durable) = tenant.register(clock::unix_ms(), hub).map_err(failed)?;
+            (Some(attached), durable)
+        } else {
+            tenant.enter(clock::unix_ms(), Instance::UNNAMED).map_err(failed)?;
+            (None, BatchSeq(0))
+        };
+        Ok(Admitted { tenant, watch, attached, durable })
+    }
+
+    fn tenant(
+        &self,
+        peer: IpAddr,
+        certificate: Option<&[u8]>,
+        register: &Register,
+    ) -> Result<(Arc<Tenant>, Option<Watch>), Refused> {
+        if let (Some(certificate), Some(roll)) = (certificate, &self.door.roll) {
             let admitted = roll.admit(clock::unix_ms(), certificate).and_then(|(holder, watch)| match holder {
                 Holder::Tenant(name) => Ok((name.parse().map_err(|_invalid| Refusal::Unknown)?, watch)),
                 Holder::Agent(_) => Err(Refusal::Unknown),
             });
             let (id, watch): (TenantId, _) = admitted.map_err(Refused::Certificate)?;
-            shown.watch = Some(watch);
-            return self.tenants.tenant(&id).map_err(Refused::Unserved);
+            return Ok((self.tenants.tenant(&id).map_err(Refused::Unserved)?, Some(watch)));
         }
         let id = self.directory.tenant(peer, register.token.as_deref()).map_err(|stranger| {
             self.counts.strangers.fetch_add(1, Ordering::Relaxed);
             Refused::Stranger(stranger)
         })?;
-        self.tenants.tenant(&id).map_err(Refused::Unserved)
+        Ok((self.tenants.tenant(&id).map_err(Refused::Unserved)?, None))
     }
+}
+
+/// A peer that is registered.
+struct Admitted {
+    tenant: Arc<Tenant>,
+    /// What holds it to its certificate.
+    watch: Option<Watch>,
+    /// Its hub's place at the tenant; none of a sender without an instance.
+    attached: Option<Attached>,
+    durable: BatchSeq,
 }
 
 /// Why a peer is not registered.
@@ -191,6 +249,7 @@ enum Refused {
     Certificate(Refusal),
     Unserved(Unserved),
     NoInstance,
+    GaveWay,
 }
 
 impl Refused {
@@ -202,6 +261,7 @@ impl Refused {
             Self::Unserved(Unserved::TooMany) => "too_many_tenants",
             Self::Unserved(Unserved::Store(_)) => "store",
             Self::NoInstance => "no_instance",
+            Self::GaveWay => "gave_way",
         }
     }
 
@@ -211,6 +271,7 @@ impl Refused {
             Self::Certificate(refusal) => refusal.to_string(),
             Self::Unserved(unserved) => unserved.to_string(),
             Self::NoInstance => "an instance of zeros is no instance".into(),
+            Self::GaveWay => "too many connections at this server, try again".into(),
         }
     }
 }

@@ -8,6 +8,7 @@ use nms_kit::{
 use nms_proto::{
     event::{Body, Change, Event, FileChange, FileReport},
     id::BatchSeq,
+    limits::{FRAME_BYTES_MAX, REGISTER_BYTES_MAX},
     message::{Ack, AckStatus, CommandAction, Heartbeat, Message},
 };
 use smol::io::AsyncWriteExt as _;
@@ -258,4 +259,73 @@ fn a_command_that_cannot_be_carried_out_says_why() {
         assert!(refused(&Request::new("dance")).await.contains("unknown verb"));
     });
     stage.end();
+}
+
+#[test]
+fn before_it_is_registered_a_peer_may_say_little_and_the_rest_waits() {
+    let stage = Stage::set();
+    smol::block_on(async {
+        let mut stranger = stage.peer().await;
+        stranger.send_bytes(&vec![b' '; REGISTER_BYTES_MAX + 1]).await;
+        assert_eq!(&*stranger.ack().await.message, "frame of 65537 bytes, at most 65536 are taken");
+        // What a stranger says behind its REGISTER is never looked at.
+        let mut stranger = stage.peer().await;
+        stranger.register(Some("nobody"), Some(HUB)).await;
+        stranger.send_bytes(b"no JSON").await;
+        let refused = stranger.ack().await;
+        assert!(!refused.message.contains("field"), "{}", refused.message);
+        assert_eq!(stranger.next().await, None);
+        // A hub may say it at once, and then as much as a frame holds.
+        let mut hub = stage.peer().await;
+        hub.register(Some("home"), Some(HUB)).await;
+        let padded = format!(
+            r#"{{"type":"HEARTBEAT","timestamp":"2026-01-05T14:30:00Z","payload":{{"uptime_seconds":1,"events_queued":0,"endpoints_connected":0,"heartbeat":7}}{}}}"#,
+            " ".repeat(FRAME_BYTES_MAX / 2)
+        );
+        hub.send_bytes(padded.as_bytes()).await;
+        assert_eq!(hub.ack().await.status, AckStatus::Ok);
+        assert_eq!(hub.ack().await.heartbeat, Some(7));
+    });
+    stage.end();
+}
+
+/// A peer's file name or path used: what it calls itself, its source and a file is text here, and no name of a file.
+#[test]
+fn a_peers_path_is_never_a_file_of_ours() {
+    let stage = Stage::set();
+    let before = names_below(stage.folder.path());
+    smol::block_on(async {
+        for token in ["../evil", "/tmp/evil", "home/../evil", "evil\0"] {
+            let mut stranger = stage.peer().await;
+            stranger.register(Some(token), Some(OTHER_HUB)).await;
+            assert_eq!(stranger.ack().await.status, AckStatus::Error, "{token:?}");
+            assert!(token.parse::<nms_proto::id::TenantId>().is_err(), "{token:?} is no name of a tenant");
+        }
+        let mut hub = stage.hub("home", HUB, 0).await;
+        let path = "../../../../tmp/evil-file";
+        let mut event = failure(HUB, 1, 0);
+        event.source = nms_proto::id::EndpointId::new(path);
+        event.host = Some(path.into());
+        let change = format!(r#"{{"path":"{path}","change":"created","command_id":"{path}"}}"#);
+        let change: FileChange = serde_json::from_str(&change).unwrap();
+        let mut file = failure(HUB, 2, 0);
+        file.body = Body::File(Box::new(change));
+        hub.send_batch(1, &[event, file]).await;
+        assert_eq!(hub.ack().await.batch, Some(BatchSeq(1)));
+    });
+    let added: Vec<_> = names_below(stage.folder.path()).into_iter().filter(|name| !before.contains(name)).collect();
+    assert!(added.iter().all(|name| !name.contains("evil")), "{added:?}");
+    assert!(!std::path::Path::new("/tmp/evil-file").exists() && !std::path::Path::new("/tmp/evil").exists());
+    stage.end();
+}
+
+fn names_below(folder: &std::path::Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        names.push(entry.path().display().to_string());
+        if entry.path().is_dir() {
+            names.extend(names_below(&entry.path()));
+        }
+    }
+    names
 }
