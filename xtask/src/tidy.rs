@@ -28,6 +28,28 @@ const FILE_LINES_MAX: usize = 450;
 /// Words that may not stand in the project: paths and tools of the machines it was built on.
 const FORBIDDEN: &[&str] = &["/work/", "../shared/design", ".library"];
 
+/// Folders whose async code runs on the few threads of an executor.
+const ASYNC: &[&str] =
+    &["daemons/kit/src", "daemons/collect/src", "daemons/agent/src", "daemons/hub/src", "daemons/server/src"];
+/// What waits for a disk, a network, a clock or another thread, and so may stand in no async function there.
+const BLOCKING: &[&str] = &[
+    "fs::",
+    "File::",
+    "std::net::Tcp",
+    "std::net::Udp",
+    "to_socket_addrs",
+    "thread::sleep",
+    "clock::block(",
+    "block_on(",
+    "_blocking(",
+    "Command::new",
+    "Regex::new",
+    "open_file(",
+];
+/// Async functions that may: they run before anybody is served, or their text is apart from a task.
+const MAY_BLOCK: &[(&str, &str)] =
+    &[("daemons/hub/src/lib.rs", "start"), ("daemons/server/src/server.rs", "start_with")];
+
 /// Checks every rule and names all that is broken.
 pub(crate) fn run() -> Result<(), String> {
     let root = root();
@@ -37,6 +59,9 @@ pub(crate) fn run() -> Result<(), String> {
         homes(path, text, &mut broken);
         length(path, text, &mut broken);
         words(path, text, &mut broken);
+        if ASYNC.iter().any(|folder| path.starts_with(folder)) {
+            blocking(path, text, &mut broken);
+        }
     }
     for (path, text) in files.iter().filter(|(path, _)| path.ends_with("src/lib.rs")) {
         order(path, text, &files, &mut broken);
@@ -109,6 +134,62 @@ fn words(path: &Path, text: &str, broken: &mut Vec<String>) {
             broken.push(format!("{}: names {word:?}", path.display()));
         }
     }
+}
+
+/// Nothing in an async function blocks, unless it is handed to a thread by `unblock`.
+fn blocking(path: &Path, text: &str, broken: &mut Vec<String>) {
+    for (number, function, word) in blocking_calls(text) {
+        if !MAY_BLOCK.iter().any(|(file, name)| path == Path::new(file) && *name == function) {
+            broken.push(format!(
+                "{}:{number}: {word} in the async function {function} would hold up every task: hand it to smol::unblock",
+                path.display()
+            ));
+        }
+    }
+}
+
+/// What blocks in async functions and async blocks, with its line and the function; what is handed to `unblock` does not.
+/// It goes by the form that rustfmt gives: what begins with a line ends at the first one that stands no further right.
+fn blocking_calls(text: &str) -> Vec<(usize, &str, &'static str)> {
+    let mut found = Vec::new();
+    // The function or block that is open, and how far right it begins; the call of `unblock` likewise.
+    let (mut function, mut apart): (Option<(usize, &str)>, Option<usize>) = (None, None);
+    for (number, line) in code_lines(text).filter(|(_, line)| !line.trim().is_empty()) {
+        let indent = line.len() - line.trim_start().len();
+        if function.is_some_and(|(begun, _)| indent <= begun) && !line.trim_start().starts_with([')', '{', '>']) {
+            function = None;
+        }
+        if apart.is_some_and(|begun| indent <= begun) {
+            apart = None;
+        }
+        let mut own = line;
+        if function.is_none()
+            && let Some(at) = ["async fn ", "async {", "async move {"].iter().find_map(|word| line.find(word))
+        {
+            // What stands before a block is of the function around it.
+            own = line.get(at..).unwrap_or_default();
+            let name = own.strip_prefix("async fn ").and_then(|rest| rest.split(['(', '<']).next());
+            function = Some((indent, name.unwrap_or("block")));
+        }
+        let Some((_, name)) = function else { continue };
+        if apart.is_none() && !line.contains("unblock(") {
+            found.extend(BLOCKING.iter().find(|word| calls(own, word)).map(|word| (number, name, *word)));
+        }
+        if apart.is_none() && line.contains("unblock(") && !line.trim_end().ends_with(';') {
+            apart = Some(indent);
+        }
+    }
+    found
+}
+
+/// Whether the line calls it by its own name, whatever module it is of; smol's own do not block.
+fn calls(line: &str, word: &str) -> bool {
+    line.match_indices(word).any(|(at, _)| {
+        let before = line.get(..at).unwrap_or_default();
+        let is_longer = before.ends_with(|c: char| c.is_alphanumeric() || c == '_') && !word.starts_with('_');
+        let is_async = before.ends_with("smol::") && word != "block_on(";
+        !(is_longer || is_async)
+    })
 }
 
 /// In a `lib.rs` modules stand in dependency order: none uses one that stands below it.
@@ -185,7 +266,17 @@ fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::used_modules;
+    use super::{blocking_calls, used_modules};
+
+    #[test]
+    fn blocking_calls_in_async_tasks_are_found() {
+        let text = "fn sync() {\n    fs::read(path);\n}\n\nasync fn one(\n    a: u8,\n) {\n    let x = smol::fs::read(path).await;\n    \
+                    std::fs::read(path);\n    smol::unblock(move || fs::read(path)).await;\n    let y = smol::unblock(move || {\n        \
+                    fs::read(path)\n    })\n    .await;\n    clock::block(5);\n}\n\nfn other() {\n    let task = async move {\n        \
+                    smol::block_on(x);\n    };\n    smol::block_on(task);\n}\n";
+        let found = blocking_calls(text);
+        assert_eq!(found, [(9, "one", "fs::"), (15, "one", "clock::block("), (20, "block", "block_on(")]);
+    }
 
     #[test]
     fn modules_are_found_alone_and_in_groups() {

@@ -121,11 +121,10 @@ where
     Ok(())
 }
 
-async fn converse<F: Future<Output = Result<(), String>>>(
-    mut stream: UnixStream,
-    uid: u32,
-    handle: &(impl Fn(Request, Lines) -> F + Sync),
-) -> io::Result<()> {
+async fn converse<F>(mut stream: UnixStream, uid: u32, handle: &(impl Fn(Request, Lines) -> F + Sync)) -> io::Result<()>
+where
+    F: Future<Output = Result<(), String>> + Send + 'static,
+{
     if uid != 0 && uid != rustix::process::geteuid().as_raw() {
         return write(&mut stream, &Reply::Error("only root and the daemon's own user may ask".into())).await;
     }
@@ -134,7 +133,9 @@ async fn converse<F: Future<Output = Result<(), String>>>(
         Err(problem) => return write(&mut stream, &Reply::Error(problem)).await,
     };
     let (lines, said) = channel::bounded(LINES_WAITING_MAX);
+    // Verbs read stores and sign requests: each on a thread of its own, of which there are no more than connections.
     let work = handle(request, Lines(lines));
+    let work = smol::unblock(move || smol::block_on(work));
     let mut writer = stream.clone();
     let forward = async {
         while let Ok(line) = said.recv().await {

@@ -43,11 +43,13 @@ impl Renewal {
     }
 
     /// The command to send, when it is time to; `now_ms` is the wall clock (Unix).
-    pub fn poll(&mut self, now: Tick, now_ms: i64) -> Option<Command> {
+    pub async fn poll(&mut self, now: Tick, now_ms: i64) -> Option<Command> {
         if self.asked.is_some() || now < self.not_before || !is_due(&self.seen, now_ms) {
             return None;
         }
-        let made = self.place.request().and_then(|request| {
+        let place = self.place.clone();
+        let request = smol::unblock(move || place.request()).await;
+        let made = request.and_then(|request| {
             let number = pki::random::<8>().map_err(|error| error.to_string())?;
             let id = format!("renew-{}", digest::hex(&number));
             Ok(enroll::command(&id, [("csr", request.request.as_str())]))
@@ -65,13 +67,17 @@ impl Renewal {
     }
 
     /// An answer came: whether it was for this, and is dealt with.
-    pub fn answered(&mut self, now: Tick, ack: &Ack) -> bool {
+    pub async fn answered(&mut self, now: Tick, ack: &Ack) -> bool {
         if self.asked.is_none() || self.asked != ack.command_id {
             return false;
         }
         self.asked = None;
         let taken = match (&ack.status, &ack.certificate) {
-            (AckStatus::Ok, Some(certificate)) => self.place.renew(&self.identity, certificate),
+            (AckStatus::Ok, Some(certificate)) => {
+                let (place, identity) = (self.place.clone(), Arc::clone(&self.identity));
+                let certificate = certificate.clone();
+                smol::unblock(move || place.renew(&identity, &certificate)).await
+            }
             (AckStatus::Ok, None) => Err("the answer has no certificate".into()),
             _ => Err(ack.message.to_string()),
         };

@@ -159,7 +159,7 @@ impl Run {
                     return;
                 }
             }
-            self.renew();
+            self.renew().await;
             self.transmit();
             if !self.show().await {
                 return;
@@ -174,17 +174,20 @@ impl Run {
     }
 
     /// Asks for the next certificate when it is time to.
-    fn renew(&mut self) {
+    async fn renew(&mut self) {
         let Some(renewal) = &mut self.peer.renewal else { return };
-        if let Some(command) = renewal.poll(clock::tick(), clock::unix_ms())
+        if let Some(command) = renewal.poll(clock::tick(), clock::unix_ms()).await
             && let Err(full) = self.session.command(command)
         {
             log::warn!("the certificate is not asked for problem={full:?}");
         }
     }
 
-    fn is_renewal(&mut self, ack: &Ack) -> bool {
-        self.peer.renewal.as_mut().is_some_and(|renewal| renewal.answered(clock::tick(), ack))
+    async fn is_renewal(&mut self, ack: &Ack) -> bool {
+        match &mut self.peer.renewal {
+            Some(renewal) => renewal.answered(clock::tick(), ack).await,
+            None => false,
+        }
     }
 
     fn transmit(&mut self) {
@@ -321,7 +324,7 @@ impl Run {
                 }
             }
             Output::Read(read) => {
-                let missing = self.read(read);
+                let missing = self.read(read).await;
                 if !missing.is_empty() {
                     return self.news.send(News::Missing(missing)).await.is_ok();
                 }
@@ -336,15 +339,22 @@ impl Run {
             Output::NewInstance { problem } => return self.renumber(&problem).await,
             Output::Results(results) => return self.news.send(News::Results(results)).await.is_ok(),
             Output::Command(command) => return self.news.send(News::Command(command)).await.is_ok(),
-            Output::CommandAnswered(ack) if self.is_renewal(&ack) => {}
-            Output::CommandAnswered(ack) => return self.news.send(News::CommandAnswered(ack)).await.is_ok(),
+            Output::CommandAnswered(ack) => {
+                return self.is_renewal(&ack).await || self.news.send(News::CommandAnswered(ack)).await.is_ok();
+            }
         }
         true
     }
 
     /// Reads what the session asks for; what is missing in between.
-    fn read(&mut self, read: Read) -> Vec<Missing> {
-        match self.spool.read(read.from.0, read.bytes_max) {
+    async fn read(&mut self, read: Read) -> Vec<Missing> {
+        let (spool, from, bytes_max) = (self.spool.clone(), read.from.0, read.bytes_max);
+        let batches = if spool.is_at_hand(from) {
+            spool.read(from, bytes_max)
+        } else {
+            smol::unblock(move || spool.read(from, bytes_max)).await
+        };
+        match batches {
             Ok(mut batches) => {
                 batches.retain(|_| !fault::loses());
                 if std::mem::take(&mut self.is_unreadable) {

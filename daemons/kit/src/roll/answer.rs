@@ -1,18 +1,21 @@
 //! What the command `enroll` is answered, the same at server and hub.
 
+use std::sync::Arc;
+
 use nms_proto::message::{Ack, Command};
 
 use super::{Refusal, Roll, Watch};
 
 impl Roll {
-    /// Issues a certificate for the token of a command that came in place of REGISTER.
+    /// Issues a certificate for the token of a command that came in place of REGISTER. The account is read and the
+    /// request signed apart from the task that asks.
     ///
     /// # Errors
     /// As [`Roll::enrol`].
-    pub async fn answer_enrol(&self, now_ms: i64, command: &Command) -> Result<Ack, Refusal> {
-        let issued =
-            self.enrol(now_ms, argument(command, "token"), argument(command, "csr"), argument(command, "host"));
-        let issued = issued.await?;
+    pub async fn answer_enrol(self: &Arc<Self>, now_ms: i64, command: &Command) -> Result<Ack, Refusal> {
+        let roll = Arc::clone(self);
+        let [token, csr, host] = ["token", "csr", "host"].map(|name| argument(command, name).to_owned());
+        let issued = smol::unblock(move || smol::block_on(roll.enrol(now_ms, &token, &csr, &host))).await?;
         log::info!("a certificate was issued serial={}", issued.serial);
         let (certificate, ca) = (Some(issued.pem.into()), Some(self.authority.pem().into()));
         Ok(Ack { command_id: Some(command.command_id.clone()), certificate, ca, ..Ack::ok() })
@@ -23,13 +26,16 @@ impl Roll {
     /// # Errors
     /// As [`Roll::renew`]; there is no certificate on the connection.
     pub async fn answer_renewal(
-        &self,
+        self: &Arc<Self>,
         now_ms: i64,
         watch: Option<&mut Watch>,
         command: &Command,
     ) -> Result<Ack, Refusal> {
         let none = || Refusal::Request("there is no certificate on this connection that could be renewed".into());
-        let issued = self.renew(now_ms, watch.ok_or_else(none)?, argument(command, "csr")).await?;
+        let watch = watch.ok_or_else(none)?;
+        let (roll, serial, csr) = (Arc::clone(self), watch.serial(), argument(command, "csr").to_owned());
+        let issued = smol::unblock(move || smol::block_on(roll.follow(now_ms, serial, &csr))).await?;
+        watch.renewed(&issued);
         log::info!("a certificate was renewed serial={}", issued.serial);
         let certificate = Some(issued.pem.into());
         Ok(Ack { command_id: Some(command.command_id.clone()), certificate, ..Ack::ok() })

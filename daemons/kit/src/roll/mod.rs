@@ -255,19 +255,22 @@ impl Roll {
     /// # Errors
     /// It has more than half of its life left, was revoked, or the request cannot be signed.
     pub async fn renew(&self, now_ms: i64, watch: &mut Watch, request: &str) -> Result<Issued, Refusal> {
-        let issued = {
-            let _changing = self.changing.lock().await;
-            let row = self.row(watch.serial())?;
-            row.check(now_ms, watch.serial())?;
-            if row.expires_ms - now_ms > row.life_ms / 2 {
-                return Err(Refusal::NotDue(watch.serial()));
-            }
-            let issued = self.sign(now_ms, request, &row.holder, row.life_ms)?;
-            let next = CertificateRow { made_ms: now_ms, expires_ms: issued.not_after_ms, ..row };
-            self.issue(now_ms, issued, &next, Vec::new()).await?
-        };
+        let issued = self.follow(now_ms, watch.serial(), request).await?;
         watch.renewed(&issued);
         Ok(issued)
+    }
+
+    /// Issues the certificate that follows the one of this number.
+    async fn follow(&self, now_ms: i64, serial: Serial, request: &str) -> Result<Issued, Refusal> {
+        let _changing = self.changing.lock().await;
+        let row = self.row(serial)?;
+        row.check(now_ms, serial)?;
+        if row.expires_ms - now_ms > row.life_ms / 2 {
+            return Err(Refusal::NotDue(serial));
+        }
+        let issued = self.sign(now_ms, request, &row.holder, row.life_ms)?;
+        let next = CertificateRow { made_ms: now_ms, expires_ms: issued.not_after_ms, ..row };
+        self.issue(now_ms, issued, &next, Vec::new()).await
     }
 
     fn sign(&self, now_ms: i64, request: &str, holder: &Holder, life_ms: i64) -> Result<Issued, Refusal> {

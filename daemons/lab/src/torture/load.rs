@@ -122,6 +122,7 @@ fn write_file(sender: &Sender, path: &Path, lines: u64, stop: &AtomicBool) -> Re
     Ok(())
 }
 
+#[expect(clippy::disallowed_methods, reason = "a thread of its own, which serves no tasks")]
 fn send_tcp(sender: &Sender, port: u16, lines: u64, stop: &AtomicBool) {
     let mut stream: Option<TcpStream> = None;
     while !stop.load(Ordering::Relaxed) {

@@ -26,6 +26,7 @@ pub(super) struct Proxy {
 
 impl Proxy {
     /// A proxy to a port of loopback.
+    #[expect(clippy::disallowed_methods, reason = "a thread of its own, which serves no tasks")]
     pub(super) fn start(to: u16) -> Result<Self, String> {
         let failed = |error| format!("no port for the proxy: {error}");
         let listener = TcpListener::bind("127.0.0.1:0").map_err(failed)?;

@@ -28,3 +28,4 @@ mod tenant;
 mod wire;
 mod identity;
 mod balancer;
+mod stalled;

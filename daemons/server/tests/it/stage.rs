@@ -1,6 +1,6 @@
 //! The whole server on a loopback socket, and hubs that speak to it by hand.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nms_kit::{clock, digest, net::tcp, pki, task::Tasks, tls};
 use nms_proto::{
@@ -52,26 +52,36 @@ impl Stage {
         if !files.ca.exists() {
             pki::init(&files, &["127.0.0.1".into()], clock::unix_ms()).unwrap();
         }
-        let tenant = |name: &str| TokenTenant { id: tenant_id(name), token_sha256: digest::sha256(name.as_bytes()) };
-        let config = Config {
+        let config = Self::config(&state, proxies, public_ip);
+        let control = config.control.clone();
+        let tasks = Tasks::start(2).unwrap();
+        let running = smol::block_on(start_with(config, &tasks, &bundle()))?;
+        Ok(Self { folder, tasks, running, control })
+    }
+
+    /// The tenant whose token is its name.
+    pub(crate) fn tenant(name: &str) -> TokenTenant {
+        TokenTenant { id: tenant_id(name), token_sha256: digest::sha256(name.as_bytes()) }
+    }
+
+    /// The settings of a server whose state lies in a folder, with the tenants `home` and `work`.
+    pub(crate) fn config(state: &Path, proxies: &[&str], public_ip: bool) -> Config {
+        let files = config::pki_files(state);
+        Config {
             listen: "127.0.0.1:0".parse().unwrap(),
             control: state.join("run/control.sock"),
             certificate: files.certificate,
             key: files.key,
             public_ip,
-            tenants: vec![tenant("home"), tenant("work")],
+            tenants: vec![Self::tenant("home"), Self::tenant("work")],
             retention: Retention { days: 30, bytes: 1 << 30, alerts: 1_000 },
             analysis_threads: 2,
             uncommitted_bytes_max: 4 << 20,
             heartbeat_interval: 7,
             proxy_networks: proxies.iter().map(|network| network.parse().unwrap()).collect(),
             model: None,
-            state,
-        };
-        let control = config.control.clone();
-        let tasks = Tasks::start(2).unwrap();
-        let running = smol::block_on(start_with(config, &tasks, &bundle()))?;
-        Ok(Self { folder, tasks, running, control })
+            state: state.into(),
+        }
     }
 
     /// Why none starts there.

@@ -177,6 +177,13 @@ impl Spool {
         Ok(self.state().hand_out(found))
     }
 
+    /// Whether what stands at number `from` and behind it can be read without the disk.
+    pub fn is_at_hand(&self, from: u64) -> bool {
+        let state = self.state();
+        let position = state.position(from).max(state.head.position);
+        !matches!(state.slot(position), Slot::Disk(_))
+    }
+
     /// A receiver that ends whenever something was made durable since it last ended.
     pub fn bell(&self) -> smol::channel::Receiver<()> {
         self.memory.bell.1.clone()
