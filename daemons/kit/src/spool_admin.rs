@@ -18,6 +18,7 @@ use std::{
 };
 
 use clap::Subcommand;
+use nms_proto::unseen::one_line;
 use serde_json::json;
 
 use crate::{
@@ -98,7 +99,7 @@ pub fn refused(error: ControlError) -> Failure {
 }
 
 fn say(line: &str) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{line}")
+    writeln!(io::stdout().lock(), "{}", one_line(line))
 }
 
 /// Opens a spool to look at it: nothing is dropped, whatever its bounds were.
@@ -171,5 +172,5 @@ fn dump(spool: &Spool, mut say: impl FnMut(String) -> bool) -> Result<(), SpoolE
 
 /// One JSON object of a head and the members that a batch's body is made of.
 fn object(head: &str, body: &[u8]) -> String {
-    format!("{{{head},{}}}", String::from_utf8_lossy(body))
+    format!("{{{head},{}}}", one_line(&String::from_utf8_lossy(body)))
 }

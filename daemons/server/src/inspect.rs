@@ -21,6 +21,7 @@ use nms_kit::{
 use nms_proto::{
     id::{IdError, TenantId},
     time::Stamp,
+    unseen::one_line,
 };
 
 use crate::{
@@ -102,7 +103,7 @@ pub async fn answer(look: Look, what: Inspection, lines: Lines) -> Result<(), St
 pub fn run(what: &Inspection, control: &Path, state: &Path) -> Result<(), Failure> {
     let mut written = Ok(());
     let mut say = |line: &str| {
-        written = writeln!(io::stdout().lock(), "{line}");
+        written = writeln!(io::stdout().lock(), "{}", one_line(line));
         written.is_ok()
     };
     match smol::block_on(control::ask_while(control, &what.request(), &mut say)) {
@@ -180,6 +181,6 @@ fn line(seq: LogSeq, raw: Option<&Raw>) -> String {
         return format!("{{\"seq\":{seq},\"damaged\":true}}");
     };
     let batch = batch.map_or_else(|| "null".into(), |batch| batch.0.to_string());
-    let (arrived, content) = (Stamp::utc(*arrived_ms), String::from_utf8_lossy(content));
+    let (arrived, content) = (Stamp::utc(*arrived_ms), one_line(&String::from_utf8_lossy(content)));
     format!("{{\"seq\":{seq},\"hub\":\"{hub}\",\"arrived\":\"{arrived}\",\"batch\":{batch},{content}}}")
 }

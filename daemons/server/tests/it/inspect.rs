@@ -90,6 +90,32 @@ fn the_log_is_dumped_as_it_came_whether_the_server_runs_or_not() {
     assert_eq!(offline(folder.path(), &dump("work")).0.len(), 1);
 }
 
+/// Line feeds in exported records: a hub may put them between the members of its batches, and what stands between two of
+/// them may look like a record.
+#[test]
+fn a_hubs_line_feeds_forge_no_record_of_a_dump() {
+    let stage = Stage::set();
+    smol::block_on(async {
+        let mut hub = stage.hub("home", HUB, 0).await;
+        let forged = "{\"seq\":99,\"hub\":\"forged\",\"batch\":7}";
+        let event = format!(
+            "{{\"x\":\n{forged}\n,\"source\":\"a\u{202e}\u{9b}2J\",\"loss\":{{\"source\":\"a\",\"cause\":\"b\",\"count\":1}}}}"
+        );
+        let batch = format!(
+            r#"{{"type":"BATCH_EVENT","timestamp":"2026-01-05T14:30:00Z","payload":{{"batch":1,"origins":[],"events":[{event}]}}}}"#
+        );
+        hub.send_bytes(batch.as_bytes()).await;
+        let ack = hub.ack().await;
+        assert_eq!((ack.status, ack.batch), (AckStatus::Ok, Some(BatchSeq(1))), "{}", ack.message);
+    });
+    let folder = stage.end();
+    let (lines, end) = offline(folder.path(), &dump("home"));
+    assert_eq!((lines.len(), end), (1, Ok(())));
+    assert!(lines[0].contains("forged") && !lines[0].contains(['\n', '\r', '\u{202e}', '\u{9b}']), "{:?}", lines[0]);
+    let record: Value = serde_json::from_str(&lines[0]).unwrap();
+    assert_eq!((&record["seq"], &record["events"][0]["source"]), (&1.into(), &"a\u{202e}\u{9b}2J".into()));
+}
+
 #[test]
 fn what_is_no_batch_is_named_in_its_place_and_a_lost_segment_is_complained_of() {
     let folder = tempfile::tempdir().unwrap();
