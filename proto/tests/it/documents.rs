@@ -170,7 +170,8 @@ fn every_test_that_the_threat_model_names_is_there() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let document = std::fs::read_to_string(root.join("docs/THREAT-MODEL.md")).unwrap();
     let mut sources = String::new();
-    let mut folders = vec![root.join("proto"), root.join("model"), root.join("daemons"), root.join("tui")];
+    let mut folders =
+        vec![root.join("proto"), root.join("model"), root.join("daemons"), root.join("tui"), root.join("xtask")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -182,8 +183,9 @@ fn every_test_that_the_threat_model_names_is_there() {
         }
     }
     let quoted: Vec<&str> = document.split('`').skip(1).step_by(2).collect();
-    let is_test =
-        |word: &&&str| word.matches('_').count() >= 3 && word.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let is_test = |word: &&&str| {
+        word.matches('_').count() >= 3 && word.chars().all(|c| c.is_lowercase() || c.is_numeric() || c == '_')
+    };
     let tests: Vec<_> = quoted.iter().filter(is_test).collect();
     assert!(tests.len() > 20, "the threat model was not read");
     for test in tests {
@@ -193,4 +195,48 @@ fn every_test_that_the_threat_model_names_is_there() {
     for file in quoted.iter().filter(is_source) {
         assert!(root.join(file).exists(), "{file} is not there");
     }
+}
+
+/// Each class of bad input that peers fell to has a row, and each row a test.
+#[test]
+fn every_class_of_bad_input_has_a_test() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let document = std::fs::read_to_string(root.join("docs/THREAT-MODEL.md")).unwrap();
+    let (_, section) = document.split_once("## What peers fell to\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let rows: Vec<Vec<&str>> = section
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| class |"))
+        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect();
+    for row in &rows {
+        let [class, what, tests] = row[..] else { panic!("{row:?} has another number of columns") };
+        assert!(!what.is_empty() && tests.matches('`').count() >= 2, "{class} has no test");
+    }
+    let classes = [
+        "frame counts",
+        "octet counts",
+        "log lines",
+        "RFC 3164",
+        "open types",
+        "file name or path",
+        "line feeds",
+        "terminal escapes",
+        "--plain",
+        "blocking calls",
+        "per-address limits",
+        "JSON depth",
+        "duplicate keys",
+        "huge numbers",
+        "million empty events",
+        "regular expressions",
+        "u64 counters",
+        "slow handshakes",
+        "EMFILE",
+        "FIFOs, sparse files, symlink races and /proc",
+    ];
+    for class in classes {
+        assert_eq!(rows.iter().filter(|row| row[0].contains(class)).count(), 1, "{class}");
+    }
+    assert_eq!(rows.len(), classes.len());
 }

@@ -415,6 +415,52 @@ fn links_are_not_followed_and_long_files_are_not_hashed() {
     assert_eq!(scan::hash(&bench.path("sparse")).unwrap(), None);
 }
 
+/// FIFOs, sparse files, symlink races and /proc under file integrity.
+#[test]
+fn fifos_sparse_files_symlink_races_and_proc_lead_nobody_astray() {
+    let mut bench = Bench::new();
+    bench.write("plain", "one");
+    bench.work();
+    // A file that becomes something else between the look at it and its opening.
+    bench.write("secret/target", "not to be read by another name");
+    let target = bench.path("secret/target");
+    for become_other in [
+        |path: &Path, _: &Path| assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success()),
+        |path: &Path, target: &Path| symlink(target, path).unwrap(),
+        |path: &Path, _: &Path| symlink("/dev/zero", path).unwrap(),
+        |path: &Path, _: &Path| symlink("/proc/self/mem", path).unwrap(),
+        |path: &Path, _: &Path| drop(std::os::unix::net::UnixListener::bind(path).unwrap()),
+        |path: &Path, _: &Path| fs::create_dir(path).unwrap(),
+    ] {
+        let path = bench.path("raced");
+        fs::write(&path, "a file when it was looked at").unwrap();
+        assert!(matches!(scan::look(&path).unwrap(), Thing::File(_)));
+        fs::remove_file(&path).unwrap();
+        become_other(&path, &target);
+        assert!(scan::hash(&path).is_err(), "nothing is opened, and nobody waits: {:?}", scan::look(&path));
+        if fs::remove_file(&path).is_err() {
+            fs::remove_dir(&path).unwrap();
+        }
+    }
+    // A folder of the way that becomes a link.
+    fs::create_dir(bench.path("way")).unwrap();
+    bench.write("way/target", "x");
+    fs::rename(bench.path("way"), bench.path("away")).unwrap();
+    symlink(bench.path("secret"), bench.path("way")).unwrap();
+    assert!(scan::hash(&bench.path("way/target")).is_err());
+    // A terabyte of nothing takes no time, and the kernel's own files are not looked into by any way.
+    let sparse = fs::File::create(bench.path("sparse")).unwrap();
+    sparse.set_len(1 << 40).unwrap();
+    assert_eq!(scan::hash(&bench.path("sparse")).unwrap(), None);
+    for pseudo in ["/proc", "/proc/self", "/sys"] {
+        let mut walk = Walk::over(std::iter::once(PathBuf::from(pseudo)));
+        assert!(matches!(walk.next(|_| false), Some(Step::Unreadable(_))), "{pseudo}");
+    }
+    symlink("/proc", bench.path("proc")).unwrap();
+    let said = bench.check();
+    assert!(said.contains("created sparse") && !said.contains("proc"), "{said}");
+}
+
 #[test]
 fn sessions_owners_and_package_managers_are_read_as_they_are_written() {
     let session = "UID=1000\nUSER=ann\nACTIVE=1\nSTATE=active\nCLASS=user\n";

@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::TcpStream,
+    net::{Ipv4Addr, TcpStream},
     os::unix::net::UnixStream,
     path::Path,
     time::Duration,
@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    senders::{failure, sshd, udp},
+    senders::{connect_from, failure, sshd, udp},
     stage::{Hub, Stage},
 };
 
@@ -20,7 +20,11 @@ struct Peer(TcpStream);
 
 impl Peer {
     fn connect(hub: &Hub) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", hub.agents)).unwrap();
+        Self::connect_from(Ipv4Addr::LOCALHOST, hub)
+    }
+
+    fn connect_from(address: Ipv4Addr, hub: &Hub) -> Self {
+        let stream = connect_from(address, hub.agents).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         Self(stream)
     }
@@ -132,7 +136,9 @@ fn a_reader_may_look_and_not_settle_and_who_settles_is_written_down() {
 fn peers_with_ever_new_names_harm_nobody() {
     let Some((mut stage, hub)) = Stage::chain() else { return };
     for number in 0..3_000_u32 {
-        let mut peer = Peer::connect(&hub);
+        // From many addresses: one alone is held to its rate.
+        let address = Ipv4Addr::from(0x7f01_0000 + number / 50);
+        let mut peer = Peer::connect_from(address, &hub);
         let answer = peer.register(&format!("host-{number}-{}", "x".repeat(200)), &format!("{number:032x}"));
         assert_eq!(answer["payload"]["status"], "ok", "{answer}");
     }

@@ -21,3 +21,4 @@ mod tenants;
 mod identity;
 mod hostile;
 mod malformed;
+mod thousand;

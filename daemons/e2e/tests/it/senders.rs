@@ -1,13 +1,14 @@
 //! Those who send: UDP, TCP, `logger`, rsyslog.
 
 use std::{
-    io::Write as _,
-    net::{TcpStream, UdpSocket},
+    io::{self, Write as _},
+    net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
     path::Path,
     process::Command,
 };
 
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 
 use crate::stage::Hub;
 
@@ -54,6 +55,14 @@ pub(crate) fn tcp(hub: &Hub, lines: impl IntoIterator<Item = impl AsRef<[u8]>>) 
         block.push(b'\n');
     }
     stream.write_all(&block).unwrap();
+}
+
+/// A TCP connection from an address of loopback, each of which is an address of its own to a daemon.
+pub(crate) fn connect_from(from: Ipv4Addr, port: u16) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from((from, 0)).into())?;
+    socket.connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
+    Ok(socket.into())
 }
 
 /// An agent that says `payloads` one after another as frames, and nothing else; it stays while the value lives.
