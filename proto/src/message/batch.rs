@@ -357,3 +357,16 @@ pub fn batch_frame(batch: BatchSeq, now: Stamp, skipped: &[Skipped], content: &[
         Ok(())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{BATCH_EVENTS_MAX, WireBatch};
+
+    #[test]
+    fn of_a_million_empty_events_no_more_than_a_batch_holds_are_kept() {
+        let text = format!(r#"{{"events":[{}{{}}]}}"#, "{},".repeat(999_999));
+        let batch: WireBatch<'_> = serde_json::from_str(&text).unwrap();
+        assert_eq!((batch.events.kept.len(), batch.events.count), (BATCH_EVENTS_MAX, 1_000_000));
+        assert!(batch.events.kept.capacity() <= 2 * BATCH_EVENTS_MAX);
+    }
+}

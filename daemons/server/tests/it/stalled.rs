@@ -27,6 +27,9 @@ use crate::{
     world::{HUB, OTHER_HUB, START_MS, failure, tenant_id},
 };
 
+/// Longest wait for who is to be served, in milliseconds; a test that works never waits for it.
+const PATIENCE_MS: u64 = 20_000;
+
 /// A store that does not answer about one tenant before it is let go on.
 #[derive(Debug)]
 struct Stalled {
@@ -101,13 +104,20 @@ fn a_stalled_disk_blocks_no_task_but_who_waits_for_it() {
         waiting.register(Some("home"), Some(HUB)).await;
         let asked = Arc::clone(&store);
         smol::unblock(move || asked.wait(|(is_asked, _)| is_asked)).await;
-        let mut served = connect().await;
-        served.register(Some("work"), Some(OTHER_HUB)).await;
-        assert_eq!(served.ack().await.status, AckStatus::Ok);
-        served.send(Message::Heartbeat(Heartbeat { heartbeat: Some(7), ..Heartbeat::default() })).await;
-        assert_eq!(served.ack().await.heartbeat, Some(7));
-        served.send_batch(1, &[failure(OTHER_HUB, 1, 0)]).await;
-        assert_eq!(served.ack().await.batch.map(|batch| batch.0), Some(1));
+        let served = async {
+            let mut served = connect().await;
+            served.register(Some("work"), Some(OTHER_HUB)).await;
+            assert_eq!(served.ack().await.status, AckStatus::Ok);
+            served.send(Message::Heartbeat(Heartbeat { heartbeat: Some(7), ..Heartbeat::default() })).await;
+            assert_eq!(served.ack().await.heartbeat, Some(7));
+            served.send_batch(1, &[failure(OTHER_HUB, 1, 0)]).await;
+            assert_eq!(served.ack().await.batch.map(|batch| batch.0), Some(1));
+        };
+        let late = async {
+            clock::pause(PATIENCE_MS).await;
+            panic!("the stalled disk holds up everybody");
+        };
+        smol::future::or(served, late).await;
         store.set(|(_, may_go_on)| *may_go_on = true);
         assert_eq!(waiting.ack().await.status, AckStatus::Ok, "and who waited is served then");
     });
