@@ -74,6 +74,39 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// Three times the ordinary rate for a while, then the ordinary one until nothing is owed.
+    Overload {
+        /// The ordinary rate, in lines a second.
+        #[arg(long, default_value_t = 100_000)]
+        rate: u64,
+        /// How long the overload lasts.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// The corpus.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Where the release binaries are.
+        #[arg(long, default_value = "target/release")]
+        binaries: PathBuf,
+        /// One JSON object a figure.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lines into a spool that survives a kill and a power cut, beside rsyslog's disk-assisted queue.
+    Spool {
+        /// Lines that each of them gets.
+        #[arg(long, default_value_t = 2_000_000)]
+        lines: usize,
+        /// The corpus.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Where the release binaries are.
+        #[arg(long, default_value = "target/release")]
+        binaries: PathBuf,
+        /// One JSON object a figure.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -124,6 +157,13 @@ fn main() -> ExitCode {
         Arguments::Eval(Eval::Model { bundle, networks }) => model(bundle.as_deref(), networks),
         Arguments::Bench(Bench::Pipeline { rate, seconds, seed, binaries, json }) => {
             bench::pipeline(&bench::Options { binaries, rate, seconds, seed }).map(|figures| show(&figures, json))
+        }
+        Arguments::Bench(Bench::Overload { rate, seconds, seed, binaries, json }) => {
+            bench::overload(&bench::OverloadOptions { binaries, rate, seconds, seed })
+                .map(|figures| show(&figures, json))
+        }
+        Arguments::Bench(Bench::Spool { lines, seed, binaries, json }) => {
+            bench::spool(&bench::SpoolOptions { binaries, lines, seed }).map(|figures| show(&figures, json))
         }
         Arguments::Torture { seconds, seed, binaries, lose, json } => {
             let options = torture::Options { binaries, seconds, seed, lose };
@@ -191,7 +231,9 @@ fn show(figures: &[Figure], json: bool) {
         if json {
             println!("{}", serde_json::to_string(figure).unwrap_or_default());
         } else {
-            println!("{:<10} {:<48} {:>14.2} {}", figure.leg, figure.what, figure.value, figure.unit);
+            let beside = figure.peer.as_ref().zip(figure.ratio);
+            let beside = beside.map_or_else(String::new, |(peer, ratio)| format!(", {ratio:.2} of {peer}"));
+            println!("{:<10} {:<52} {:>14.2} {}{beside}", figure.leg, figure.what, figure.value, figure.unit);
         }
     }
 }
