@@ -157,18 +157,7 @@ impl Bundle {
     /// # Errors
     /// [`BundleError`] naming the file and the field.
     pub fn open(folder: &Path) -> Result<Self, BundleError> {
-        Self::from_files(|file| {
-            let path = folder.join(file);
-            let failed = |cause: std::io::Error| BundleError::Read {
-                file: path.display().to_string(),
-                cause: cause.to_string(),
-            };
-            let bytes = std::fs::metadata(&path).map_err(failed)?.len();
-            if bytes > MODEL_BUNDLE_BYTES_MAX as u64 {
-                return Err(BundleError::TooLarge(path.display().to_string()));
-            }
-            std::fs::read(&path).map_err(failed)
-        })
+        Self::from_files(|file| read_file(folder, file))
     }
 
     /// The bundle of files that `read` gives by name.
@@ -259,6 +248,18 @@ impl Manifest {
 
 fn factor_sizes() -> Vec<usize> {
     Factor::ALL.iter().map(|factor| factor.size()).collect()
+}
+
+/// A file of a bundle, if it is not larger than one may be.
+pub(crate) fn read_file(folder: &Path, file: &str) -> Result<Vec<u8>, BundleError> {
+    let path = folder.join(file);
+    let failed =
+        |cause: std::io::Error| BundleError::Read { file: path.display().to_string(), cause: cause.to_string() };
+    let bytes = std::fs::metadata(&path).map_err(failed)?.len();
+    if bytes > MODEL_BUNDLE_BYTES_MAX as u64 {
+        return Err(BundleError::TooLarge(path.display().to_string()));
+    }
+    std::fs::read(&path).map_err(failed)
 }
 
 /// SHA-256 in hexadecimal.

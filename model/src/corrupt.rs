@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use crate::key::{Context, Factor, SPECIALS, Token};
 use crate::random::Random;
-use crate::sequence::Sequence;
+use crate::sequence::{Sequence, multiset};
 
 /// Tries at one corruption before it is given up.
 const TRIES: usize = 8;
@@ -44,7 +44,7 @@ impl<'a> Corrupter<'a> {
         Self {
             ordinary,
             examples,
-            multisets: ordinary.iter().map(|sequence| multiset(&sequence.tokens)).collect(),
+            multisets: ordinary.iter().map(|sequence| keys_of(&sequence.tokens)).collect(),
             sequences: ordinary.iter().collect(),
             longest,
         }
@@ -61,7 +61,7 @@ impl<'a> Corrupter<'a> {
             }
             let sequence = rebuild(base, &window);
             let ordinary = if keys_change {
-                self.multisets.contains(&multiset(&sequence.tokens))
+                self.multisets.contains(&keys_of(&sequence.tokens))
             } else {
                 self.sequences.contains(&sequence)
             };
@@ -146,10 +146,8 @@ fn rebuild(base: &Sequence, window: &[Event]) -> Sequence {
     sequence
 }
 
-fn multiset(tokens: &[Token]) -> Vec<Token> {
-    let mut keys: Vec<Token> = tokens.iter().copied().filter(|token| *token as usize >= SPECIALS).collect();
-    keys.sort_unstable();
-    keys
+fn keys_of(tokens: &[Token]) -> Vec<Token> {
+    multiset(tokens.iter().copied().filter(|token| *token as usize >= SPECIALS))
 }
 
 /// How many edits: 1, 2, 3 or 4, each half as likely as the one before.

@@ -18,4 +18,5 @@ pub mod score;
 pub mod explain;
 pub mod corrupt;
 pub mod train;
+pub mod session;
 pub mod eval;

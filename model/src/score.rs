@@ -17,7 +17,7 @@ use crate::cache::{Cache, CacheCounts};
 use crate::fast::{Fast, Input, POSITIONS_MAX};
 use crate::key::{SPECIALS, Token, TypedKey, UNKNOWN, Vocabulary};
 use crate::net::NetError;
-use crate::sequence::{MASKS, Sequence};
+use crate::sequence::{Passes, Sequence};
 use crate::window::Window;
 
 /// What was expected at most in place of an event.
@@ -136,7 +136,7 @@ pub struct Scorer {
     cache: Cache<Sequence, Arc<Verdict>>,
     not_finite: u64,
     sequence: Sequence,
-    passes: Vec<(Sequence, Vec<usize>)>,
+    passes: Passes,
 }
 
 impl Scorer {
@@ -155,7 +155,7 @@ impl Scorer {
             cache: Cache::new(MODEL_WINDOW_CACHE),
             not_finite: 0,
             sequence: Sequence::default(),
-            passes: vec![<(Sequence, Vec<usize>)>::default(); 1 + MASKS],
+            passes: Passes::default(),
         })
     }
 
@@ -217,28 +217,15 @@ impl Scorer {
 
     fn compute(&mut self, sequence: &Sequence) -> Verdict {
         let may_stand = self.candidates(sequence);
-        for (pass, (masked, wanted)) in self.passes.iter_mut().enumerate() {
-            masked.clone_from(sequence);
-            wanted.clear();
-            match pass.checked_sub(1) {
-                None => wanted.push(0),
-                Some(mask) => wanted.extend(sequence.masked_by(mask)),
-            }
-            if pass > 0 {
-                for position in wanted.iter() {
-                    masked.hide(*position);
-                }
-            }
-        }
+        self.passes.fill(sequence);
         // Micro-batch of the five passes; the inputs borrow, so this small list is made each time.
         let inputs: Vec<Input<'_>> = self.passes.iter().map(|(sequence, wanted)| Input { sequence, wanted }).collect();
         self.net.run(&inputs);
         let distance = self.net.distance(0);
         let categories = self.net.categories(0).to_vec();
-        let positions = self.passes.iter().skip(1).flat_map(|(_, wanted)| wanted.iter().copied());
         let columns = self.net.shape().predicted();
         let logits = self.net.masked(1, sequence.len() - 1);
-        let mut judged: Vec<(usize, Judged)> = positions
+        let mut judged: Vec<(usize, Judged)> = (self.passes.masked())
             .zip(logits.chunks_exact(columns))
             .filter(|(position, _)| position + 1 < sequence.len())
             .map(|(position, row)| (position, judge((sequence, position), row, &self.groups, self.scoring, &may_stand)))

@@ -84,3 +84,49 @@ impl Sequence {
         }))
     }
 }
+
+/// Tokens in the order of their numbers: equal for sequences of one count vector.
+pub(crate) fn multiset(tokens: impl IntoIterator<Item = Token>) -> Vec<Token> {
+    let mut tokens: Vec<Token> = tokens.into_iter().collect();
+    tokens.sort_unstable();
+    tokens
+}
+
+/// The passes of a sequence: whole first, then once under each mask. Buffers are kept.
+#[derive(Clone, Debug)]
+pub struct Passes(Vec<(Sequence, Vec<usize>)>);
+
+impl Default for Passes {
+    fn default() -> Self {
+        Self(vec![<(Sequence, Vec<usize>)>::default(); 1 + MASKS])
+    }
+}
+
+impl Passes {
+    /// Prepares the passes of `sequence`.
+    pub fn fill(&mut self, sequence: &Sequence) {
+        for (pass, (masked, wanted)) in self.0.iter_mut().enumerate() {
+            masked.clone_from(sequence);
+            wanted.clear();
+            match pass.checked_sub(1) {
+                None => wanted.push(0),
+                Some(mask) => wanted.extend(sequence.masked_by(mask)),
+            }
+            if pass > 0 {
+                for position in wanted.iter() {
+                    masked.hide(*position);
+                }
+            }
+        }
+    }
+
+    /// Each pass: the sequence, masked, and the positions whose output is wanted: DIST, then those that are hidden.
+    pub fn iter(&self) -> impl Iterator<Item = (&Sequence, &[usize])> {
+        self.0.iter().map(|(sequence, wanted)| (sequence, wanted.as_slice()))
+    }
+
+    /// Every hidden position, in the order of the output.
+    pub fn masked(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().skip(1).flat_map(|(_, wanted)| wanted.iter().copied())
+    }
+}

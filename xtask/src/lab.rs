@@ -18,7 +18,7 @@ pub(crate) struct Rest {
 /// Builds what the lab drives, then runs `verb` in it.
 pub(crate) fn run(verb: &str, rest: &Rest) -> Result<(), String> {
     if verb == "bench" {
-        step(cargo().args(["build", "--release"]).args(["-p", "nmsd-hub", "-p", "nmsd-server"]))?;
+        step(cargo().args(["build", "--release"]).args(["-p", "nmsd-hub", "-p", "nmsd-server", "-p", "nms-tui"]))?;
     }
     step(cargo().args(["run", "--release", "--quiet", "-p", "nms-lab", "--", verb]).args(&rest.words))
 }

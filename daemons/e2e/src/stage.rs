@@ -36,12 +36,21 @@ impl Stage {
     /// # Errors
     /// The folder cannot be made, or `nmsd-server init` failed.
     pub fn new(prefix: &str, binaries: &Path, more: &str) -> Result<Self, String> {
-        let folder = tempfile::Builder::new().prefix(prefix).tempdir().map_err(|error| error.to_string())?;
-        let [server_port] = tcp_ports()?;
-        let stage = Self { folder, binaries: binaries.into(), server_port, running: Vec::new() };
+        let stage = Self::bare(prefix, binaries)?;
+        let server_port = stage.server_port;
         stage.write("server.toml", &settings::server(stage.folder(), server_port, more))?;
         stage.verb(&["init", "--name", "127.0.0.1"])?;
         Ok(stage)
+    }
+
+    /// A folder whose name begins with `prefix`, without a server.
+    ///
+    /// # Errors
+    /// The folder cannot be made, or no port is free.
+    pub fn bare(prefix: &str, binaries: &Path) -> Result<Self, String> {
+        let folder = tempfile::Builder::new().prefix(prefix).tempdir().map_err(|error| error.to_string())?;
+        let [server_port] = tcp_ports()?;
+        Ok(Self { folder, binaries: binaries.into(), server_port, running: Vec::new() })
     }
 
     /// The folder.

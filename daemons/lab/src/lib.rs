@@ -3,5 +3,6 @@
 
 pub mod corpus;
 pub mod train;
+pub mod eval;
 pub mod bench;
 pub mod torture;

@@ -8,13 +8,15 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use nms_kit::clock;
 use nms_lab::bench::{self, Figure};
+use nms_lab::eval::{self, HdfsOptions, Split};
 use nms_lab::torture::{self, Report};
 use nms_lab::train::{BaseOptions, evaluate, evaluation_set, train_base, training_set};
 use nms_model::bundle::Bundle;
 use nms_model::train::Recipe;
+use serde::Serialize;
 
 /// Steps between two checkpoints.
 const CHECKPOINT_STEPS: usize = 200;
@@ -74,6 +76,39 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// Three times the ordinary rate for a while, then the ordinary one until nothing is owed.
+    Overload {
+        /// The ordinary rate, in lines a second.
+        #[arg(long, default_value_t = 100_000)]
+        rate: u64,
+        /// How long the overload lasts.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// The corpus.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Where the release binaries are.
+        #[arg(long, default_value = "target/release")]
+        binaries: PathBuf,
+        /// One JSON object a figure.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lines into a spool that survives a kill and a power cut, beside rsyslog's disk-assisted queue.
+    Spool {
+        /// Lines that each of them gets.
+        #[arg(long, default_value_t = 2_000_000)]
+        lines: usize,
+        /// The corpus.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Where the release binaries are.
+        #[arg(long, default_value = "target/release")]
+        binaries: PathBuf,
+        /// One JSON object a figure.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -112,6 +147,55 @@ enum Eval {
         #[arg(long, default_value_t = 12)]
         networks: u64,
     },
+    /// How well the template miner groups lines, on every set that is found.
+    Templates {
+        /// The folder of sets; that in the folder which `NMS_DATA` names without it.
+        #[arg(long)]
+        data: Option<PathBuf>,
+        /// One JSON object a set.
+        #[arg(long)]
+        json: bool,
+    },
+    /// LogBERT and simple detectors on the public HDFS sessions, in the folder that `NMS_DATA` names.
+    Hdfs {
+        /// Which published training split.
+        #[arg(long, value_enum, default_value_t = SplitName::Logbert)]
+        split: SplitName,
+        /// Seeds of training; mean and minimum are given over them.
+        #[arg(long, alias = "seeds", value_delimiter = ',', default_value = "1,2,3")]
+        seed: Vec<u64>,
+        /// Normal sessions to pick thresholds on, `id,keys` a line.
+        #[arg(long)]
+        dev: Option<PathBuf>,
+        /// Normal sessions that are judged; those of --dev without it.
+        #[arg(long)]
+        normal: Option<PathBuf>,
+        /// Abnormal sessions that are judged.
+        #[arg(long)]
+        abnormal: Option<PathBuf>,
+        /// A trained model with its thresholds, to score with; nothing is trained.
+        #[arg(long, conflicts_with = "out")]
+        bundle: Option<PathBuf>,
+        /// Where trained models are kept, with their thresholds.
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// Optimiser steps.
+        #[arg(long, default_value_t = Recipe::default().steps)]
+        steps: usize,
+        /// Leave out the net as published.
+        #[arg(long)]
+        no_plain: bool,
+        /// One JSON object a row.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// A published training split of HDFS.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SplitName {
+    Logbert,
+    Deeplog,
 }
 
 fn main() -> ExitCode {
@@ -122,8 +206,38 @@ fn main() -> ExitCode {
             base(&out, checkpoint.as_deref(), &BaseOptions { networks, recipe, ..BaseOptions::default() })
         }
         Arguments::Eval(Eval::Model { bundle, networks }) => model(bundle.as_deref(), networks),
+        Arguments::Eval(Eval::Templates { data, json }) => {
+            let usual = || Ok(public_data()?.map(|data| data.join("loghub_2k")));
+            data.map_or_else(usual, |data| Ok(Some(data))).and_then(|folder| {
+                let Some(folder) = folder else { return Ok(()) };
+                list(&eval::templates(&folder)?, json);
+                Ok(())
+            })
+        }
+        Arguments::Eval(Eval::Hdfs { split, seed, dev, normal, abnormal, bundle, out, steps, no_plain, json }) => {
+            public_data().and_then(|data| {
+                let Some(data) = data else { return Ok(()) };
+                let split = match split {
+                    SplitName::Logbert => Split::Logbert,
+                    SplitName::Deeplog => Split::Deeplog,
+                };
+                let plain = !no_plain;
+                let options =
+                    HdfsOptions { data, split, seeds: seed, dev, normal, abnormal, bundle, out, steps, plain };
+                let rows = eval::hdfs(&options, |line| eprintln!("{line}"))?;
+                list(&rows, json);
+                Ok(())
+            })
+        }
         Arguments::Bench(Bench::Pipeline { rate, seconds, seed, binaries, json }) => {
             bench::pipeline(&bench::Options { binaries, rate, seconds, seed }).map(|figures| show(&figures, json))
+        }
+        Arguments::Bench(Bench::Overload { rate, seconds, seed, binaries, json }) => {
+            bench::overload(&bench::OverloadOptions { binaries, rate, seconds, seed })
+                .map(|figures| show(&figures, json))
+        }
+        Arguments::Bench(Bench::Spool { lines, seed, binaries, json }) => {
+            bench::spool(&bench::SpoolOptions { binaries, lines, seed }).map(|figures| show(&figures, json))
         }
         Arguments::Torture { seconds, seed, binaries, lose, json } => {
             let options = torture::Options { binaries, seconds, seed, lose };
@@ -181,6 +295,26 @@ fn model(bundle: Option<&Path>, networks: u64) -> Result<(), String> {
     Ok(())
 }
 
+/// Prints rows, as JSON or for people.
+fn list<T: Serialize + std::fmt::Display>(rows: &[T], json: bool) {
+    for row in rows {
+        let line = if json { serde_json::to_string(row).unwrap_or_default() } else { row.to_string() };
+        println!("{line}");
+    }
+}
+
+/// The folder of public data; none where the machine has none, which `NMS_REQUIRE=all` makes a failure.
+fn public_data() -> Result<Option<PathBuf>, String> {
+    let folder = std::env::var_os("NMS_DATA").map(PathBuf::from).filter(|folder| folder.is_dir());
+    if folder.is_none() {
+        if std::env::var("NMS_REQUIRE").as_deref() == Ok("all") {
+            return Err("NMS_DATA names no folder of public data".into());
+        }
+        println!("skipped: NMS_DATA names no folder of public data");
+    }
+    Ok(folder)
+}
+
 fn tell(report: &Report, json: bool) {
     let whole = if json { serde_json::to_string(report) } else { serde_json::to_string_pretty(report) };
     println!("{}", whole.unwrap_or_default());
@@ -191,7 +325,9 @@ fn show(figures: &[Figure], json: bool) {
         if json {
             println!("{}", serde_json::to_string(figure).unwrap_or_default());
         } else {
-            println!("{:<10} {:<48} {:>14.2} {}", figure.leg, figure.what, figure.value, figure.unit);
+            let beside = figure.peer.as_ref().zip(figure.ratio);
+            let beside = beside.map_or_else(String::new, |(peer, ratio)| format!(", {ratio:.2} of {peer}"));
+            println!("{:<10} {:<52} {:>14.2} {}{beside}", figure.leg, figure.what, figure.value, figure.unit);
         }
     }
 }

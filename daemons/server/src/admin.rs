@@ -136,13 +136,15 @@ fn status_of(tenant: &Tenant) -> serde_json::Value {
         (gate.backlog_bytes(), gate.logged())
     };
     let hubs = tenant.hubs();
-    let vitals: Vec<_> =
-        hubs.vitals().into_iter().map(|(hub, said)| json!({ "hub": hub.to_string(), "said": said })).collect();
+    let health = hubs.health().into_iter().map(|(hub, health)| {
+        json!({ "hub": hub.to_string(), "said": health.said, "heartbeat_gap_ms_max": health.gap_ms_max })
+    });
+    let health: Vec<_> = health.collect();
     json!({
         "tenant": tenant.id(),
         "hubs_connected": hubs.live(),
         "connections_replaced": hubs.replaced(),
-        "hubs": vitals,
+        "hubs": health,
         "results_waiting": hubs.waiting(),
         "results_dropped": hubs.dropped(),
         "refused": tenant.refusals.counts(),

@@ -39,6 +39,18 @@ struct Hub {
     live: Option<Live>,
     /// What it said of itself last.
     vitals: Option<Heartbeat>,
+    /// When the connection's last heartbeat came, and the longest wait for one since the server started.
+    heard: Option<Tick>,
+    gap_ms_max: u64,
+}
+
+/// What is known of how a hub is.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// What it said of itself last.
+    pub said: Heartbeat,
+    /// Longest time between two heartbeats of one connection since the server started, in milliseconds.
+    pub gap_ms_max: u64,
 }
 
 /// A connection's place at its hub.
@@ -76,8 +88,8 @@ impl Hubs {
         hubs
     }
 
-    /// What a hub said of itself last.
-    pub fn heard(&mut self, hub: Instance, mut vitals: Heartbeat) {
+    /// What a hub says of itself, now.
+    pub fn heard(&mut self, hub: Instance, now: Tick, mut vitals: Heartbeat) {
         // A peer's words: no more of them than a hub keeps apart.
         for words in [&mut vitals.dropped, &mut vitals.rejected] {
             while words.len() > CAUSES_MAX {
@@ -86,13 +98,16 @@ impl Hubs {
         }
         if let Some(known) = self.known.get_mut(&hub) {
             known.vitals = Some(vitals);
+            if let Some(before) = known.heard.replace(now) {
+                known.gap_ms_max = known.gap_ms_max.max(now.since(before));
+            }
         }
     }
 
-    /// What each hub said of itself last, by its instance.
-    pub fn vitals(&self) -> BTreeMap<Instance, Heartbeat> {
-        let said = self.known.iter().filter_map(|(hub, known)| Some((*hub, known.vitals.clone()?)));
-        said.collect()
+    /// How each hub that said so is, by its instance.
+    pub fn health(&self) -> BTreeMap<Instance, Health> {
+        let of = |known: &Hub| Some(Health { said: known.vitals.clone()?, gap_ms_max: known.gap_ms_max });
+        self.known.iter().filter_map(|(hub, known)| Some((*hub, of(known)?))).collect()
     }
 
     /// A connection registered as `hub`. What waits is sent again on it; the connection before it must end.
@@ -102,6 +117,7 @@ impl Hubs {
         let generation = self.generation;
         let known = self.known.entry(hub).or_default();
         known.outbox.rewind();
+        known.heard = None;
         let before = known.live.replace(Live { generation, bell, commands: Vec::new() });
         if let Some(before) = before {
             self.replaced += 1;

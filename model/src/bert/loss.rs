@@ -4,6 +4,9 @@ use candle_core::{D, Result, Tensor};
 
 use super::layers::log_softmax;
 
+/// How far the centre moves to the mean of a batch.
+const CENTRE_STEP: f32 = 0.05;
+
 /// What the hypersphere says of a batch.
 #[derive(Debug)]
 pub struct DistLoss {
@@ -49,6 +52,23 @@ pub fn dist_loss(z: &Tensor, corrupted: &[f32]) -> Result<DistLoss> {
     let softplus = ((logits.abs()?.neg()?.exp()? + 1.0)?.log()? + logits.relu()?)?;
     let loss = (softplus - logits.mul(&wanted)?)?.mean_all()?;
     Ok(DistLoss { loss, logits })
+}
+
+/// Mean squared distance of DIST to the centre of ordinary sequences, as published. The centre is the running mean of
+/// what the net says, and no gradient goes through it.
+///
+/// # Errors
+/// candle's.
+pub fn centre_loss(z: &Tensor, centre: &mut Vec<f32>) -> Result<Tensor> {
+    let mean = z.detach().mean(0)?.to_vec1::<f32>()?;
+    if centre.is_empty() {
+        centre.clone_from(&mean);
+    }
+    for (centre, now) in centre.iter_mut().zip(&mean) {
+        *centre += CENTRE_STEP * (now - *centre);
+    }
+    let centre = Tensor::new(centre.as_slice(), z.device())?;
+    z.broadcast_sub(&centre)?.sqr()?.sum(D::Minus1)?.mean_all()
 }
 
 /// Cross-entropy of the category head over the rows.

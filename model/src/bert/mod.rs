@@ -14,7 +14,7 @@ use candle_core::{D, DType, Device, Result, Tensor, Var};
 use crate::key::{Factor, PAD};
 use crate::net::{NetError, Shape, Weights, sine_positions};
 use crate::sequence::Sequence;
-pub use loss::{DistLoss, category_loss, dist_logits, dist_loss, masked_loss};
+pub use loss::{DistLoss, category_loss, centre_loss, dist_logits, dist_loss, masked_loss};
 
 /// A net whose weights can learn.
 #[derive(Debug)]

@@ -29,8 +29,8 @@ pub const MEMORY_BYTES_MAX: usize = TEMPLATES_BYTES + SCAN_BYTES_MAX * 8 + NODES
 pub const ANY: &str = "<*>";
 /// The hash of [`ANY`]: no token has it.
 const ANY_HASH: u64 = 0;
-/// Share of tokens that must be equal for a line to join a template.
-const ALIKE_MIN: f32 = 0.4;
+/// A bit that keeps the hash of a parameter, whose lowest one is not set, from being [`ANY_HASH`].
+const PARAMETER: u64 = 2;
 
 /// A template, for as long as the tenant lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -165,8 +165,9 @@ impl Miner {
         self.forgotten
     }
 
-    /// The template of the leaf that shares most tokens with the line, if enough; of equals the one
-    /// that says more, then the older.
+    /// The template of the leaf that shares most words with the line, if more than half of the line's; of equals the one
+    /// that varies in more places, then the older. What the scanner masked is no word: it is alike in every line, and says
+    /// nothing of whether two mean the same.
     fn most_alike(&self, leaf: Leaf, line: &[u64]) -> Option<u32> {
         let mut best: Option<(usize, usize, u32)> = None;
         for &id in self.tree.templates(leaf) {
@@ -174,19 +175,22 @@ impl Miner {
             if template.hashes.len() != line.len() {
                 continue;
             }
-            let (mut same, mut any) = (0, 0);
+            let (mut same, mut any, mut words) = (0, 0, 0);
             for (ours, theirs) in template.hashes.iter().zip(line) {
-                same += usize::from(ours == theirs);
-                any += usize::from(*ours == ANY_HASH);
+                let is_word = is_word(*theirs);
+                words += usize::from(is_word);
+                same += usize::from(ours == theirs && is_word);
+                any += usize::from(*ours == ANY_HASH || !is_word);
             }
-            if same + any == line.len() && any == 0 {
+            if same == words && template.hashes == line {
                 return Some(id);
             }
-            if best.is_none_or(|(best_same, best_any, _)| (same, any) > (best_same, best_any)) {
+            let is_alike = 2 * same > words || same == words;
+            if is_alike && best.is_none_or(|(best_same, best_any, _)| (same, any) > (best_same, best_any)) {
                 best = Some((same, any, id));
             }
         }
-        best.filter(|(same, _, _)| *same as f32 >= ALIKE_MIN * line.len() as f32).map(|(_, _, id)| id)
+        best.map(|(_, _, id)| id)
     }
 
     fn join(&mut self, id: u32, line: &[u64]) -> Match {
@@ -249,7 +253,7 @@ fn hash_tokens(masked: &str, into: &mut Vec<u64>) {
     into.extend(tokens(masked).map(|token| hash(token.as_bytes())));
 }
 
-/// A quick hash of a token; never [`ANY_HASH`]. Two tokens that somebody makes collide share a
+/// A quick hash of a token; never [`ANY_HASH`]. Its lowest bit says whether the token is a word. Two tokens that somebody makes collide share a
 /// place in a template, which harms nobody else.
 fn hash(token: &[u8]) -> u64 {
     if token == ANY.as_bytes() {
@@ -261,5 +265,30 @@ fn hash(token: &[u8]) -> u64 {
         let product = u128::from(state ^ value) * 0x9e37_79b9_7f4a_7c15_u128;
         (product as u64) ^ ((product >> 64) as u64)
     };
-    mix(words.iter().fold(0x243f_6a88_85a3_08d3, |state, word| mix(state, u64::from_le_bytes(*word))), last).max(1)
+    let hash = mix(words.iter().fold(0x243f_6a88_85a3_08d3, |state, word| mix(state, u64::from_le_bytes(*word))), last);
+    if is_parameter(token) { (hash & !1) | PARAMETER } else { hash | 1 }
+}
+
+/// Whether a hash is that of a token that is more than parameters.
+fn is_word(hash: u64) -> bool {
+    hash & 1 == 1
+}
+
+/// Whether nothing but parameters and signs is in a token.
+fn is_parameter(token: &[u8]) -> bool {
+    let mut inside = false;
+    let mut found = false;
+    for byte in token {
+        match byte {
+            b'<' => inside = true,
+            b'>' => {
+                found |= inside;
+                inside = false;
+            }
+            _ if inside => {}
+            byte if byte.is_ascii_alphanumeric() || *byte >= 0x80 => return false,
+            _ => {}
+        }
+    }
+    found
 }

@@ -1,24 +1,37 @@
-//! Training: masked keys on ordinary windows, DIST and categories on ordinary against damaged ones
-//! and attacks.
+//! Training: masked keys on ordinary sequences, DIST and categories on ordinary against damaged ones
+//! and attacks. What sequences a step is made of is a [`Feed`]'s business: windows of typed keys
+//! ([`Windows`]), or closed sessions ([`Sessions`]).
 //!
 //! One [`Trainer::step`] is one optimiser step; the caller loops, prints [`Progress`] with the time
 //! it measures, and keeps [`Trainer::checkpoint`]s, from which a stopped run goes on to the same
 //! weights. Everything random follows from the seed.
 
 mod adam;
+mod feed;
+mod windows;
+mod sessions;
 
 use std::fmt;
 
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::bert::{Batch, Bert, category_loss, dist_loss, masked_loss};
-use crate::corrupt::Corrupter;
-use crate::key::{SPECIALS, UNKNOWN};
+use crate::bert::{Batch, Bert, category_loss, centre_loss, dist_loss, masked_loss};
 use crate::net::{NetError, Shape, Weights};
 use crate::random::Random;
-use crate::sequence::Sequence;
 use adam::Adam;
+pub use feed::{Feed, Masked, Sphere};
+pub use sessions::{SESSION_EVENTS_MAX, Sessions};
+pub use windows::{Examples, Windows};
+
+/// What the hypersphere of DIST is trained against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Against {
+    /// Sequences that were damaged, and attacks where there are any.
+    Corruptions,
+    /// Nothing: ordinary sequences are drawn to their own mean, as published (Guo et al. 2021, section III.C).
+    Nothing,
+}
 
 /// How a net is trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,8 +46,12 @@ pub struct Recipe {
     pub rate: f64,
     /// Weight of a masked position's own factors beside its key.
     pub factor_weight: f64,
+    /// Least and greatest share of a row that is hidden; each row draws its own.
+    pub mask_share: (f64, f64),
     /// Weight of the masked keys' loss.
     pub masked_weight: f64,
+    /// What the hypersphere is trained against.
+    pub against: Against,
     /// Weight of the hypersphere's loss; 0 trains without it.
     pub dist_weight: f64,
     /// Weight of the categories' loss.
@@ -53,26 +70,15 @@ impl Default for Recipe {
             rows: 32,
             rate: 1e-3,
             factor_weight: 0.5,
+            mask_share: (0.15, 0.65),
             masked_weight: 1.0,
+            against: Against::Corruptions,
             dist_weight: 1.0,
             category_weight: 0.25,
             unknown_share: 0.02,
             attack_share: 0.4,
         }
     }
-}
-
-/// What a net learns from.
-#[derive(Debug, Default)]
-pub struct Examples {
-    /// Ordinary windows with the weight they are drawn by.
-    pub ordinary: Vec<Sequence>,
-    /// How often each is drawn, relative to the others.
-    pub weights: Vec<f64>,
-    /// Attacks with their category (0 is ordinary).
-    pub attacks: Vec<(Sequence, u32)>,
-    /// Longest window, in events.
-    pub events_max: usize,
 }
 
 /// Where training stands.
@@ -159,10 +165,9 @@ pub struct Trainer<'a> {
     net: Bert,
     adam: Adam,
     random: Random,
-    corrupter: Corrupter<'a>,
-    examples: &'a Examples,
-    /// Running sums of the drawing weights.
-    sums: Vec<f64>,
+    feed: Box<dyn Feed + 'a>,
+    /// The mean of DIST, which a hypersphere trained against nothing draws to.
+    centre: Vec<f32>,
     progress: Progress,
 }
 
@@ -172,6 +177,7 @@ struct Checkpoint {
     shape: Shape,
     weights: std::collections::BTreeMap<String, Vec<f32>>,
     adam: Adam,
+    centre: Vec<f32>,
     random: u64,
     progress: (usize, f32, f32, f32),
 }
@@ -181,35 +187,29 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// [`TrainError`] where there is nothing to learn from or the shape is not usable.
-    pub fn new(recipe: Recipe, shape: &Shape, examples: &'a Examples) -> Result<Self, TrainError> {
+    pub fn new(recipe: Recipe, shape: &Shape, feed: impl Feed + 'a) -> Result<Self, TrainError> {
         shape.check()?;
         let mut random = Random::new(recipe.seed);
         let weights = Weights::random(shape, &mut random.fork(1));
-        Self::with(recipe, shape, examples, &weights, random)
+        Self::with(recipe, shape, Box::new(feed), &weights, random)
     }
 
     fn with(
         recipe: Recipe,
         shape: &Shape,
-        examples: &'a Examples,
+        feed: Box<dyn Feed + 'a>,
         weights: &Weights,
         random: Random,
     ) -> Result<Self, TrainError> {
-        if examples.ordinary.is_empty() || examples.weights.len() != examples.ordinary.len() {
+        if feed.is_empty() {
             return Err(TrainError::NoExamples);
         }
-        let mut sum = 0.0;
-        let sums = examples.weights.iter().map(|weight| {
-            sum += weight;
-            sum
-        });
         Ok(Self {
             net: Bert::new(shape.clone(), weights)?,
             adam: Adam::default(),
             random,
-            corrupter: Corrupter::new(&examples.ordinary, examples.events_max),
-            sums: sums.collect(),
-            examples,
+            feed,
+            centre: Vec::new(),
             progress: Progress { steps: recipe.steps, ..Progress::default() },
             recipe,
         })
@@ -219,15 +219,16 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// [`TrainError::Checkpoint`] where the bytes are damaged or belong to another recipe or shape.
-    pub fn resume(bytes: &[u8], recipe: &Recipe, shape: &Shape, examples: &'a Examples) -> Result<Self, TrainError> {
+    pub fn resume(bytes: &[u8], recipe: &Recipe, shape: &Shape, feed: impl Feed + 'a) -> Result<Self, TrainError> {
         let saved: Checkpoint =
             postcard::from_bytes(bytes).map_err(|cause| TrainError::Checkpoint(cause.to_string()))?;
         if saved.recipe != *recipe || saved.shape != *shape {
             return Err(TrainError::Checkpoint("it belongs to another recipe or shape; delete it".to_owned()));
         }
         let random = Random::new(saved.random);
-        let mut trainer = Self::with(saved.recipe, shape, examples, &Weights(saved.weights), random)?;
+        let mut trainer = Self::with(saved.recipe, shape, Box::new(feed), &Weights(saved.weights), random)?;
         trainer.adam = saved.adam;
+        trainer.centre = saved.centre;
         let (step, masked, dist, category) = saved.progress;
         trainer.progress = Progress { step, masked, dist, category, ..trainer.progress };
         Ok(trainer)
@@ -244,6 +245,7 @@ impl<'a> Trainer<'a> {
             shape: self.net.shape().clone(),
             weights: self.net.weights()?.0,
             adam: self.adam.clone(),
+            centre: self.centre.clone(),
             random: self.random.state(),
             progress: (p.step, p.masked, p.dist, p.category),
         };
@@ -295,92 +297,47 @@ impl<'a> Trainer<'a> {
         Ok(self.progress)
     }
 
-    fn draw(&mut self) -> &'a Sequence {
-        let total = self.sums.last().copied().unwrap_or(0.0);
-        let point = self.random.uniform() * total;
-        let at = self.sums.partition_point(|sum| *sum <= point).min(self.examples.ordinary.len() - 1);
-        // The bounds were checked when the trainer was made; there is at least one.
-        self.examples.ordinary.get(at).unwrap_or(&EMPTY)
-    }
-
-    /// Masked log keys: each row hides its own share of 15 to 65 %, of keys and EOS.
+    /// Masked log keys: what was hidden is to be named.
     fn masked_part(&mut self) -> Result<Tensor, TrainError> {
-        let mut rows = Vec::new();
-        let mut hidden = Vec::new();
-        for row in 0..self.recipe.rows {
-            let truth = self.draw();
-            let mut shown = truth.clone();
-            self.hide_as_unknown(&mut shown);
-            let share = 0.15 + 0.5 * self.random.uniform();
-            let always = 1 + self.random.below(truth.len() - 1);
-            for position in 1..truth.len() {
-                if position == always || self.random.chance(share) {
-                    shown.hide(position);
-                    hidden.push((row, position, truth.targets(position).collect::<Vec<usize>>()));
-                }
-            }
-            rows.push(shown);
-        }
+        let masked = self.feed.masked(&mut self.random);
+        let rows: Vec<_> = masked.iter().map(Masked::shown).collect();
         let batch = Batch::of(&rows, self.net.shape(), self.net.device())?;
-        let cells: Vec<u32> =
-            hidden.iter().map(|(row, position, _)| (row * batch.length() + position) as u32).collect();
+        let hidden = || masked.iter().enumerate().flat_map(|(row, m)| m.hidden.iter().map(move |at| (row, *at, m)));
+        let cells: Vec<u32> = hidden().map(|(row, at, _)| (row * batch.length() + at) as u32).collect();
+        let targets: Vec<Vec<usize>> = hidden().map(|(_, at, masked)| masked.truth.targets(at).collect()).collect();
         let output = self.net.hidden(&batch)?;
         let logits = self.net.head(&self.net.cells(&output, &cells)?, "mlkp")?;
         let groups: Vec<(usize, usize, f64)> = (self.net.shape().groups().into_iter().enumerate())
             .map(|(at, (first, columns))| (first, columns, if at == 0 { 1.0 } else { self.recipe.factor_weight }))
             .collect();
-        let column = |group: usize| {
-            hidden.iter().map(|(_, _, targets)| targets.get(group).map_or(0, |target| *target as u32)).collect()
-        };
+        let column = |group: usize| targets.iter().map(|of| of.get(group).map_or(0, |target| *target as u32)).collect();
         let targets: Vec<Vec<u32>> = (0..groups.len()).map(column).collect();
         Ok(masked_loss(&logits, &groups, &targets)?)
     }
 
-    /// Shows a few tokens as unknown, so that its embedding means "something else".
-    fn hide_as_unknown(&mut self, sequence: &mut Sequence) {
-        for token in &mut sequence.tokens {
-            if *token as usize >= SPECIALS && self.random.chance(self.recipe.unknown_share) {
-                *token = UNKNOWN;
-            }
-        }
-    }
-
-    /// The hypersphere and the categories: ordinary rows against damaged ones and attacks.
+    /// The hypersphere and the categories.
     fn dist_part(&mut self) -> Result<(Tensor, Tensor), TrainError> {
-        let mut rows = Vec::new();
-        let mut corrupted = Vec::new();
-        let mut categories = Vec::new();
-        for _ in 0..self.recipe.rows {
-            categories.push((rows.len() as u32, 0));
-            rows.push(self.draw().clone());
-            corrupted.push(0.0);
+        let nothing = Tensor::zeros((), crate::bert::DTYPE, self.net.device())?;
+        if self.recipe.dist_weight == 0.0 {
+            return Ok((nothing.clone(), nothing));
         }
-        for _ in 0..self.recipe.rows {
-            let attack = (self.random.chance(self.recipe.attack_share))
-                .then(|| self.random.pick(&self.examples.attacks))
-                .flatten();
-            let row = if let Some((sequence, category)) = attack {
-                categories.push((rows.len() as u32, *category));
-                Some(sequence.clone())
-            } else {
-                let base = self.draw();
-                self.corrupter.corrupt(base, &mut self.random)
-            };
-            rows.extend(row);
-            corrupted.resize(rows.len(), 1.0);
-        }
+        let Sphere { rows, corrupted, categories } = self.feed.sphere(&mut self.random);
         let batch = Batch::of(&rows, self.net.shape(), self.net.device())?;
         let first = Bert::first(&self.net.hidden(&batch)?)?;
-        let dist = dist_loss(&self.net.head(&first, "dist")?, &corrupted)?;
+        let z = self.net.head(&first, "dist")?;
+        let dist = match self.recipe.against {
+            Against::Corruptions => {
+                let wanted: Vec<f32> = corrupted.iter().map(|is| f32::from(u8::from(*is))).collect();
+                dist_loss(&z, &wanted)?.loss
+            }
+            Against::Nothing => centre_loss(&z, &mut self.centre)?,
+        };
         if self.net.shape().categories == 0 {
-            let nothing = Tensor::zeros((), dist.loss.dtype(), self.net.device())?;
-            return Ok((dist.loss, nothing));
+            return Ok((dist, nothing));
         }
         let (cells, wanted): (Vec<u32>, Vec<u32>) = categories.into_iter().unzip();
         let labelled = first.index_select(&Tensor::new(cells.as_slice(), self.net.device())?, 0)?;
         let category = category_loss(&self.net.head(&labelled, "cat")?, &wanted)?;
-        Ok((dist.loss, category))
+        Ok((dist, category))
     }
 }
-
-static EMPTY: Sequence = Sequence { tokens: Vec::new(), contexts: Vec::new() };

@@ -13,6 +13,7 @@ mod key;
 mod measures;
 mod net;
 mod score;
+mod session;
 mod template;
 mod train;
 mod window;

@@ -5,7 +5,7 @@ use nms_model::key::{Context, Factor};
 use nms_model::net::Shape;
 use nms_model::random::Random;
 use nms_model::sequence::Sequence;
-use nms_model::train::{Examples, Progress, Recipe, TrainError, Trainer};
+use nms_model::train::{Examples, Progress, Recipe, TrainError, Trainer, Windows};
 
 /// A small grammar: a b c repeated, with a context.
 fn examples() -> Examples {
@@ -41,7 +41,7 @@ fn run(trainer: &mut Trainer<'_>, until: usize) -> Progress {
 #[test]
 fn the_masked_keys_of_a_small_grammar_are_learnt() {
     let examples = examples();
-    let mut trainer = Trainer::new(recipe(150), &shape(), &examples).unwrap();
+    let mut trainer = Trainer::new(recipe(150), &shape(), Windows::new(&examples, &recipe(150))).unwrap();
     let before = run(&mut trainer, 5).masked;
     let after = run(&mut trainer, 150).masked;
     assert!(after < before / 3.0, "the loss fell from {before} to {after} only");
@@ -50,27 +50,29 @@ fn the_masked_keys_of_a_small_grammar_are_learnt() {
 #[test]
 fn a_run_stopped_and_resumed_ends_with_the_same_weights() {
     let examples = examples();
-    let mut whole = Trainer::new(recipe(12), &shape(), &examples).unwrap();
+    let mut whole = Trainer::new(recipe(12), &shape(), Windows::new(&examples, &recipe(12))).unwrap();
     run(&mut whole, 12);
-    let mut first = Trainer::new(recipe(12), &shape(), &examples).unwrap();
+    let mut first = Trainer::new(recipe(12), &shape(), Windows::new(&examples, &recipe(12))).unwrap();
     run(&mut first, 7);
     let checkpoint = first.checkpoint().unwrap();
-    let mut second = Trainer::resume(&checkpoint, &recipe(12), &shape(), &examples).unwrap();
+    let mut second = Trainer::resume(&checkpoint, &recipe(12), &shape(), Windows::new(&examples, &recipe(12))).unwrap();
     assert_eq!(second.progress(), first.progress());
     run(&mut second, 12);
     assert!(second.is_done());
     assert_eq!(second.weights().unwrap(), whole.weights().unwrap(), "bit for bit");
-    let other = Trainer::resume(&checkpoint, &recipe(13), &shape(), &examples);
+    let other = Trainer::resume(&checkpoint, &recipe(13), &shape(), Windows::new(&examples, &recipe(13)));
     assert!(matches!(other, Err(TrainError::Checkpoint(_))));
     assert!(matches!(
-        Trainer::resume(&checkpoint[..40], &recipe(12), &shape(), &examples),
+        Trainer::resume(&checkpoint[..40], &recipe(12), &shape(), Windows::new(&examples, &recipe(12))),
         Err(TrainError::Checkpoint(_))
     ));
 }
 
 #[test]
 fn nothing_to_learn_from_is_an_error() {
-    assert!(matches!(Trainer::new(recipe(1), &shape(), &Examples::default()), Err(TrainError::NoExamples)));
+    let nothing = Examples::default();
+    let trainer = Trainer::new(recipe(1), &shape(), Windows::new(&nothing, &recipe(1)));
+    assert!(matches!(trainer, Err(TrainError::NoExamples)));
 }
 
 #[test]

@@ -25,9 +25,9 @@ pub(super) struct Usage {
 }
 
 impl Daemons {
-    /// Starts both from `binaries`.
-    pub(super) fn start(binaries: &Path) -> Result<Self, String> {
-        let mut stage = Stage::new("nms-bench-", binaries, "public_ip = true")?;
+    /// Starts both from `binaries`, the server with these settings.
+    pub(super) fn start(binaries: &Path, settings: &str) -> Result<Self, String> {
+        let mut stage = Stage::new("nms-bench-", binaries, settings)?;
         let hub = stage.hub("hub", "")?;
         stage.start("nmsd-server", "server")?;
         stage.start("nmsd-hub", "hub")?;
@@ -40,16 +40,7 @@ impl Daemons {
 
     /// CPU and memory of one of them.
     pub(super) fn usage(&self, name: &str) -> Usage {
-        let Some(id) = self.stage.process_id(name) else { return Usage::default() };
-        let read = |file: &str| fs::read_to_string(format!("/proc/{id}/{file}")).unwrap_or_default();
-        let stat = read("stat");
-        // Fields after the name in parentheses: user and system time are the 12th and 13th.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
-        let status = read("status");
-        let rss_kb =
-            status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
-        Usage { cpu_s: (ticks(11) + ticks(12)) / TICKS_PER_S, rss_mb: rss_kb.unwrap_or(0.0) / 1_024.0 }
+        self.stage.process_id(name).map_or_else(Usage::default, |id| usage(&id.to_string()))
     }
 
     /// What the server says of its only tenant; null where it has none.
@@ -63,4 +54,16 @@ impl Daemons {
     pub(super) fn logs(&self) -> String {
         self.stage.logs()
     }
+}
+
+/// CPU and memory of a process, by its number or `self`.
+pub(super) fn usage(process: &str) -> Usage {
+    let read = |file: &str| fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default();
+    let stat = read("stat");
+    // Fields after the name in parentheses: user and system time are the 12th and 13th.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
+    let status = read("status");
+    let rss_kb = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
+    Usage { cpu_s: (ticks(11) + ticks(12)) / TICKS_PER_S, rss_mb: rss_kb.unwrap_or(0.0) / 1_024.0 }
 }

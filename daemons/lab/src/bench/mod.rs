@@ -5,11 +5,16 @@
 mod corpus;
 mod daemons;
 mod dash;
+mod overload;
 mod pipeline;
 mod sender;
+mod spool;
 
+pub use overload::{OverloadOptions, overload};
 pub use pipeline::{Options, pipeline};
+pub use spool::{SpoolOptions, spool};
 
+use nms_kit::clock;
 use serde::Serialize;
 
 /// One measured figure.
@@ -41,4 +46,16 @@ impl Figure {
 /// The value below which `percent` of the sorted values lie.
 fn percentile(sorted: &[f64], percent: usize) -> Option<f64> {
     sorted.get((sorted.len().checked_sub(1)?) * percent / 100).copied()
+}
+
+/// Looks until `done` or the time is over; whether it was done.
+fn wait(ms_max: u64, mut done: impl FnMut() -> bool) -> bool {
+    let end = clock::monotonic_ms() + ms_max;
+    while clock::monotonic_ms() < end {
+        if done() {
+            return true;
+        }
+        clock::block(50);
+    }
+    false
 }

@@ -13,6 +13,7 @@ use super::{
     dash::Watcher,
     percentile,
     sender::{Sender, Sent},
+    wait,
 };
 
 /// Lines of the corpus that are made before the clock starts.
@@ -40,8 +41,8 @@ pub struct Options {
 /// What could not be started, or that events were lost.
 pub fn pipeline(options: &Options) -> Result<Vec<Figure>, String> {
     let corpus = Corpus::new(options.seed, CORPUS_LINES);
-    let daemons = Daemons::start(&options.binaries)?;
-    let run = Run::new(&daemons)?;
+    let daemons = Daemons::start(&options.binaries, "public_ip = true")?;
+    let run = Run { daemons: &daemons, watcher: linked(&daemons)? };
     let figures = run.measure(&corpus, options);
     figures.map_err(|problem| format!("{problem}\n{}", daemons.logs()))
 }
@@ -51,21 +52,50 @@ struct Run<'a> {
     watcher: Watcher,
 }
 
-impl<'a> Run<'a> {
-    fn new(daemons: &'a Daemons) -> Result<Self, String> {
-        let path = daemons.socket();
-        let mut watcher = Err("the hub did not open its dashboard socket".to_owned());
-        wait(READY_MS_MAX, || {
-            watcher = Watcher::connect(&path).map_err(|error| format!("{}: {error}", path.display()));
-            watcher.is_ok()
-        });
-        let watcher = watcher.map_err(|problem| format!("{problem}\n{}", daemons.logs()))?;
-        if !wait(READY_MS_MAX, || watcher.is_linked()) {
-            return Err(format!("the hub did not reach its server\n{}", daemons.logs()));
-        }
-        Ok(Self { daemons, watcher })
+/// Who watches the hub, once that has its server.
+pub(super) fn linked(daemons: &Daemons) -> Result<Watcher, String> {
+    let path = daemons.socket();
+    let mut watcher = Err("the hub did not open its dashboard socket".to_owned());
+    wait(READY_MS_MAX, || {
+        watcher = Watcher::connect(&path).map_err(|error| format!("{}: {error}", path.display()));
+        watcher.is_ok()
+    });
+    let watcher = watcher.map_err(|problem| format!("{problem}\n{}", daemons.logs()))?;
+    if !wait(READY_MS_MAX, || watcher.is_linked()) {
+        return Err(format!("the hub did not reach its server\n{}", daemons.logs()));
     }
+    Ok(watcher)
+}
 
+/// Waits until all lines that were sent are delivered and analysed, and gives how many the server logged of
+/// them: what it took less the findings, which the hub made.
+pub(super) fn taken(daemons: &Daemons, watcher: &Watcher, sent: u64) -> Result<u64, String> {
+    let drained = wait(DRAIN_MS_MAX, || {
+        let account = watcher.account();
+        account.received >= sent && account.waiting == 0
+    });
+    let account = watcher.account();
+    if !drained || account.dropped > 0 {
+        return Err(format!("{sent} lines were sent and not all delivered: {account:?}"));
+    }
+    // Findings are counted when they are analysed, a moment after they are logged.
+    if !wait(DRAIN_MS_MAX, || {
+        let tenant = daemons.tenant();
+        tenant.pointer("/log/last") == tenant.pointer("/log/analysed")
+    }) {
+        return Err("the server did not analyse everything that it logged".into());
+    }
+    let tenant = daemons.tenant();
+    let count = |name: &str| tenant.pointer(name).and_then(serde_json::Value::as_u64).unwrap_or_default();
+    let skipped = count("/events/skipped");
+    let lines = count("/events/taken").saturating_sub(count("/analysis/findings"));
+    if lines != sent || skipped > 0 {
+        return Err(format!("{sent} lines were sent, the server logged {lines} and was told of {skipped} lost"));
+    }
+    Ok(lines)
+}
+
+impl Run<'_> {
     fn usage(&self) -> [(&'static str, Usage); 2] {
         ["hub", "server"].map(|name| (name, self.daemons.usage(name)))
     }
@@ -76,17 +106,13 @@ impl<'a> Run<'a> {
         let mut sender = Sender::connect(self.daemons.syslog).map_err(|error| format!("cannot connect: {error}"))?;
         let sent =
             sender.send(corpus, options.rate, options.seconds).map_err(|error| format!("cannot send: {error}"))?;
-        let drained = wait(DRAIN_MS_MAX, || {
+        wait(DRAIN_MS_MAX, || {
             let account = self.watcher.account();
             account.received >= sent.lines && account.waiting == 0
         });
         let seconds = (clock::monotonic_us() - begun) as f64 / 1e6;
         let after = self.usage();
-        let account = self.watcher.account();
-        if !drained || account.dropped > 0 {
-            return Err(format!("{} lines were sent and not all delivered: {account:?}", sent.lines));
-        }
-        let taken = self.taken(sent.lines)?;
+        let taken = taken(self.daemons, &self.watcher, sent.lines)?;
         let mut figures = vec![
             Figure::new("pipeline", "events sent, delivered and logged durably", taken as f64, "events"),
             Figure::new(
@@ -107,25 +133,6 @@ impl<'a> Run<'a> {
         figures.extend(self.model());
         figures.extend(self.latencies(&sent));
         Ok(figures)
-    }
-
-    /// Lines that the server logged, of those sent: what it took less the findings, which the hub made.
-    fn taken(&self, sent: u64) -> Result<u64, String> {
-        // Findings are counted when they are analysed, a moment after they are logged.
-        if !wait(DRAIN_MS_MAX, || {
-            let tenant = self.daemons.tenant();
-            tenant.pointer("/log/last") == tenant.pointer("/log/analysed")
-        }) {
-            return Err("the server did not analyse everything that it logged".into());
-        }
-        let tenant = self.daemons.tenant();
-        let count = |name: &str| tenant.pointer(name).and_then(serde_json::Value::as_u64).unwrap_or_default();
-        let skipped = count("/events/skipped");
-        let lines = count("/events/taken").saturating_sub(count("/analysis/findings"));
-        if lines != sent || skipped > 0 {
-            return Err(format!("{sent} lines were sent, the server logged {lines} and was told of {skipped} lost"));
-        }
-        Ok(lines)
     }
 
     /// What the model had to do: repetitive traffic would win any bench.
@@ -168,16 +175,4 @@ impl<'a> Run<'a> {
         }
         figures
     }
-}
-
-/// Looks until `done` or the time is over; whether it was done.
-fn wait(ms_max: u64, mut done: impl FnMut() -> bool) -> bool {
-    let end = clock::monotonic_ms() + ms_max;
-    while clock::monotonic_ms() < end {
-        if done() {
-            return true;
-        }
-        clock::block(50);
-    }
-    false
 }

@@ -44,12 +44,15 @@ pub(super) struct Sent {
 pub(super) struct Sender {
     streams: Vec<TcpStream>,
     probe: TcpStream,
+    /// The next line of the corpus, and the connection that it goes to.
+    line: usize,
+    stream: usize,
 }
 
 impl Sender {
     pub(super) fn connect(to: SocketAddr) -> std::io::Result<Self> {
         let streams = (1..=SOURCES).map(|last| from(Ipv4Addr::new(127, 0, 1, last), to)).collect::<Result<_, _>>()?;
-        Ok(Self { streams, probe: from(Ipv4Addr::new(127, 0, 2, 1), to)? })
+        Ok(Self { streams, probe: from(Ipv4Addr::new(127, 0, 2, 1), to)?, line: 0, stream: 0 })
     }
 
     /// Sends for `seconds`, at `rate` lines a second or, without one, as fast as the hub takes them.
@@ -57,8 +60,7 @@ impl Sender {
         let begun = clock::monotonic_us();
         let end = begun + seconds * 1_000_000;
         let mut sent = Sent::default();
-        let (mut at, mut stream, mut probed) = (0, 0, begun);
-        let mut block = Vec::new();
+        let mut probed = begun;
         loop {
             let now = clock::monotonic_us();
             if now >= end {
@@ -67,25 +69,40 @@ impl Sender {
             }
             let due =
                 rate.map_or(LINES_AT_ONCE as u64, |rate| ((now - begun) * rate / 1_000_000).saturating_sub(sent.lines));
-            block.clear();
-            for _ in 0..due.min(LINES_AT_ONCE as u64) {
-                block.extend_from_slice(corpus.lines.get(at).map_or(b"".as_slice(), Vec::as_slice));
-                block.push(b'\n');
-                at = (at + 1) % corpus.lines.len();
-                sent.lines += 1;
-            }
-            if let Some(stream) = self.streams.get_mut(stream) {
-                stream.write_all(&block)?;
-            }
-            stream = (stream + 1) % self.streams.len();
+            let is_behind = due > LINES_AT_ONCE as u64;
+            sent.lines += self.write_block(corpus, due)?;
             if now >= probed {
                 probed = now + PROBE_US;
                 self.probe(&mut sent)?;
             }
-            if rate.is_some() && due <= LINES_AT_ONCE as u64 {
+            if rate.is_some() && !is_behind {
                 clock::block(PACE_US / 1_000);
             }
         }
+    }
+
+    /// Sends lines of those that are `due`, a write at most, and gives how many; pauses where that was all.
+    pub(super) fn write(&mut self, corpus: &Corpus, due: u64) -> std::io::Result<u64> {
+        let lines = self.write_block(corpus, due)?;
+        if lines == due {
+            clock::block(PACE_US / 1_000);
+        }
+        Ok(lines)
+    }
+
+    fn write_block(&mut self, corpus: &Corpus, due: u64) -> std::io::Result<u64> {
+        let lines = due.min(LINES_AT_ONCE as u64);
+        let mut block = Vec::new();
+        for _ in 0..lines {
+            block.extend_from_slice(corpus.lines.get(self.line).map_or(b"".as_slice(), Vec::as_slice));
+            block.push(b'\n');
+            self.line = (self.line + 1) % corpus.lines.len();
+        }
+        if let Some(stream) = self.streams.get_mut(self.stream) {
+            stream.write_all(&block)?;
+        }
+        self.stream = (self.stream + 1) % self.streams.len();
+        Ok(lines)
     }
 
     /// A guessing run by somebody new, all lines in one write.
@@ -103,7 +120,8 @@ impl Sender {
     }
 }
 
-fn from(address: Ipv4Addr, to: SocketAddr) -> std::io::Result<TcpStream> {
+/// A connection from an address of loopback.
+pub(super) fn from(address: Ipv4Addr, to: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.bind(&SocketAddr::from((address, 0)).into())?;
     socket.connect(&to.into())?;

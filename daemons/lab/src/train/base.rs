@@ -8,7 +8,7 @@ use nms_model::net::Shape;
 use nms_model::random::Random;
 use nms_model::score::Scorer;
 use nms_model::sequence::Sequence;
-use nms_model::train::{Examples, Recipe, Trainer};
+use nms_model::train::{self, Examples, Recipe, Trainer};
 use nms_model::window::Window;
 use nms_proto::limits::MODEL_WINDOW_EVENTS;
 
@@ -104,9 +104,10 @@ pub fn train_base(
     let examples = examples(&kinds, &vocabulary);
     let shape = Shape::small(vocabulary.size(), CATEGORIES.len());
     let text = |cause: &dyn std::fmt::Display| cause.to_string();
+    let feed = train::Windows::new(&examples, &options.recipe);
     let trainer = match checkpoint {
-        Some(bytes) => Trainer::resume(bytes, &options.recipe, &shape, &examples),
-        None => Trainer::new(options.recipe.clone(), &shape, &examples),
+        Some(bytes) => Trainer::resume(bytes, &options.recipe, &shape, feed),
+        None => Trainer::new(options.recipe.clone(), &shape, feed),
     };
     let mut trainer = trainer.map_err(|cause| text(&cause))?;
     while !trainer.is_done() {

@@ -10,4 +10,6 @@
 )]
 mod corpus;
 mod gate;
+mod hdfs;
+mod templates;
 mod truth;

@@ -134,7 +134,7 @@ impl Connection {
             Output::Heartbeat(vitals) => {
                 self.clients.counts.heartbeats.fetch_add(1, Ordering::Relaxed);
                 if let Some(tenant) = &self.tenant {
-                    tenant.hubs().heard(self.hub(), vitals);
+                    tenant.hubs().heard(self.hub(), now, vitals);
                 }
             }
             // Dealt with before, because they are waited for.

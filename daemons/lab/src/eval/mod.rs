@@ -1,0 +1,10 @@
+//! Evaluation on public data: read in place, never copied.
+
+mod measure;
+mod baseline;
+mod hdfs;
+mod templates;
+
+pub use hdfs::{HdfsOptions, Split, hdfs};
+pub use measure::Row;
+pub use templates::{Grouping, accuracy, templates};
