@@ -76,6 +76,8 @@ pub(crate) fn evidence(event: &Event, at: Stamp) -> Evidence {
         Body::File(file) => format!("{} {}", cut(&file.path, EVIDENCE_LINE_BYTES), file.change),
         other => other.name().to_owned(),
     };
+    // With an application's name in front it may be longer again.
+    let line = cut(&line, EVIDENCE_LINE_BYTES);
     Evidence { id: event.id, at, source: event.source.clone(), line: line.into() }
 }
 
