@@ -4,13 +4,22 @@ use std::num::NonZeroUsize;
 
 use nms_model::{
     bundle::{self, Bundle, BundleError, MANIFEST, WEIGHTS},
+    score::Scorer,
     template::{Bounds, Miner},
-    window::Windows,
+    window::{KeyedEvent, Windows},
 };
-use nms_proto::{limits::MODEL_WINDOW_EVENTS, scan::Scanner};
+use nms_proto::{
+    event::{Body, Draft, Syslog},
+    extraction::{Action, AppFamily, Extraction, Outcome},
+    limits::MODEL_WINDOW_EVENTS,
+    scan::Scanner,
+};
 use nmsd_server::analyse::Analysis;
 
-use crate::{input::Script, travel::NOW};
+use crate::{
+    input::Script,
+    travel::{self, NOW},
+};
 
 /// Small enough that short inputs reach it.
 fn bounds() -> Bounds {
@@ -93,8 +102,31 @@ pub(crate) fn bundle(bytes: &[u8]) {
             let files = found.to_files().unwrap();
             let again = Bundle::from_files(|name| Ok(files[name].clone())).unwrap();
             assert_eq!(again.to_files().unwrap(), files);
+            scored(&found);
         }
         Err(error) => assert!(error.to_string().starts_with("model bundle: "), "{error}"),
+    }
+}
+
+/// A model that is loaded judges in numbers, or says that it cannot.
+fn scored(bundle: &Bundle) {
+    let mut windows = Windows::new(1);
+    for token in 0..3 {
+        let extraction =
+            Extraction { action: Action::Login, outcome: Outcome::Failed, ..Extraction::unknown(AppFamily::Sshd) };
+        let event = travel::named(Draft::new(Body::Syslog(Syslog::default())));
+        windows.push(token, 1, None, KeyedEvent::of(&event, &extraction, token));
+    }
+    let mut scorer = Scorer::new(bundle).unwrap();
+    for window in windows.tick(u64::MAX) {
+        match scorer.score(&window) {
+            Ok(score) => {
+                assert!(score.surprise.is_finite() && score.distance.is_finite());
+                assert!((0.0..=1.0).contains(&score.p_value), "{}", score.p_value);
+                assert!(score.events.iter().all(|event| (0.0..=1.0).contains(&event.probability)));
+            }
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
     }
 }
 
