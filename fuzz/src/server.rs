@@ -238,7 +238,11 @@ pub(crate) fn receiver(bytes: &[u8]) {
     let mut numbered = 0;
     while let Some(step) = script.step() {
         match step % 8 {
-            0 => receiver.commit(BatchSeq(script.number())),
+            0 => {
+                // A store names batches that it was given.
+                let up_to = taken.range(..=BatchSeq(script.number())).next_back();
+                up_to.into_iter().for_each(|(seq, _)| receiver.commit(*seq));
+            }
             1 => {
                 receiver.withdraw();
                 taken.retain(|seq, _| *seq <= receiver.durable());
