@@ -241,7 +241,9 @@ pub(crate) fn receiver(bytes: &[u8]) {
             0 => {
                 // A store names batches that it was given.
                 let up_to = taken.range(..=BatchSeq(script.number())).next_back();
-                up_to.into_iter().for_each(|(seq, _)| receiver.commit(*seq));
+                if let Some((seq, _)) = up_to {
+                    receiver.commit(*seq);
+                }
             }
             1 => {
                 receiver.withdraw();
