@@ -60,6 +60,16 @@ impl Stamp {
         Self { unix_ms, offset_min: 0 }
     }
 
+    /// A moment that somebody else named, with an offset from UTC in seconds, brought to what can be written: the years
+    /// 0 to 9999, at most 18 hours from UTC.
+    pub fn bounded(unix_ms: i64, offset_s: i32) -> Self {
+        let most = i32::from(OFFSET_MIN_MAX);
+        let offset_min = (offset_s / 60).clamp(-most, most) as i16;
+        let unix_ms = unix_ms.clamp(*UNIX_MS_RANGE.start(), *UNIX_MS_RANGE.end());
+        let has_year = UNIX_MS_RANGE.contains(&(unix_ms + i64::from(offset_min) * 60_000));
+        Self { unix_ms, offset_min: if has_year { offset_min } else { 0 } }
+    }
+
     /// Hour of day (0..=23) and day of week (0 is Monday) where the event was seen.
     pub fn local_hour_and_weekday(self) -> (u8, u8) {
         let local_s = self.unix_ms.div_euclid(1_000) + i64::from(self.offset_min) * 60;

@@ -89,8 +89,8 @@ pub fn once(
             let words = text::link_words(&snapshot.link, now);
             let mut lines = vec![words.to_string()];
             for source in &snapshot.link.sources {
-                let dropped: u64 = source.dropped.values().sum();
-                let rejected: u64 = source.rejected.values().sum();
+                let dropped = text::total(source.dropped.values());
+                let rejected = text::total(source.rejected.values());
                 lines.push(say(format_args!(
                     "source {} received {} delivered {} waiting {} dropped {dropped} rejected {rejected}",
                     source.source, source.received, source.delivered, source.waiting

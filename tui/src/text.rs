@@ -208,6 +208,11 @@ pub fn rate(per_s: f32) -> String {
     if per_s > 0.0 && per_s < 10.0 { format!("{per_s:.1}") } else { count(per_s.max(0.0) as u64) }
 }
 
+/// All of the hub's counters together; where they are too many to count, as many as can be.
+pub fn total<'a>(counts: impl IntoIterator<Item = &'a u64>) -> u64 {
+    counts.into_iter().fold(0, |sum, count| sum.saturating_add(*count))
+}
+
 fn since_ms(now: Stamp, then: Option<Stamp>) -> Option<u64> {
     then.map(|then| now.unix_ms.saturating_sub(then.unix_ms).max(0) as u64)
 }

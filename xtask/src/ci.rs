@@ -3,7 +3,7 @@
 use std::{env, time::Instant};
 
 use crate::{
-    demo, deps, lab,
+    demo, deps, fuzz, lab,
     run::{cargo, step},
     static_agent, tidy,
 };
@@ -20,6 +20,7 @@ pub(crate) fn run() -> Result<(), String> {
     })?;
     // The command that the README gives for the tests.
     timed("tests", || step(cargo().args(["xtask", "test"])))?;
+    timed("fuzz", fuzz::smoke)?;
     timed("torture", lab::short_torture)?;
     timed("torture notices a lost batch", lab::torture_notices_a_loss)?;
     timed("static agent", || static_agent::run(&static_agent::Options::quick()))?;

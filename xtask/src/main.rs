@@ -9,6 +9,7 @@ mod tidy;
 mod deps;
 mod tests;
 mod static_agent;
+mod fuzz;
 mod ci;
 mod lab;
 
@@ -42,6 +43,8 @@ enum Task {
     Train(lab::Rest),
     /// Kill real daemons at named points and at random, and account for every line.
     Torture(lab::Rest),
+    /// Feed made-up bytes to everything that reads bytes from outside; a line of JSON for each target.
+    Fuzz(fuzz::Options),
     /// Check licences, sources and versions of the dependencies.
     Deps,
     /// Check the house rules that no compiler checks.
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Task::Eval(rest) => lab::run("eval", &rest),
         Task::Train(rest) => lab::run("train", &rest),
         Task::Torture(rest) => lab::torture(&rest),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Deps => deps::run(),
         Task::Tidy => tidy::run(),
     };

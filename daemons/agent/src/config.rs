@@ -103,7 +103,18 @@ impl Config {
     /// # Errors
     /// Names the file, the key, and what was expected.
     pub fn load(path: &Path, journal_present: bool) -> Result<Self, ConfigError> {
-        let raw: Raw = config::load(path)?;
+        Self::check(path, config::load(path)?, journal_present)
+    }
+
+    /// Checks the `text` of `path` as for such a host.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(path: &Path, text: &str, journal_present: bool) -> Result<Self, ConfigError> {
+        Self::check(path, config::parse(path, text)?, journal_present)
+    }
+
+    fn check(path: &Path, raw: Raw, journal_present: bool) -> Result<Self, ConfigError> {
         check_hub(path, &raw.hub)?;
         config::check_spool(path, raw.spool.events_max, raw.spool.bytes_max)?;
         let settings = plan::Settings {

@@ -85,7 +85,8 @@ impl Mark {
 
     /// Takes the length of one more line into the average.
     pub fn count_line(&mut self, bytes: u64) {
-        self.line_bytes = if self.line_bytes == 0 { bytes.max(1) } else { (self.line_bytes * 7 + bytes).div_ceil(8) };
+        let weighed = self.line_bytes.saturating_mul(7).saturating_add(bytes).div_ceil(8);
+        self.line_bytes = if self.line_bytes == 0 { bytes.max(1) } else { weighed };
     }
 
     /// About how many lines `bytes` bytes of this file are; at least one, where there are any.

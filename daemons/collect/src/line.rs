@@ -73,10 +73,8 @@ pub fn read(bytes: &[u8], seen: Seen) -> Result<Draft, Refused> {
 /// The draft of a syslog message that came as `bytes`; `at` is left to whoever knows it, and `now`
 /// gives the offset of a stamp that names none.
 pub fn draft_of(message: &Message<'_>, bytes: &[u8], now: Stamp) -> Draft {
-    let device_at = message.device_at.map(|stamp| Stamp {
-        unix_ms: stamp.unix_ms,
-        offset_min: stamp.offset_s.map_or(now.offset_min, |offset_s| (offset_s / 60) as i16),
-    });
+    let own = i32::from(now.offset_min) * 60;
+    let device_at = message.device_at.map(|stamp| Stamp::bounded(stamp.unix_ms, stamp.offset_s.unwrap_or(own)));
     let raw = message.lossy.then(|| bytes.get(..bytes.len().min(LINE_BYTES_MAX)).unwrap_or_default().into());
     let body = Syslog {
         facility: message.facility,

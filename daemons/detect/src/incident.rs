@@ -16,7 +16,7 @@ use nms_proto::{
     event::{Body, Event},
     finding::{Category, Evidence, Finding},
     id::{AlertId, EndpointId, Instance},
-    limits::{ALERT_REASONS_MAX, EVIDENCE_LINE_BYTES},
+    limits::{ALERT_REASONS_MAX, ALERT_TEXT_BYTES, EVIDENCE_LINE_BYTES, NAME_BYTES_MAX},
     severity::Severity,
     time::Stamp,
 };
@@ -76,7 +76,19 @@ pub(crate) fn evidence(event: &Event, at: Stamp) -> Evidence {
         Body::File(file) => format!("{} {}", cut(&file.path, EVIDENCE_LINE_BYTES), file.change),
         other => other.name().to_owned(),
     };
+    // With an application's name in front it may be longer again.
+    let line = cut(&line, EVIDENCE_LINE_BYTES);
     Evidence { id: event.id, at, source: event.source.clone(), line: line.into() }
+}
+
+/// A name as the wire keeps it, so that who reads the finding there reads what was said here.
+fn name(name: &str) -> Box<str> {
+    cut(name, NAME_BYTES_MAX).into()
+}
+
+/// A sentence as a server keeps it.
+fn text(text: &str) -> Box<str> {
+    cut(text, ALERT_TEXT_BYTES).into()
 }
 
 /// One incident, open or resolved within the last day.
@@ -222,15 +234,15 @@ impl Incident {
             alert: self.alert.clone(),
             revision: self.revision,
             rule: self.rule.into(),
-            key: key.to_string().into(),
+            key: text(&key.to_string()),
             category: self.category.clone(),
             floor: self.severity,
             confidence: Confidence::clamped(self.confidence),
-            message: self.message.clone(),
-            reasons,
+            message: text(&self.message),
+            reasons: reasons.iter().map(|reason| text(reason)).collect(),
             techniques: self.techniques.iter().map(|&technique| technique.into()).collect(),
-            actor: self.actor.clone(),
-            victim: self.victim.clone(),
+            actor: self.actor.as_deref().map(name),
+            victim: self.victim.as_deref().map(name),
             source: self.source.clone(),
             count: self.count,
             first_seen: self.first,

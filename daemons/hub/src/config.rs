@@ -160,7 +160,18 @@ impl Config {
     /// # Errors
     /// Names the file, the key, and what was expected.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let config: Self = config::load(path)?;
+        Self::checked(path, config::load(path)?)
+    }
+
+    /// Checks the `text` of `path`.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        Self::checked(path, config::parse(path, text)?)
+    }
+
+    fn checked(path: &Path, config: Self) -> Result<Self, ConfigError> {
         config.check(path)?;
         Ok(config)
     }

@@ -70,7 +70,15 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
         return Err(ConfigError::TooLong(path.into()));
     }
     let text = fs::read_to_string(path).map_err(|error| ConfigError::Read(path.into(), error))?;
-    toml::from_str(&text).map_err(|error| ConfigError::Shape(path.into(), error.to_string()))
+    parse(path, &text)
+}
+
+/// Reads the `text` of `path` into `T`.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
+    toml::from_str(text).map_err(|error| ConfigError::Shape(path.into(), error.to_string()))
 }
 
 /// The error for a value of the right type that cannot be used.

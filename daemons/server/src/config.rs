@@ -180,8 +180,15 @@ impl Config {
     /// # Errors
     /// Names the file, the key, and what was expected.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let raw: Raw = config::load(path)?;
-        Self::check(path, raw)
+        Self::check(path, config::load(path)?)
+    }
+
+    /// Checks the `text` of `path`.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        Self::check(path, config::parse(path, text)?)
     }
 
     /// The state folder that the settings in `path` name, whatever else they lack; the usual one without a file.

@@ -210,6 +210,10 @@ impl Miner {
     }
 
     fn begin(&mut self, leaf: Leaf, line: &[u64], masked: &str) -> Match {
+        // Numbers begin anew after four billion templates; those that are still used are passed over.
+        while self.templates.contains(&self.next) {
+            self.next = self.next.wrapping_add(1);
+        }
         let id = self.next;
         self.next = self.next.wrapping_add(1);
         let words = tokens(masked).map(Into::into).collect();

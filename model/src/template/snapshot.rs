@@ -58,9 +58,6 @@ impl Miner {
         let mut miner = Self::new(bounds);
         let mut hashes = Vec::new();
         for (id, count, text) in saved.templates {
-            if id >= saved.next {
-                return Err(SnapshotError::Damaged);
-            }
             hash_tokens(&text, &mut hashes);
             let words = text.split_ascii_whitespace().take(TEMPLATE_TOKENS_MAX).map(Into::into).collect();
             let leaf = miner.tree.leaf(&hashes, &text);

@@ -46,7 +46,9 @@ impl Tree {
 
     /// The leaf of a line, where there is one.
     pub(super) fn find(&self, line: &[u64], masked: &str) -> Option<Leaf> {
-        let mut at = *self.nodes.first()?.children.get(&(line.len() as u64 + 1))?;
+        let lengths = &self.nodes.first()?.children;
+        // A tree that was full kept no place for this length.
+        let mut at = *lengths.get(&(line.len() as u64 + 1)).or_else(|| lengths.get(&ANY_HASH))?;
         for (hash, token) in line.iter().zip(tokens(masked)).take(DEPTH) {
             let children = &self.nodes.get(at)?.children;
             let exact = Some(hash).filter(|_| !varies(token)).and_then(|hash| children.get(hash));

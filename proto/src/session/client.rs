@@ -111,6 +111,10 @@ impl ClientSession {
     pub fn received(&mut self, now: Tick, message: Message) {
         self.clock = now;
         match (&self.state, message) {
+            // Who says yes before it was asked says it to nobody in particular.
+            (State::Registering { written: false, .. }, Message::Ack(ack)) if ack.status == AckStatus::Ok => {
+                self.end(now, End::Unexpected("ACK"));
+            }
             (State::Registering { .. }, Message::Ack(ack)) => self.on_registration(now, &ack),
             (State::Active { .. }, Message::Ack(ack)) => self.on_ack(now, ack),
             (State::Active { .. }, Message::Results(results)) => self.outputs.push_back(Output::Results(results)),

@@ -256,6 +256,9 @@ impl ServerSession {
             self.finish();
             return farewell.and_then(|ack| encoded(&Message::Ack(*ack), stamp));
         }
+        if let State::Closed = self.state {
+            return None;
+        }
         let durable = Some(self.durable.min(self.shown)).filter(|batch| *batch > BatchSeq(0));
         while let Some(message) = self.replies.poll(durable, self.config) {
             let frame = encoded(&message, stamp)?;

@@ -23,9 +23,7 @@ pub fn draft(bytes: &[u8], now: &Received) -> Result<(Draft, bool), Reject> {
 impl Message<'_> {
     /// The message as a draft; a stamp without a zone has the receiver's.
     pub fn into_draft(self, now: &Received) -> Draft {
-        let device_at = self
-            .device_at
-            .map(|at| Stamp { unix_ms: at.unix_ms, offset_min: (at.offset_s.unwrap_or(now.utc_offset_s) / 60) as i16 });
+        let device_at = self.device_at.map(|at| Stamp::bounded(at.unix_ms, at.offset_s.unwrap_or(now.utc_offset_s)));
         let body = Syslog {
             facility: self.facility,
             severity: self.severity,

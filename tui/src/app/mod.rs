@@ -182,7 +182,7 @@ impl App {
 
     /// Events that were lost, over all sources and causes.
     pub fn dropped(&self) -> u64 {
-        self.link.sources.iter().flat_map(|source| source.dropped.values()).sum()
+        text::total(self.link.sources.iter().flat_map(|source| source.dropped.values()))
     }
 
     /// The alert that triage keys concern: that of the open page, else the selected one.

@@ -71,7 +71,7 @@ pub(super) fn parse_errors(paint: &mut Painter<'_>, app: &App, rooms: &Rooms) {
 
 fn parse_cells(errors: &ParseErrors, now: Stamp) -> Cells {
     let words = by_name(&errors.reasons);
-    let count: u64 = errors.reasons.values().sum();
+    let count = text::total(errors.reasons.values());
     let plain = |text: &str| (Safe::of(text), Role::Normal);
     vec![
         plain(errors.source.as_str()),
@@ -107,7 +107,7 @@ pub(super) fn link(paint: &mut Painter<'_>, app: &App, rooms: &Rooms) {
 fn source_cells(source: &SourceAccount) -> Cells {
     let number = |count: u64| (Safe::of(&text::count(count)), Role::Normal);
     let by_name = |counts: &BTreeMap<Box<str>, u64>, role| {
-        (Safe::of(&by_name(counts)), warn_above_zero(counts.values().sum(), role))
+        (Safe::of(&by_name(counts)), warn_above_zero(text::total(counts.values()), role))
     };
     vec![
         (Safe::of(source.source.as_str()), Role::Normal),

@@ -83,7 +83,7 @@ pub fn read(json: &[u8], offset_min: i16) -> Result<Entry, Refused> {
     let at_us: i64 = fields.text("__REALTIME_TIMESTAMP").and_then(|text| text.parse().ok()).ok_or_else(refuse)?;
     let bytes = fields.bytes("MESSAGE").unwrap_or_default();
     let kept = bytes.get(..bytes.len().min(LINE_BYTES_MAX)).unwrap_or_default();
-    let at = Stamp { unix_ms: at_us / 1_000, offset_min };
+    let at = Stamp::bounded(at_us / 1_000, i32::from(offset_min) * 60);
     let message = if kept.is_empty() { Err(Refused::new("empty", json)) } else { Ok(draft(&fields, kept, at)) };
     Ok(Entry { cursor, at_us, message, cut: kept.len() < bytes.len() })
 }

@@ -100,6 +100,7 @@ fn method(rest: &str) -> Option<(&str, &str)> {
 
 fn without_unknown(text: &str) -> (bool, &str) {
     let tail = text.strip_prefix("invalid user ").or_else(|| text.strip_prefix("illegal user "));
+    let tail = tail.filter(|tail| tail.contains(" from "));
     // An empty name leaves the space of `from` alone.
     let tail = tail.or_else(|| text.strip_prefix("invalid user").filter(|tail| tail.starts_with(" from ")));
     (tail.is_some(), tail.unwrap_or(text))

@@ -43,7 +43,7 @@ pub(super) fn head(header: &[u8]) -> Option<Head> {
 }
 
 /// The batch of a stored entry; damaged where it holds none. Events without an id are named by `origin`.
-pub(super) fn decode(decoder: &mut Decoder, origin: Instance, stored: &Stored) -> Entry {
+pub fn decode(decoder: &mut Decoder, origin: Instance, stored: &Stored) -> Entry {
     let seq = LogSeq(stored.sequence);
     try_decode(decoder, origin, stored).map_or(Entry::Damaged(seq), |logged| Entry::Batch(Arc::new(logged)))
 }

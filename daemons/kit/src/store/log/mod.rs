@@ -14,8 +14,9 @@ mod segment;
 mod look;
 
 pub use look::is_segment;
+pub use segment::{decode, encode};
 
-use self::segment::{Carried, ENTRIES, META, Place, Segment, Share, decode, encode, entry_key, put_share, sequence_of};
+use self::segment::{Carried, ENTRIES, META, Place, Segment, Share, entry_key, put_share, sequence_of};
 use super::error::{OpenCause, StoreError};
 use super::op::Op;
 use super::queue::{Class, Done};

@@ -172,7 +172,7 @@ pub(super) fn sequence_of(key: &[u8]) -> Option<u64> {
 }
 
 /// The stored form of an entry; the value is compressed here, outside of any lock.
-pub(super) fn encode(entry: &Entry) -> Vec<u8> {
+pub fn encode(entry: &Entry) -> Vec<u8> {
     let packed = lz4_flex::block::compress(&entry.value);
     let mut stored = Vec::with_capacity(8 + entry.header.len() + packed.len());
     put_bytes(&mut stored, &entry.header);
@@ -181,7 +181,8 @@ pub(super) fn encode(entry: &Entry) -> Vec<u8> {
     stored
 }
 
-pub(super) fn decode(sequence: u64, stored: &[u8]) -> Option<Stored> {
+/// Reads the stored form of the entry of that number; none where it is none, or is said to be longer than a value may be.
+pub fn decode(sequence: u64, stored: &[u8]) -> Option<Stored> {
     let mut fields = Fields(stored);
     let header = fields.bytes()?.to_vec();
     let size = usize::try_from(fields.u32()?).ok().filter(|size| *size <= STORE_VALUE_BYTES_MAX)?;

@@ -36,6 +36,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use self::admin::{Check, Content, Entry, Quarantined};
+pub use self::record::reread;
 pub use self::types::{
     Batch, Cause, Instance, Limits, Loss, Missing, NewBatch, Placed, Skipped, SpoolError, Stats, WhenFull,
 };

@@ -17,7 +17,7 @@
 //! two rows and needs no index.
 
 use super::types::{Cause, Limits};
-use crate::store::bytes::{Fields, key_of, put_bytes};
+use crate::store::bytes::{Fields, key_of, number_of, put_bytes};
 use crate::store::header::Header;
 use crate::store::op::{Op, Table};
 use std::sync::Arc;
@@ -244,4 +244,21 @@ pub(super) fn delete_batches(first: u64, last: u64) -> Op {
         return Op::Delete { table: BATCHES, key: key_of(first) };
     }
     Op::DeleteRange { table: BATCHES, first: key_of(first), last: key_of(last) }
+}
+
+/// Reads a row of one of the spool's tables, and gives the change that would write what was read; none where it is no
+/// such row. What stands behind a row's fields is passed over.
+pub fn reread(table: Table, key: &[u8], value: &[u8]) -> Option<Op> {
+    match (table, key) {
+        (BATCHES, _) => {
+            let Held { position, before, header, body, .. } = Held::read(number_of(key)?, value)?;
+            Some(Held::place(position, before, Arc::unwrap_or_clone(header), body).1)
+        }
+        (SKIPPED, _) => Some(Hole::read(value)?.put(number_of(key)?)),
+        (LOST, _) => read_lost(key, value).map(|(key, events)| put_lost(&key, events)),
+        (META, Name::KEY) => Some(Name::read(value)?.put()),
+        (META, Mark::NEXT) => Some(Mark::read(value)?.put_next()),
+        (META, Mark::HEAD) => Mark::read_head(value).map(|(mark, delivered)| mark.put_head(delivered)),
+        _ => None,
+    }
 }
