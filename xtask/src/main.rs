@@ -42,6 +42,8 @@ enum Task {
     Train(lab::Rest),
     /// Kill real daemons at named points and at random, and account for every line.
     Torture(lab::Rest),
+    /// Write down what this version says and stores, once, before it is released.
+    Record,
     /// Check licences, sources and versions of the dependencies.
     Deps,
     /// Check the house rules that no compiler checks.
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Task::Eval(rest) => lab::run("eval", &rest),
         Task::Train(rest) => lab::run("train", &rest),
         Task::Torture(rest) => lab::torture(&rest),
+        Task::Record => tests::record(),
         Task::Deps => deps::run(),
         Task::Tidy => tidy::run(),
     };

@@ -18,6 +18,7 @@ mod frames;
 mod messages;
 mod pair;
 mod receiver;
+mod recorded;
 mod scan;
 mod sending;
 mod serving;
