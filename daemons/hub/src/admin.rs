@@ -41,6 +41,7 @@ impl Admin {
         let whole = json!({
             "hub": env!("CARGO_PKG_VERSION"), "agents": agents, "agent_connections_replaced": replaced,
             "spool": spool_admin::standing(&self.spool),
+            "disk": self.spool.db().problem().map(|problem| problem.to_string()),
         });
         lines.say(whole.to_string()).await;
         Ok(())

@@ -65,13 +65,14 @@ impl Renewal {
     }
 
     /// An answer came: whether it was for this, and is dealt with.
-    pub fn answered(&mut self, now: Tick, ack: &Ack) -> bool {
+    /// `now_ms` is the wall clock (Unix).
+    pub fn answered(&mut self, now: Tick, now_ms: i64, ack: &Ack) -> bool {
         if self.asked.is_none() || self.asked != ack.command_id {
             return false;
         }
         self.asked = None;
         let taken = match (&ack.status, &ack.certificate) {
-            (AckStatus::Ok, Some(certificate)) => self.place.renew(&self.identity, certificate),
+            (AckStatus::Ok, Some(certificate)) => self.place.renew(&self.identity, certificate, now_ms),
             (AckStatus::Ok, None) => Err("the answer has no certificate".into()),
             _ => Err(ack.message.to_string()),
         };

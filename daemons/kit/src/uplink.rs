@@ -184,7 +184,7 @@ impl Run {
     }
 
     fn is_renewal(&mut self, ack: &Ack) -> bool {
-        self.peer.renewal.as_mut().is_some_and(|renewal| renewal.answered(clock::tick(), ack))
+        self.peer.renewal.as_mut().is_some_and(|renewal| renewal.answered(clock::tick(), clock::unix_ms(), ack))
     }
 
     fn transmit(&mut self) {

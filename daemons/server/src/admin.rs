@@ -85,6 +85,7 @@ impl Admin {
             "strangers": count(&counts.strangers),
             "refused": counts.refusals.counts(),
             "heartbeats": count(&counts.heartbeats),
+            "disk": self.store.problem().map(|problem| problem.to_string()),
         });
         lines.say(own.to_string()).await;
         for tenant in self.tenants.all() {
