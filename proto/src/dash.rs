@@ -294,6 +294,9 @@ pub struct Link {
     /// Percent of the full rate, while the server asks to slow down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busy_percent: Option<u64>,
+    /// What is wrong with the hub's own disk, and what to do; none where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<Box<str>>,
     /// Events waiting.
     pub queue: u64,
     /// Events that may wait.
@@ -317,6 +320,7 @@ impl Default for Link {
             rtt_ms: None,
             retry_in_s: None,
             busy_percent: None,
+            disk: None,
             queue: 0,
             queue_max: 0,
             model: None,

@@ -70,6 +70,31 @@ pub(crate) const UNKNOWN_TYPE: &str = "unknown type";
 
 impl std::error::Error for JsonError {}
 
+/// A value of whatever shape, as a newer peer may write one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Any(simd_json::OwnedValue);
+
+impl Any {
+    /// An object without members.
+    pub fn object() -> Self {
+        Self(simd_json::OwnedValue::Object(Box::default()))
+    }
+
+    /// Whether it has members.
+    pub fn is_object(&self) -> bool {
+        matches!(self.0, simd_json::OwnedValue::Object(_))
+    }
+}
+
+impl fmt::Display for Any {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = Vec::new();
+        encode(self, &mut text).map_err(|_never| fmt::Error)?;
+        f.write_str(&String::from_utf8_lossy(&text))
+    }
+}
+
 /// Where a value stands in the bytes of a frame.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Span {

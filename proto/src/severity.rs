@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// An alert's severity. Ordered: `Info < Low < Medium < High < Critical`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Severity {
     /// Worth knowing when asked.
@@ -38,6 +38,15 @@ impl Severity {
     /// The severity named by `text`, in any case.
     pub fn from_text(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|severity| severity.as_str().eq_ignore_ascii_case(text))
+    }
+}
+
+/// A word of a newer peer has no place in the order that this version knows; it is read as `HIGH`, so that a person
+/// looks.
+impl<'de> Deserialize<'de> for Severity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Ok(Self::from_text(&text).unwrap_or(Self::High))
     }
 }
 

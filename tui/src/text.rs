@@ -415,7 +415,8 @@ pub fn next_try(ms: u64) -> Safe {
 pub fn link_words(link: &Link, now: Stamp) -> Safe {
     let or_none = |text: Option<&str>| text.unwrap_or(NONE).to_owned();
     let since = link.since.map_or_else(|| NONE.to_owned(), |since| moment(now, since));
-    let problem = link.problem.as_deref().map_or_else(String::new, |problem| format!("  {problem}"));
+    let problems = [&link.problem, &link.disk].into_iter().flatten();
+    let problem = problems.fold(String::new(), |words, problem| words + "  " + problem);
     Safe::say(format_args!(
         "server {} since {since}  {}  tenant {}  model {}{problem}",
         link.server,

@@ -45,6 +45,8 @@ enum Task {
     Torture(lab::Rest),
     /// Feed made-up bytes to everything that reads bytes from outside; a line of JSON for each target.
     Fuzz(fuzz::Options),
+    /// Write down what this version says and stores, once, before it is released.
+    Record,
     /// Check licences, sources and versions of the dependencies.
     Deps,
     /// Check the house rules that no compiler checks.
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         Task::Train(rest) => lab::run("train", &rest),
         Task::Torture(rest) => lab::torture(&rest),
         Task::Fuzz(options) => fuzz::run(&options),
+        Task::Record => tests::record(),
         Task::Deps => deps::run(),
         Task::Tidy => tidy::run(),
     };

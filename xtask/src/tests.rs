@@ -20,3 +20,13 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     test.args(&options.filter);
     step(&mut test)
 }
+
+/// Records frames and stores of the version in Cargo.toml, which later versions are held against.
+pub(crate) fn record() -> Result<(), String> {
+    step(cargo().args(["build", "--workspace", "--bins"]))?;
+    let mut test = cargo();
+    test.args(["test", "-p", "nms-proto", "-p", "nms-e2e", "--test", "it", "recorded::record", "--", "--ignored"]);
+    step(test.env("NMS_BIN", target().join("debug")))?;
+    println!("recorded: read what is new below proto/tests/recorded and daemons/e2e/tests/recorded, and commit it");
+    Ok(())
+}

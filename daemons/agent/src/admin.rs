@@ -32,6 +32,7 @@ impl Admin {
         let counted: BTreeMap<_, _> = self.collectors.counters.all().collect();
         let whole = json!({
             "agent": env!("CARGO_PKG_VERSION"), "collectors": counted, "spool": spool_admin::standing(&self.spool),
+            "disk": self.spool.db().problem().map(|problem| problem.to_string()),
         });
         lines.say(whole.to_string()).await;
         Ok(())

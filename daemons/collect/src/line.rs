@@ -37,7 +37,9 @@ pub struct Before {
 impl Seen {
     /// The stamp as one that was believed; none where it is before the last one or in the future.
     pub fn believed(&self, stamp: Option<Stamp>) -> Option<Before> {
-        let earliest_ms = self.before.map_or(i64::MIN, |before| before.at_ms);
+        // A stamp of the future was believed when the clock was wrong: it holds nobody back any more.
+        let before = self.before.filter(|before| before.at_ms <= self.now.unix_ms);
+        let earliest_ms = before.map_or(i64::MIN, |before| before.at_ms);
         let at_ms = stamp?.unix_ms;
         let is_believed = (earliest_ms..=self.now.unix_ms).contains(&at_ms);
         is_believed.then(|| Before { at_ms, behind_ms: self.now.unix_ms.saturating_sub(at_ms) })

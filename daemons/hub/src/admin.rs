@@ -55,6 +55,7 @@ impl Admin {
                 "syslog_tcp": self.doors.syslog_tcp.standing(), "syslog_tls": self.doors.syslog_tls.standing(),
                 "agents": self.doors.agents.standing(),
             },
+            "disk": self.spool.db().problem().map(|problem| problem.to_string()),
         });
         lines.say(whole.to_string()).await;
         Ok(())

@@ -18,6 +18,11 @@ impl AlertStore {
         Self { map: Map::new(db.clone(), ALERTS), db, damaged: 0 }
     }
 
+    /// What stands in the way of keeping alerts, and what to do; none where nothing does.
+    pub(crate) fn problem(&self) -> Option<StoreError> {
+        self.db.problem()
+    }
+
     /// All alerts that were kept. A row that cannot be read is counted and left out.
     pub(crate) fn load(&mut self) -> Vec<Alert> {
         let scan = match self.map.scan(b"") {

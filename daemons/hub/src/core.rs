@@ -128,6 +128,11 @@ impl Core {
         Ok(())
     }
 
+    /// The hub's clock was set by so much: what is due by it is due as much later, or earlier.
+    pub(crate) fn clock_was_set(&mut self, by_ms: i64) {
+        self.correlator.clock_was_set(by_ms);
+    }
+
     /// The state, for what needs no more than it.
     pub(crate) fn state(&mut self) -> &mut State {
         &mut self.state
@@ -361,6 +366,10 @@ impl Core {
                 self.drafts(now, stamp, (&EndpointKind::Syslog, 0), vec![(source, draft)])?;
             }
         }
+        // What is due needs names, which a full disk does not give; it is due until then.
+        if self.is_stuck() {
+            return Ok(());
+        }
         // No event completed them, so each is a group of its own: all together may be more than a frame holds.
         for finding in self.correlator.tick(stamp) {
             self.findings.push(finding);
@@ -372,7 +381,8 @@ impl Core {
 
     /// When `flush` or `tick` is next to be called.
     pub(crate) fn deadline(&self, now: Tick, stamp: Stamp) -> Option<Tick> {
-        let quiet = self.correlator.deadline().map(|at| now.plus((at.unix_ms - stamp.unix_ms).max(0).unsigned_abs()));
+        let quiet = self.correlator.deadline().filter(|_due| !self.is_stuck());
+        let quiet = quiet.map(|at| now.plus((at.unix_ms - stamp.unix_ms).max(0).unsigned_abs()));
         [self.spooler.deadline(), quiet].into_iter().flatten().min()
     }
 
@@ -389,8 +399,9 @@ impl Core {
     /// What dashboards are told once a second.
     pub(crate) fn second(&mut self, now: Tick) -> Vec<FromHub> {
         let accounts = self.books.ledger.accounts(DASH_SOURCES_MAX);
-        let stats = self.spooler.spool().stats();
-        self.state.link().queue = stats.events;
+        let problem = self.spooler.spool().db().problem().or_else(|| self.store.problem());
+        self.state.link().queue = self.spooler.spool().stats().events;
+        self.state.link().disk = problem.map(|problem| problem.to_string().into());
         self.state.second(now, accounts)
     }
 

@@ -184,6 +184,7 @@ pub async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError>
         sheds,
         requests,
         reports,
+        setting: clock::Setting::default(),
         stop: tasks.stop().clone(),
     };
     tasks.thread("core", move || run.run()).map_err(StartError::Thread)?;

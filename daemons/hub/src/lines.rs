@@ -182,6 +182,7 @@ fn described(body: &Body) -> (u8, u8, String) {
         }
         Body::Finding(finding) => (13, 4, format!("{}: {}", finding.category, finding.message)),
         Body::Loss(loss) => (5, 4, format!("{} events of {} lost: {}", loss.count, loss.source, loss.cause)),
+        Body::Other(newer) => (13, 5, newer.content.to_string()),
     }
 }
 

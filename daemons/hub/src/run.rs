@@ -38,6 +38,8 @@ pub(crate) struct Run {
     pub(crate) sheds: intake::Receiver,
     pub(crate) requests: Receiver<Request>,
     pub(crate) reports: Receiver<Report>,
+    /// Whether the wall clock runs or is set.
+    pub(crate) setting: clock::Setting,
     /// Asked for where the core cannot go on: a hub without it is none.
     pub(crate) stop: Stop,
 }
@@ -130,6 +132,10 @@ impl Run {
 
     fn step(&mut self, woken: Woken, open: &mut Open) -> Result<(), SpoolError> {
         let (now, stamp) = (clock::tick(), clock::stamp());
+        if let Some(by_ms) = self.setting.look(now, stamp.unix_ms) {
+            log::warn!("the clock of this host was set by_ms={by_ms}");
+            self.core.clock_was_set(by_ms);
+        }
         match woken {
             Woken::Chunk(way, chunk) => {
                 self.take(now, way, chunk)?;

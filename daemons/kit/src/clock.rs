@@ -10,6 +10,12 @@ use std::{
 
 use nms_proto::time::{Stamp, Tick};
 
+use crate::fault;
+
+/// Difference between the two clocks from which the wall clock counts as set, in milliseconds; a clock that is slewed
+/// stays far below it between two looks.
+const SET_MS: i64 = 10_000;
+
 fn start() -> Instant {
     static START: OnceLock<Instant> = OnceLock::new();
     #[expect(clippy::disallowed_methods, reason = "the clock's home")]
@@ -35,9 +41,25 @@ pub fn monotonic_us() -> u64 {
 pub fn unix_ms() -> i64 {
     #[expect(clippy::disallowed_methods, reason = "the clock's home")]
     let now = SystemTime::now();
-    match now.duration_since(UNIX_EPOCH) {
+    let unix_ms = match now.duration_since(UNIX_EPOCH) {
         Ok(since) => since.as_millis() as i64,
         Err(before) => -(before.duration().as_millis() as i64),
+    };
+    unix_ms.saturating_add(fault::clock_offset_ms())
+}
+
+/// Notices that the wall clock was set: pure, both clocks come in with each look.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Setting {
+    last: Option<(Tick, i64)>,
+}
+
+impl Setting {
+    /// By how much the wall clock was set since the last look, in milliseconds, forward or back; none where it only ran.
+    pub fn look(&mut self, now: Tick, unix_ms: i64) -> Option<i64> {
+        let (tick, before_ms) = self.last.replace((now, unix_ms))?;
+        let set_ms = unix_ms.saturating_sub(before_ms).saturating_sub(now.since(tick) as i64);
+        (set_ms.abs() >= SET_MS).then_some(set_ms)
     }
 }
 
@@ -75,4 +97,20 @@ pub async fn pause(ms: u64) {
 pub fn block(ms: u64) {
     #[expect(clippy::disallowed_methods, reason = "the clock's home")]
     std::thread::sleep(Duration::from_millis(ms));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_is_told_from_one_that_runs() {
+        let mut setting = Setting::default();
+        let mut look = |tick_ms, unix_ms| setting.look(Tick(tick_ms), unix_ms);
+        assert_eq!(look(0, 1_000_000), None, "the first look knows nothing");
+        assert_eq!(look(60_000, 1_060_400), None, "slewed");
+        assert_eq!(look(61_000, 32_061_400), Some(31_000_000));
+        assert_eq!(look(62_000, 32_062_400), None, "said once");
+        assert_eq!(look(63_000, 1_063_400), Some(-31_000_000));
+    }
 }

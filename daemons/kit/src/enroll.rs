@@ -16,6 +16,7 @@ use nms_proto::{
     json::Decoder,
     limits::ENROLL_MS,
     message::{self, Ack, AckStatus, Command, CommandAction, Message},
+    time::Stamp,
 };
 use smol::io::AsyncWriteExt as _;
 
@@ -89,14 +90,18 @@ impl Place {
         Request::with_key(&key).map_err(|error| format!("cannot use {}: {error}", self.key.display()))
     }
 
-    /// Takes the certificate (PEM) that followed the one that is there, for the same key.
+    /// Takes the certificate (PEM) that followed the one that is there, for the same key, at `now_ms` (Unix).
     ///
     /// # Errors
-    /// It is not for the key, or cannot be written.
-    pub fn renew(&self, identity: &Identity, certificate: &str) -> Result<Seen, String> {
+    /// It is not for the key, is not valid by our clock, or cannot be written. The one that is there stays then.
+    pub fn renew(&self, identity: &Identity, certificate: &str, now_ms: i64) -> Result<Seen, String> {
         let request = self.request()?;
         let own = Own::from_pem(certificate, &request.key).map_err(|error| error.to_string())?;
         let seen = pki::seen(&tls::first_certificate(certificate.as_bytes())?).ok_or("no certificate came")?;
+        if !(seen.not_before_ms..seen.not_after_ms).contains(&now_ms) {
+            let (from, until) = (Stamp::utc(seen.not_before_ms), Stamp::utc(seen.not_after_ms));
+            return Err(format!("what came is valid from {from} until {until}, which is not now: check both clocks"));
+        }
         // Refuses a certificate that is not the key's before anything is written.
         identity.replace(own).map_err(|error| error.to_string())?;
         write(&self.certificate, certificate, secret::write_public)?;
@@ -165,7 +170,7 @@ pub fn verb(asked: &EnrollArguments, known: Known<'_>, host: &str, place: &Place
     let seen = enroll(&enrolling, place)?;
     let holder = seen.holder.map_or_else(|| "somebody".into(), |holder| holder.to_string());
     let serial = seen.serial.map_or_else(String::new, |serial| serial.to_string());
-    let until = nms_proto::time::Stamp::utc(seen.not_after_ms);
+    let until = Stamp::utc(seen.not_after_ms);
     Ok(format!("enrolled at {address} as {holder}, certificate {serial} until {until}, renewed by itself"))
 }
 

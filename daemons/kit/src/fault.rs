@@ -5,6 +5,8 @@
 //! NMS_LOSE=5,9                 the fifth and the ninth batch that an uplink reads from its spool vanish, unseen: every
 //!                              account must show it
 //! NMS_SNAPSHOT_MS=1000         a period that is too long to be met by chance, made short
+//! NMS_DISK_FULL=FILE           while FILE is there, no store of the process finds room on its disk
+//! NMS_CLOCK_FILE=FILE          the wall clock is wrong by the seconds that stand in FILE; none where there is no FILE
 //! ```
 //! Compiled into unoptimised builds, which tests and torture run, and with the feature `faults`; a
 //! released program has none of it, and the calls cost nothing.
@@ -25,13 +27,16 @@ pub const SNAPSHOTTING: &str = "while_snapshotting";
 /// Every point.
 pub const POINTS: [&str; 6] = [AFTER_SPOOL, AFTER_SEND, AFTER_LOG, AFTER_ACK, AFTER_CURSOR, SNAPSHOTTING];
 
-pub use imp::{loses, period_ms, point, written};
+pub use imp::{clock_offset_ms, disk_is_full, loses, period_ms, point, written};
 
 #[cfg(any(feature = "faults", debug_assertions))]
 mod imp {
-    use std::sync::{
-        OnceLock,
-        atomic::{AtomicU64, Ordering},
+    use std::{
+        path::PathBuf,
+        sync::{
+            OnceLock,
+            atomic::{AtomicU64, Ordering},
+        },
     };
 
     use super::{AFTER_ACK, AFTER_SEND};
@@ -89,6 +94,21 @@ mod imp {
         !lost.is_empty() && lost.contains(&(READ.fetch_add(1, Ordering::Relaxed) + 1))
     }
 
+    /// Whether the disk has no room now.
+    pub fn disk_is_full() -> bool {
+        static FILE: OnceLock<Option<PathBuf>> = OnceLock::new();
+        let file = FILE.get_or_init(|| std::env::var_os("NMS_DISK_FULL").map(PathBuf::from));
+        file.as_ref().is_some_and(|file| file.exists())
+    }
+
+    /// By how much the wall clock is wrong, in milliseconds.
+    pub fn clock_offset_ms() -> i64 {
+        static FILE: OnceLock<Option<PathBuf>> = OnceLock::new();
+        let Some(file) = FILE.get_or_init(|| std::env::var_os("NMS_CLOCK_FILE").map(PathBuf::from)) else { return 0 };
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        text.trim().parse::<i64>().map_or(0, |seconds| seconds.saturating_mul(1_000))
+    }
+
     /// A period, in milliseconds, where the variable `name` does not say another.
     pub fn period_ms(name: &str, usual: u64) -> u64 {
         std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
@@ -109,6 +129,18 @@ mod imp {
     #[inline]
     pub const fn loses() -> bool {
         false
+    }
+
+    /// Never.
+    #[inline]
+    pub const fn disk_is_full() -> bool {
+        false
+    }
+
+    /// Not at all.
+    #[inline]
+    pub const fn clock_offset_ms() -> i64 {
+        0
     }
 
     /// The usual period.

@@ -3,8 +3,8 @@
 #![forbid(unsafe_code)]
 
 pub mod exit;
-pub mod clock;
 pub mod fault;
+pub mod clock;
 pub mod digest;
 pub mod logger;
 pub mod refusals;

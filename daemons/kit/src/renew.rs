@@ -67,7 +67,8 @@ impl Renewal {
     }
 
     /// An answer came: whether it was for this, and is dealt with.
-    pub async fn answered(&mut self, now: Tick, ack: &Ack) -> bool {
+    /// `now_ms` is the wall clock (Unix).
+    pub async fn answered(&mut self, now: Tick, now_ms: i64, ack: &Ack) -> bool {
         if self.asked.is_none() || self.asked != ack.command_id {
             return false;
         }
@@ -76,7 +77,7 @@ impl Renewal {
             (AckStatus::Ok, Some(certificate)) => {
                 let (place, identity) = (self.place.clone(), Arc::clone(&self.identity));
                 let certificate = certificate.clone();
-                smol::unblock(move || place.renew(&identity, &certificate)).await
+                smol::unblock(move || place.renew(&identity, &certificate, now_ms)).await
             }
             (AckStatus::Ok, None) => Err("the answer has no certificate".into()),
             _ => Err(ack.message.to_string()),

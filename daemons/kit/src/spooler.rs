@@ -125,9 +125,10 @@ impl Spooler {
         self.batcher.events() >= (self.spool.limits().events_max / 32).clamp(1, GATHERED_EVENTS_MAX)
     }
 
-    /// Whether the spool takes nothing for now. Nothing more should be pushed that can wait.
+    /// Whether the spool takes nothing for now: something was refused, or its disk has no room. Nothing more should be
+    /// pushed that can wait; even numbers may be had only when the disk has room again.
     pub fn is_stuck(&self) -> bool {
-        self.refused.is_some()
+        self.refused.is_some() || !self.spool.db().is_sound()
     }
 
     /// The spool's events are named anew from now on.
@@ -184,7 +185,7 @@ impl Spooler {
     /// The store is damaged or closed: nothing more can be taken.
     pub fn flush(&mut self, now: Tick, link_idle: bool) -> Result<Vec<Spooled>, SpoolError> {
         let mut spooled = self.offer_again(now)?;
-        if self.is_stuck() {
+        if self.refused.is_some() {
             return Ok(spooled);
         }
         let mut closed: Vec<ClosedBatch> = std::iter::from_fn(|| self.batcher.poll(now, link_idle)).collect();
@@ -209,14 +210,16 @@ impl Spooler {
         loop {
             let now = clock::tick();
             spooled.extend(self.offer_again(now)?);
-            if !self.is_stuck() {
+            if self.refused.is_none() {
                 let closed = self.rest(now);
-                if closed.is_empty() && !self.has_marks() {
+                if closed.is_empty() && !self.has_marks() && self.spool.db().is_sound() {
                     self.spool.db().flush()?;
                     return Ok(spooled);
                 }
-                let parcel = self.parcel(now, closed);
-                spooled.extend(self.offer(now, parcel)?);
+                if !closed.is_empty() || self.has_marks() {
+                    let parcel = self.parcel(now, closed);
+                    spooled.extend(self.offer(now, parcel)?);
+                }
             }
             if self.is_stuck() && now >= late {
                 let stats = self.spool.stats();

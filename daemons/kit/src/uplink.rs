@@ -185,7 +185,7 @@ impl Run {
 
     async fn is_renewal(&mut self, ack: &Ack) -> bool {
         match &mut self.peer.renewal {
-            Some(renewal) => renewal.answered(clock::tick(), ack).await,
+            Some(renewal) => renewal.answered(clock::tick(), clock::unix_ms(), ack).await,
             None => false,
         }
     }

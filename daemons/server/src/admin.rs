@@ -86,6 +86,7 @@ impl Admin {
             "refused": counts.refusals.counts(),
             "heartbeats": count(&counts.heartbeats),
             "connections": self.clients.gate().standing(),
+            "disk": self.store.problem().map(|problem| problem.to_string()),
         });
         lines.say(own.to_string()).await;
         for tenant in self.tenants.all() {

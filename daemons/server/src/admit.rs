@@ -4,7 +4,8 @@
 //! among what is not committed yet, and among what is not analysed yet. Both kinds of room are the
 //! tenant's own, so one tenant's flood never makes another busy. The gate also hands out the time on
 //! the tenant's analysis clock: Unix milliseconds that never go back, given to a batch when it is
-//! taken, so that a replay of the log sees the same times.
+//! taken, so that a replay of the log sees the same times. Where the server's clock was set back, it goes
+//! on half as fast until that has caught up: what is due still comes due.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -19,6 +20,9 @@ use nms_proto::{
 };
 
 use crate::store::LogSeq;
+
+/// Longest that the analysis clock runs at one look while it is ahead of the server's, in milliseconds.
+const RUNS_MS_MAX: i64 = 60_000;
 
 /// What a gate counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,9 +66,45 @@ pub struct Gate {
     backlog_bytes: usize,
     /// The last batch that is durable.
     logged: LogSeq,
-    clock_ms: i64,
+    clock: AnalysisClock,
     counts: Counts,
     uncommitted_bytes_max: usize,
+}
+
+/// A tenant's analysis clock: Unix milliseconds that never go back and never stand still.
+#[derive(Clone, Copy, Debug)]
+struct AnalysisClock {
+    at_ms: i64,
+    /// The server's clock at the last look.
+    seen_ms: Option<i64>,
+    /// Half milliseconds that passed and are not in `at_ms`, 0 or 1.
+    half: i64,
+}
+
+impl AnalysisClock {
+    fn look(&mut self, now_ms: i64) -> i64 {
+        let passed_ms = self.seen_ms.map_or(0, |seen_ms| now_ms.saturating_sub(seen_ms).max(0));
+        self.seen_ms = Some(now_ms);
+        if now_ms >= self.at_ms {
+            (self.at_ms, self.half) = (now_ms, 0);
+        } else {
+            let halves = passed_ms.saturating_add(self.half);
+            // Never beyond the server's clock by what passed alone: a step forward again is no time that passed.
+            self.at_ms = self.at_ms.saturating_add((halves / 2).min(RUNS_MS_MAX));
+            self.half = halves % 2;
+        }
+        self.at_ms
+    }
+
+    /// Time until it shows `due_ms`, in milliseconds of the server's clock.
+    fn wait_ms(&self, now_ms: i64, due_ms: i64) -> u64 {
+        let left_ms = if now_ms >= self.at_ms {
+            due_ms.saturating_sub(now_ms)
+        } else {
+            due_ms.saturating_sub(self.at_ms).saturating_mul(2)
+        };
+        left_ms.max(0).unsigned_abs()
+    }
 }
 
 impl Gate {
@@ -77,7 +117,7 @@ impl Gate {
             backlog: VecDeque::new(),
             backlog_bytes: 0,
             logged,
-            clock_ms,
+            clock: AnalysisClock { at_ms: clock_ms, seen_ms: None, half: 0 },
             counts,
             uncommitted_bytes_max: TENANT_UNCOMMITTED_BYTES,
         }
@@ -219,6 +259,11 @@ impl Gate {
         (self.uncommitted_bytes == 0 && scored >= self.logged).then(|| self.advance(now_ms))
     }
 
+    /// Time until the tenant's analysis clock shows `due_ms`, in milliseconds of the server's clock.
+    pub fn wait_ms(&self, now_ms: i64, due_ms: i64) -> u64 {
+        self.clock.wait_ms(now_ms, due_ms)
+    }
+
     /// Bytes that wait for analysis.
     pub fn backlog_bytes(&self) -> usize {
         self.backlog_bytes
@@ -235,8 +280,7 @@ impl Gate {
     }
 
     fn advance(&mut self, now_ms: i64) -> i64 {
-        self.clock_ms = self.clock_ms.max(now_ms);
-        self.clock_ms
+        self.clock.look(now_ms)
     }
 }
 

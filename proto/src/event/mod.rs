@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::{
     finding::Finding,
     id::{EndpointId, EventId},
+    json::Any,
     time::Stamp,
     word::words,
 };
@@ -91,11 +92,22 @@ pub enum Body {
     Finding(Box<Finding>),
     /// Events were lost.
     Loss(Box<Loss>),
+    /// What a newer peer has a word for and this version has not: kept, shown and passed on.
+    Other(Box<Newer>),
+}
+
+/// A body of a newer peer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Newer {
+    /// Its name on the wire, at most [`NAME_BYTES_MAX`](crate::limits::NAME_BYTES_MAX) bytes.
+    pub name: Box<str>,
+    /// What it says; nothing where that was longer than [`LINE_BYTES_MAX`](crate::limits::LINE_BYTES_MAX).
+    pub content: Any,
 }
 
 impl Body {
     /// The body's name on the wire.
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
             Self::Syslog(_) => "syslog",
             Self::File(_) => "file",
@@ -104,6 +116,7 @@ impl Body {
             Self::Connection(_) => "connection",
             Self::Finding(_) => "finding",
             Self::Loss(_) => "loss",
+            Self::Other(newer) => &newer.name,
         }
     }
 

@@ -2,30 +2,30 @@
 //!
 //! Whatever a peer may write is brought to our bounds here, so that nobody behind asks again: texts
 //! are cut to [`LINE_BYTES_MAX`], names to [`NAME_BYTES_MAX`], and whether anything was cut is told, to be
-//! counted. Refused by field: no body or two, numbers out of range, `raw` that is no base64.
+//! counted. A body that this version has no word for is kept as it came. Refused by field: no body or two, numbers
+//! out of range, `raw` that is no base64.
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::{Body, Event, FileChange, FileReport, Finding, Loss, NetConnection, ProcessStart, Syslog};
+use super::{Body, Event, FileChange, FileReport, Finding, Loss, NetConnection, Newer, ProcessStart, Syslog};
 use crate::{
     id::{EndpointId, EventId},
+    json::Any,
     limits::{ALERT_EVIDENCE_MAX, ALERT_REASONS_MAX, FIM_SESSIONS_MAX, LINE_BYTES_MAX, NAME_BYTES_MAX},
     time::Stamp,
 };
 
 /// An event as it stands in a batch; [`Event`] behind the border.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(crate) struct WireEvent<'a> {
-    #[serde(borrow, default)]
-    source: Cow<'a, str>,
+    source: Option<Text<'a>>,
     id: Option<(u64, u64)>,
     at: Option<Stamp>,
     device_at: Option<Stamp>,
     host: Option<Box<str>>,
-    #[serde(borrow)]
-    raw: Option<Cow<'a, str>>,
+    raw: Option<Text<'a>>,
     syslog: Option<Syslog>,
     file: Option<Box<FileChange>>,
     report: Option<Box<FileReport>>,
@@ -33,6 +33,71 @@ pub(crate) struct WireEvent<'a> {
     connection: Option<Box<NetConnection>>,
     finding: Option<Box<Finding>>,
     loss: Option<Box<Loss>>,
+    /// The first member that this version does not know, and that may be a body.
+    newer: Option<Newer>,
+}
+
+/// A text, borrowed where it was written without escapes.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for WireEvent<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Members)
+    }
+}
+
+struct Members;
+
+impl<'de> de::Visitor<'de> for Members {
+    type Value = WireEvent<'de>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an event")
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<WireEvent<'de>, A::Error> {
+        let mut wire = WireEvent::default();
+        let mut seen = 0;
+        while let Some(Text(name)) = map.next_key()? {
+            let (map, seen) = (&mut map, &mut seen);
+            match &*name {
+                "source" => wire.source = once(map, seen, (0, "source"))?,
+                "id" => wire.id = once(map, seen, (1, "id"))?,
+                "at" => wire.at = once(map, seen, (2, "at"))?,
+                "device_at" => wire.device_at = once(map, seen, (3, "device_at"))?,
+                "host" => wire.host = once(map, seen, (4, "host"))?,
+                "raw" => wire.raw = once(map, seen, (5, "raw"))?,
+                "syslog" => wire.syslog = once(map, seen, (6, "syslog"))?,
+                "file" => wire.file = once(map, seen, (7, "file"))?,
+                "report" => wire.report = once(map, seen, (8, "report"))?,
+                "process" => wire.process = once(map, seen, (9, "process"))?,
+                "connection" => wire.connection = once(map, seen, (10, "connection"))?,
+                "finding" => wire.finding = once(map, seen, (11, "finding"))?,
+                "loss" => wire.loss = once(map, seen, (12, "loss"))?,
+                _ if wire.newer.is_some() => drop(map.next_value::<de::IgnoredAny>()?),
+                _ => {
+                    let content: Any = map.next_value()?;
+                    wire.newer = content.is_object().then(|| Newer { name: name.into(), content });
+                }
+            }
+        }
+        Ok(wire)
+    }
+}
+
+/// The value of a member that may stand there once.
+fn once<'de, A: de::MapAccess<'de>, T: Deserialize<'de>>(
+    map: &mut A,
+    seen: &mut u16,
+    (bit, name): (u16, &'static str),
+) -> Result<Option<T>, A::Error> {
+    if *seen & (1 << bit) != 0 {
+        return Err(de::Error::duplicate_field(name));
+    }
+    *seen |= 1 << bit;
+    map.next_value()
 }
 
 /// Why an event of a batch was refused: the field, and what was expected.
@@ -51,7 +116,7 @@ impl WireEvent<'_> {
         id_of: impl FnOnce(Option<(u64, u64)>) -> Option<EventId>,
     ) -> Result<(Event, bool), EventError> {
         let id = id_of(self.id).ok_or(EventError { field: "id", expected: "an index into origins and a number" })?;
-        let mut raw = self.raw.as_deref().map(read_base64).transpose()?;
+        let mut raw = self.raw.as_ref().map(|raw| read_base64(&raw.0)).transpose()?;
         let bodies = [
             self.syslog.map(Body::Syslog),
             self.file.map(Body::File),
@@ -62,7 +127,9 @@ impl WireEvent<'_> {
             self.loss.map(Body::Loss),
         ];
         let mut bodies = bodies.into_iter().flatten();
-        let (Some(mut body), None) = (bodies.next(), bodies.next()) else {
+        // Beside a body that is known, a member that is not is ignored.
+        let first = bodies.next().or_else(|| self.newer.map(|newer| Body::Other(Box::new(newer))));
+        let (Some(mut body), None) = (first, bodies.next()) else {
             return Err(EventError {
                 field: "syslog",
                 expected: "exactly one of syslog, file, report, process, connection, finding, loss",
@@ -79,7 +146,7 @@ impl WireEvent<'_> {
         let mut host = self.host;
         let mut bounds = Bounds::default();
         bounds.event(&mut host, &mut raw, &mut body);
-        let source = EndpointId::new(&self.source);
+        let source = EndpointId::new(self.source.as_ref().map_or("", |source| &source.0));
         let event = Event { id, source, at: self.at.unwrap_or(now), device_at: self.device_at, host, raw, body };
         Ok((event, bounds.cut))
     }
@@ -115,6 +182,13 @@ impl Bounds {
             }
             Body::Finding(finding) => self.finding(finding),
             Body::Loss(loss) => self.name(&mut loss.cause),
+            Body::Other(newer) => {
+                self.name(&mut newer.name);
+                if newer.content.to_string().len() > LINE_BYTES_MAX {
+                    newer.content = Any::object();
+                    self.cut = true;
+                }
+            }
         }
     }
 
@@ -212,6 +286,7 @@ impl Serialize for Indexed<'_> {
             Body::Connection(body) => map.serialize_entry("connection", body)?,
             Body::Finding(body) => map.serialize_entry("finding", body)?,
             Body::Loss(body) => map.serialize_entry("loss", body)?,
+            Body::Other(newer) => map.serialize_entry(&*newer.name, &newer.content)?,
         }
         map.end()
     }

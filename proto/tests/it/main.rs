@@ -19,6 +19,7 @@ mod hostile;
 mod messages;
 mod pair;
 mod receiver;
+mod recorded;
 mod scan;
 mod sending;
 mod serving;

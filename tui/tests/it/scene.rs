@@ -256,6 +256,7 @@ pub(crate) fn link() -> Link {
         rtt_ms: Some(12),
         retry_in_s: None,
         busy_percent: None,
+        disk: None,
         queue: 0,
         queue_max: 1_000_000,
         model: Some("logbert-base-3".into()),

@@ -72,3 +72,10 @@ fn lines_are_cut_at_their_end_or_at_the_limit() {
     let cut = line::cut(&ended).unwrap();
     assert_eq!((cut.text.len(), cut.taken, cut.truncated, cut.skipping), (max, max + 2, true, false));
 }
+
+/// Stamps that were believed while the clock was ahead hold nobody back when it is right again.
+#[test]
+fn a_stamp_of_the_future_is_forgotten() {
+    let line = b"2026-01-05T15:30:04.812+01:00 pi sshd[12]: hello";
+    assert_eq!(show(line, Some("2027-01-05T15:30:05+01:00")), "2026-01-05T15:30:04.812+01:00 sshd[12] hello");
+}

@@ -74,6 +74,8 @@ pub struct Correlator {
     success: Success,
     blocked_outbound: BlockedOutbound,
     file_context: FileContext,
+    /// By how much the hub's clock was set since this was made, in milliseconds.
+    set_ms: i64,
     events: u64,
     judged: u64,
     findings: u64,
@@ -90,6 +92,7 @@ impl Correlator {
             success: Success::default(),
             blocked_outbound: BlockedOutbound::new(),
             file_context: FileContext::new(settings.admins),
+            set_ms: 0,
             events: 0,
             judged: 0,
             findings: 0,
@@ -108,12 +111,13 @@ impl Correlator {
     pub fn observe_as(&mut self, now: Stamp, event: &Event, found: &Extraction<'_>, out: &mut Vec<Finding>) {
         self.events += 1;
         let before = out.len();
-        self.file_context.tick(&mut self.incidents, now.unix_ms, out);
+        let runs_ms = self.runs_ms(now);
+        self.file_context.tick(&mut self.incidents, runs_ms, out);
         if is_of_interest(found) {
             self.judged += 1;
             let at = self.clocks.time_of(event, now);
             if !self.copies.is_copy(event, at) {
-                self.correlate(event, found, When { at, now: now.unix_ms }, out);
+                self.correlate(event, found, When { at, now: runs_ms }, out);
             }
         }
         self.findings += (out.len() - before) as u64;
@@ -145,11 +149,23 @@ impl Correlator {
         }
     }
 
+    /// The hub's clock was set by `ms`, forward or back: no time passed with that, so nothing became quiet, and what waits
+    /// waits no longer than it would have. The times of events are not touched.
+    pub fn clock_was_set(&mut self, ms: i64) {
+        self.set_ms = self.set_ms.saturating_add(ms);
+    }
+
+    /// The hub's clock as if it had never been set, Unix milliseconds: what is due goes by it.
+    fn runs_ms(&self, now: Stamp) -> i64 {
+        now.unix_ms.saturating_sub(self.set_ms)
+    }
+
     /// Does what is due by the hub's clock: revisions that waited, incidents that went quiet.
     pub fn tick(&mut self, now: Stamp) -> Vec<Finding> {
         let mut out = Vec::new();
-        self.file_context.tick(&mut self.incidents, now.unix_ms, &mut out);
-        self.incidents.tick(now.unix_ms, &mut out);
+        let runs_ms = self.runs_ms(now);
+        self.file_context.tick(&mut self.incidents, runs_ms, &mut out);
+        self.incidents.tick(runs_ms, &mut out);
         self.findings += out.len() as u64;
         out
     }
@@ -157,7 +173,7 @@ impl Correlator {
     /// The hub's clock at which [`Correlator::tick`] has something to do.
     pub fn deadline(&self) -> Option<Stamp> {
         let due = [self.file_context.deadline(), self.incidents.deadline()];
-        due.into_iter().flatten().min().map(Stamp::utc)
+        due.into_iter().flatten().min().map(|due_ms| Stamp::utc(due_ms.saturating_add(self.set_ms)))
     }
 
     /// Pairs of sources that send the same lines, each said once: what was found since the last call.

@@ -59,7 +59,7 @@ pub fn extract(event: &Event) -> Extraction<'_> {
             let port = Some(connection.remote_port);
             made.maybe_by(name(&connection.user)).object(Object::Endpoint { address: remote, port })
         }
-        Body::Report(_) | Body::Finding(_) | Body::Loss(_) => Extraction::unknown(AppFamily::Generic),
+        Body::Report(_) | Body::Finding(_) | Body::Loss(_) | Body::Other(_) => Extraction::unknown(AppFamily::Generic),
     }
 }
 

@@ -89,3 +89,26 @@ fn a_copy_by_another_way_is_not_counted() {
     }
     assert_eq!(hub.said.last().unwrap().count, 8, "a source that repeats its line means it");
 }
+
+/// The hub's clock is set a year forward and back while an incident is open: nothing became quiet by that, nothing is
+/// resolved or opened again, and what is due comes due as if nobody had touched the clock.
+#[test]
+fn a_hub_clock_that_is_set_resolves_nothing() {
+    const YEAR: i64 = 365 * 86_400_000;
+    let mut hub = Hub::new();
+    for attempt in 0..8 {
+        hub.feed(f64::from(attempt), "h", refused("root", "10.0.0.50", attempt));
+    }
+    let due = hub.correlator.deadline().unwrap();
+    for (set, now) in [(YEAR, TEN + 10_000 + YEAR), (-2 * YEAR, TEN + 12_000 - YEAR), (YEAR, TEN + 14_000)] {
+        let said = hub.said.len();
+        hub.correlator.clock_was_set(set);
+        hub.said.extend(hub.correlator.tick(Stamp::utc(now)));
+        assert_eq!(hub.said.len(), said, "set by {set}");
+        assert_eq!(hub.correlator.deadline().unwrap().unix_ms - now, due.unix_ms - TEN - (now - TEN).rem_euclid(YEAR));
+    }
+    hub.feed(15.0, "h", refused("root", "10.0.0.50", 9));
+    assert_eq!(hub.alerts(), 1);
+    hub.wait(3_600.0 * 2.0);
+    assert_eq!(hub.said.iter().filter(|finding| finding.resolved).count(), 1, "resolved once, when it was quiet");
+}

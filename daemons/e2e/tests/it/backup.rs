@@ -14,7 +14,7 @@ fn rows(text: &str) -> Vec<Value> {
 }
 
 /// The texts of all lines that the server has of its one tenant, in the order of its log.
-fn texts(stage: &Stage) -> Vec<String> {
+pub(crate) fn texts(stage: &Stage) -> Vec<String> {
     let verified = rows(&stage.verb(&["verify"]));
     let tenant = verified[0]["tenant"].as_str().unwrap();
     let batches = rows(&stage.verb(&["log", "dump", "--tenant", tenant]));

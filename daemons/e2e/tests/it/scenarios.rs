@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Whether a test that lacks something must fail rather than skip.
-fn is_all_required() -> bool {
+pub(crate) fn is_all_required() -> bool {
     std::env::var("NMS_REQUIRE").is_ok_and(|what| what == "all")
 }
 

@@ -17,6 +17,11 @@ pub(crate) fn failure(actor: &str, port: u32) -> String {
     format!("Failed password for root from {actor} port {port} ssh2")
 }
 
+/// Lines as they stand in a file.
+pub(crate) fn text_of(lines: impl IntoIterator<Item = String>) -> String {
+    lines.into_iter().fold(String::new(), |text, line| text + &line + "\n")
+}
+
 /// An RFC 3164 message of sshd; the stamp is old on purpose, nobody believes it.
 pub(crate) fn sshd(text: &str) -> String {
     format!("<38>Jan  5 14:30:00 gate sshd[811]: {text}")

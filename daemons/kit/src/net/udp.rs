@@ -35,7 +35,6 @@ pub struct Intake {
 pub struct Drain {
     socket: UdpSocket,
     buffer: Vec<u8>,
-    headers: MultiHeaders<SockaddrStorage>,
     kernel_dropped: u32,
 }
 
@@ -69,13 +68,7 @@ impl Intake {
 
     /// Room to read into, on the thread that will read.
     pub fn drain(self) -> Drain {
-        let space = nix::cmsg_space!(u32);
-        Drain {
-            socket: self.socket,
-            buffer: vec![0; DATAGRAMS * DATAGRAM_BYTES_MAX],
-            headers: MultiHeaders::preallocate(DATAGRAMS, Some(space)),
-            kernel_dropped: 0,
-        }
+        Drain { socket: self.socket, buffer: vec![0; DATAGRAMS * DATAGRAM_BYTES_MAX], kernel_dropped: 0 }
     }
 }
 
@@ -84,8 +77,11 @@ impl Drain {
     pub fn receive(&mut self, mut take: impl FnMut(SocketAddr, &[u8])) -> io::Result<u64> {
         let mut slices: Vec<[IoSliceMut<'_>; 1]> =
             self.buffer.chunks_mut(DATAGRAM_BYTES_MAX).map(|chunk| [IoSliceMut::new(chunk)]).collect();
+        // Made anew each time: the kernel writes into them how much of their room it used, and has no more the next time.
+        // A count of what was dropped would have no room after one datagram that came without it.
+        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(DATAGRAMS, Some(nix::cmsg_space!(u32)));
         let received =
-            recvmmsg(self.socket.as_raw_fd(), &mut self.headers, slices.iter_mut(), MsgFlags::MSG_WAITFORONE, None);
+            recvmmsg(self.socket.as_raw_fd(), &mut headers, slices.iter_mut(), MsgFlags::MSG_WAITFORONE, None);
         let messages = match received {
             Ok(messages) => messages,
             Err(nix::Error::EAGAIN | nix::Error::EINTR) => return Ok(0),

@@ -29,6 +29,11 @@ pub trait Backing: fmt::Debug + Send + Sync + 'static {
 
     /// Gives the reserve's room back to the disk.
     fn release_reserve(&self) -> io::Result<()>;
+
+    /// Length of the database, in bytes; none where that is not known.
+    fn length(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Where databases lie: files of a folder, or what a test puts in their place.
@@ -101,6 +106,10 @@ impl Backing for FileBacking {
             // Half a reserve is none, and its room is needed.
             std::fs::remove_file(path).unwrap_or_default();
         })
+    }
+
+    fn length(&self) -> Option<u64> {
+        self.path.metadata().ok().map(|meta| meta.len())
     }
 
     fn release_reserve(&self) -> io::Result<()> {

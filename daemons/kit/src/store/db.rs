@@ -68,6 +68,16 @@ impl Db {
         self.inner.shared.desk().health.clone()
     }
 
+    /// Whether it takes and commits.
+    pub fn is_sound(&self) -> bool {
+        self.inner.shared.desk().health == Health::Sound
+    }
+
+    /// What stands in the way of new data, and what to do; none where nothing does.
+    pub fn problem(&self) -> Option<StoreError> {
+        self.inner.shared.desk().health.refusal(self.name())
+    }
+
     /// Bytes that were taken and wait for their commit.
     pub fn waiting_bytes(&self) -> usize {
         self.inner.shared.desk().queue.bytes()

@@ -152,6 +152,19 @@ impl View {
         Ok(open.stats().map_err(ReadError::of)?.stored_bytes())
     }
 
+    /// Bytes of keys and values of all tables, without the pages' own. Every page is looked at.
+    pub(super) fn all_bytes(&self) -> Result<u64, ReadError> {
+        let mut bytes = 0;
+        for name in self.tables()? {
+            let definition = TableDefinition::<&'static [u8], &'static [u8]>::new(&name);
+            match self.txn.open_table(definition) {
+                Err(TableError::TableDoesNotExist(_)) => {}
+                open => bytes += open.map_err(ReadError::of)?.stats().map_err(ReadError::of)?.stored_bytes(),
+            }
+        }
+        Ok(bytes)
+    }
+
     /// The names of all tables.
     pub fn tables(&self) -> Result<Vec<String>, ReadError> {
         Ok(self.txn.list_tables().map_err(ReadError::of)?.map(|table| table.name().to_owned()).collect())

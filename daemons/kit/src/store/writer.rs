@@ -14,10 +14,14 @@ use super::backing::{self, Backing, Disks, FileBacking};
 use super::error::{Fault, StoreError};
 use super::op::apply;
 use super::queue::{Due, Queue, Waiting};
+use super::view::View;
 use crate::clock::monotonic_us;
-use redb::{Database, Durability};
+use crate::fault;
+use redb::{Database, Durability, ReadableDatabase as _};
 use std::fmt;
+use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
@@ -25,6 +29,8 @@ use std::time::Duration;
 const PACE_US: u64 = 2_000;
 /// Time between two attempts at a full or failing disk, in milliseconds.
 const RETRY_MS: u64 = 1_000;
+/// Least time between two looks whether a file on a full disk could be shorter, in microseconds: each reads all of it.
+const SHRINK_US: u64 = 5_000_000;
 
 /// How a store stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -104,6 +110,9 @@ pub(super) struct Shared {
     bell: Condvar,
     /// `None` only while the writer opens the file again.
     database: RwLock<Option<Database>>,
+    /// When the reserve may be tried for again, and when the file may be shrunk for it.
+    regain_at_us: AtomicU64,
+    shrink_at_us: AtomicU64,
 }
 
 /// What is guarded by the one lock that submitters and the writer meet at.
@@ -122,9 +131,11 @@ impl Shared {
         let database = backing::open(backing.as_ref(), settings.cache_bytes)
             .map_err(|cause| StoreError::Open { store: name.clone(), cause })?;
         let health =
-            backing.hold_reserve().map_or_else(|error| Health::of(&Fault::from_io(&error)), |()| Health::Sound);
+            hold_reserve(backing.as_ref()).map_or_else(|error| Health::of(&Fault::from_io(&error)), |()| Health::Sound);
         let desk = Mutex::new(Desk { health, ..Desk::default() });
-        Ok(Self { name, backing, settings, desk, bell: Condvar::new(), database: RwLock::new(Some(database)) })
+        let database = RwLock::new(Some(database));
+        let (regain_at_us, shrink_at_us) = Default::default();
+        Ok(Self { name, backing, settings, desk, bell: Condvar::new(), database, regain_at_us, shrink_at_us })
     }
 
     /// The lock on queue and health; a panic elsewhere does not close it.
@@ -245,6 +256,9 @@ impl Shared {
         txn.set_durability(Durability::Immediate).map_err(Fault::from_redb)?;
         txn.set_quick_repair(true);
         apply(&txn, group.iter().flat_map(|waiting| &waiting.ops))?;
+        if fault::disk_is_full() {
+            return Err(Fault::Full);
+        }
         txn.commit().map_err(Fault::from_redb)
     }
 
@@ -283,13 +297,54 @@ impl Shared {
         Ok(())
     }
 
-    /// Opens intake again once the reserve could be made.
+    /// Opens intake again once the reserve could be made: one attempt a retry at most.
     fn regain_reserve(&self) {
         let health = self.desk().health.clone();
-        if matches!(health, Health::Full | Health::Failing(_)) {
-            match self.backing.hold_reserve() {
-                Ok(()) => self.set_health(&Health::Sound),
-                Err(error) => self.set_health(&Health::of(&Fault::from_io(&error))),
+        let now_us = monotonic_us();
+        let is_due = now_us >= self.regain_at_us.load(Ordering::Relaxed);
+        if !matches!(health, Health::Full | Health::Failing(_)) || !is_due {
+            return;
+        }
+        self.regain_at_us.store(now_us.saturating_add(self.settings.retry_ms * 1_000), Ordering::Relaxed);
+        let held = hold_reserve(self.backing.as_ref()).or_else(|error| {
+            let is_full = matches!(Fault::from_io(&error), Fault::Full);
+            if is_full && self.shrink(now_us) { hold_reserve(self.backing.as_ref()) } else { Err(error) }
+        });
+        match held {
+            Ok(()) => self.set_health(&Health::Sound),
+            Err(error) => self.set_health(&Health::of(&Fault::from_io(&error))),
+        }
+    }
+
+    /// Gives back to a full disk what the file holds and does not need. A file never shrinks by itself: where it took
+    /// the whole disk, the room for the reserve would else never come back.
+    fn shrink(&self, now_us: u64) -> bool {
+        if now_us < self.shrink_at_us.load(Ordering::Relaxed) {
+            return false;
+        }
+        self.shrink_at_us.store(now_us.saturating_add(SHRINK_US), Ordering::Relaxed);
+        let Some(length) = self.backing.length() else { return false };
+        let stored = self.database().as_ref().and_then(|database| {
+            let view = View::new(database.begin_read().ok()?);
+            view.all_bytes().ok()
+        });
+        if stored.is_none_or(|stored| stored > length / 2) {
+            return false;
+        }
+        match self.compact() {
+            Ok(shrunk) => {
+                if shrunk {
+                    log::info!("the store gave free room back to its full disk; store={}", self.name);
+                }
+                shrunk
+            }
+            Err(fault) => {
+                self.give_way(&fault);
+                // Readers need it, and nobody may come to write for long.
+                if let Err(fault) = self.ensure_open() {
+                    self.set_health(&Health::of(&fault));
+                }
+                false
             }
         }
     }
@@ -312,6 +367,13 @@ impl Shared {
             tell(health);
         }
     }
+}
+
+fn hold_reserve(backing: &dyn Backing) -> io::Result<()> {
+    if fault::disk_is_full() {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    backing.hold_reserve()
 }
 
 /// Closes the store at the end of the writer, also where a panic in a debug build ends it: nobody

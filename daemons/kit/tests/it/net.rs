@@ -27,6 +27,33 @@ fn datagrams_arrive_with_their_sender() {
     assert_eq!((got[1].1.len(), got[2].1.len()), (0, 65_000));
 }
 
+/// What the kernel drops is counted, also after datagrams that came when nothing was dropped yet.
+#[test]
+fn datagrams_that_the_kernel_drops_are_counted() {
+    const DATAGRAMS: u64 = 2_000;
+    let intake = udp::Intake::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let to = intake.address().unwrap();
+    let mut intake = intake.drain();
+    sender.send_to(b"first", to).unwrap();
+    assert_eq!(intake.receive(|_, _| ()).unwrap(), 0);
+    let long = vec![b'x'; 60_000];
+    for _ in 0..DATAGRAMS {
+        sender.send_to(&long, to).unwrap();
+    }
+    let (mut taken, mut lost) = (0, 0);
+    // The count comes with a datagram that was not dropped.
+    while taken + lost < DATAGRAMS {
+        let before = taken;
+        lost += intake.receive(|_, bytes| taken += u64::from(bytes.len() == long.len())).unwrap();
+        if taken == before {
+            sender.send_to(b"next", to).unwrap();
+        }
+    }
+    assert!(lost > 0 && taken > 0, "{lost} lost, {taken} taken");
+    assert_eq!(taken + lost, DATAGRAMS);
+}
+
 #[test]
 fn one_address_gets_no_more_than_its_limit_of_connections() {
     smol::block_on(async {

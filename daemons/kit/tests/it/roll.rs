@@ -1,9 +1,10 @@
 //! The account of an authority, in virtual time: tokens that are good once, certificates that end.
 
 use nms_kit::{
+    enroll::Place,
     pki::{Authority, Holder, Issued, Request, Serial},
     roll::{Ended, NewToken, Refusal, Roll},
-    tls,
+    secret, tls,
     token::{Token, TokenError},
 };
 use nms_proto::limits::{CERTIFICATE_MS, TOKEN_MS, TOKEN_MS_MAX, TOKENS_MAX};
@@ -194,4 +195,40 @@ fn a_token_is_written_and_read() {
     check(&text.replacen('.', "_", 2), TokenError::Version);
     check(&format!("{text}@nowhere"), TokenError::Address);
     assert!(!format!("{token:?}").contains(&token.secret.text()), "a secret is never shown by accident");
+}
+
+/// The clock of an authority is a year ahead for a while: whoever is enrolled is when it is right again, and a token that
+/// nobody used is good again.
+#[test]
+fn a_clock_that_was_wrong_forgets_nobody() {
+    const YEAR_MS: i64 = 365 * 86_400_000;
+    let desk = Desk::open();
+    let (issued, unused) = (desk.enrol(NOW_MS, &desk.token(NOW_MS)).unwrap(), desk.token(NOW_MS));
+    assert_eq!(desk.enrol(NOW_MS + YEAR_MS, &unused), Err(Refusal::ExpiredToken));
+    // What is issued meanwhile makes no room that it does not need.
+    let other = desk.token(NOW_MS + YEAR_MS);
+    desk.enrol(NOW_MS + YEAR_MS, &other).unwrap();
+    assert_eq!(desk.roll.admit(NOW_MS + YEAR_MS, &der(&issued)).unwrap_err(), Refusal::Expired(issued.serial));
+    assert!(desk.roll.admit(NOW_MS, &der(&issued)).is_ok());
+    assert!(desk.enrol(NOW_MS, &unused).is_ok());
+    assert_eq!(desk.enrol(NOW_MS, &other), Err(Refusal::UsedToken));
+}
+
+/// A certificate that is not valid by the client's own clock does not take the place of one that is.
+#[test]
+fn a_renewal_from_another_time_is_not_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place::within(folder.path(), "ca.pem");
+    let desk = Desk::open();
+    let request = Request::make().unwrap();
+    let sign = |now_ms| desk.roll.authority().sign(&request.request, &home(), now_ms, CERTIFICATE_MS).unwrap().pem;
+    let first = sign(NOW_MS);
+    std::fs::write(folder.path().join("identity.pem"), &first).unwrap();
+    secret::write_private(&folder.path().join("identity-key.pem"), &request.key).unwrap();
+    let (identity, _) = place.open().unwrap();
+    let year_ms = 365 * 86_400_000;
+    let refused = place.renew(&identity, &sign(NOW_MS + year_ms), NOW_MS).unwrap_err();
+    assert!(refused.contains("check both clocks"), "{refused}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("identity.pem")).unwrap(), first);
+    assert!(place.renew(&identity, &sign(NOW_MS + 1), NOW_MS + 2).is_ok());
 }

@@ -220,6 +220,8 @@ impl StorageBackend for Handle {
         Ok(self.with(|disk| {
             disk.step()?;
             disk.live.resize(len as usize, 0);
+            // What is cut off gives its room back.
+            drop(disk.blocks.split_off(&len.div_ceil(BLOCK)));
             Ok(())
         })?)
     }
@@ -259,6 +261,13 @@ impl StorageBackend for Handle {
             disk.dirty.extend(from / SECTOR..end.div_ceil(SECTOR));
             Ok(())
         })?)
+    }
+}
+
+impl SimDisk {
+    /// Somebody else took the room of the reserve.
+    pub(crate) fn lose_reserve(&self) {
+        self.0.lock().unwrap().reserve = false;
     }
 }
 
@@ -303,6 +312,10 @@ impl Backing for SimDisk {
         }
         disk.reserve = true;
         Ok(())
+    }
+
+    fn length(&self) -> Option<u64> {
+        Some(self.0.lock().unwrap().live.len() as u64)
     }
 
     fn release_reserve(&self) -> io::Result<()> {

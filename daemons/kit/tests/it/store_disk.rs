@@ -250,6 +250,26 @@ fn a_full_disk_still_takes_acknowledgements() {
     assert_eq!(again.read(0, usize::MAX).unwrap().iter().map(|batch| batch.number).collect::<Vec<_>>(), [21]);
 }
 
+/// A file never shrinks by itself: one that has taken the whole disk, and holds little by now, gives the room back that the
+/// reserve needs. Without that intake would stay closed for good.
+#[test]
+fn a_file_that_took_the_whole_disk_makes_room_by_itself() {
+    let disk = SimDisk::new(4);
+    let (db, health) = watched(&disk);
+    let spool = Spool::open(db.clone(), LIMITS, NAME).unwrap();
+    let bodies = (0..40).map(|_| batch(1, vec![1; 50_000])).collect();
+    smol::block_on(spool.append_durably(bodies, Vec::new(), WhenFull::Refuse)).unwrap();
+    // The rest of the disk is somebody else's: with the next change the reserve is given up, and has no room any more.
+    disk.set_capacity(disk.used());
+    spool.append(vec![batch(1, vec![2; 30_000])], Vec::new(), WhenFull::Refuse, ignore()).unwrap();
+    assert_eq!(health.recv().unwrap(), Health::Full);
+    db.flush().unwrap();
+    assert_eq!(spool.ack(40), Ok(40));
+    assert_eq!(health.recv().unwrap(), Health::Sound);
+    assert_eq!(spool.read(41, usize::MAX).unwrap().len(), 1);
+    assert!(spool.check().unwrap().totals_agree);
+}
+
 #[test]
 fn a_damaged_row_is_skipped_and_counted_once() {
     let disk = SimDisk::new(3);

@@ -22,12 +22,14 @@ pub struct Report {
     pub unconfirmed: u64,
     /// How often each point, and a process at random, was met by a kill.
     pub kills: BTreeMap<String, u64>,
-    /// How often the link was cut or slowed, and the hub overloaded.
+    /// How often the link was cut or slowed, the hub overloaded, and the disk of a daemon full.
     pub troubles: BTreeMap<String, u64>,
     /// Batches that the server set aside: none should be.
     pub quarantined: u64,
     /// Longest time from a start after a kill until the daemon served again.
     pub longest_recovery_ms: u64,
+    /// Longest time from the moment a full disk had room again until its daemon took data.
+    pub longest_disk_recovery_ms: u64,
 }
 
 /// Lines of each sender, as they are stored.

@@ -33,11 +33,16 @@ const SERVE_MS_MAX: u64 = 15_000;
 const DRAIN_MS_MAX: u64 = 180_000;
 /// Time that the chain runs between two troubles, and between two looks, in milliseconds.
 const REST_MS: u64 = 300;
+/// How long a disk is full before somebody looks, and the longest until its daemon says so, in milliseconds.
+const FULL_MS: u64 = 700;
+const SAY_MS_MAX: u64 = 3_000;
 const LOOK_MS: u64 = 20;
 /// Longest way to a fault point: so many batches may pass it before.
 const PASSES_MAX: u64 = 12;
 /// Batches that a hub loses unseen where it is to: so many that one of them holds lines of files, and is not read again.
 const LOST: &str = "5,6,7,8,12,13,14,15,25,26,27,28,45,46,47,48,80,81,82,83";
+/// Longest time that a daemon may take to serve again, and to take data again on a disk that has room, in milliseconds.
+const RECOVERY_MS_MAX: u64 = 5_000;
 /// Least kills at each point of a run of ten minutes.
 const KILLS_MIN: u64 = 20;
 /// A run from which that many kills are asked, in seconds.
@@ -90,6 +95,9 @@ fn verdict(report: &Report, seconds: u64) -> Result<(), String> {
     let mut wrong = Vec::new();
     if report.unexplained > 0 || report.duplicates_stored > 0 || report.quarantined > 0 {
         wrong.push("lines are lost, stored twice or set aside");
+    }
+    if report.longest_recovery_ms.max(report.longest_disk_recovery_ms) > RECOVERY_MS_MAX {
+        wrong.push("a daemon took too long to recover");
     }
     let few = fault::POINTS.iter().filter(|point| report.kills.get(**point).is_none_or(|kills| *kills < KILLS_MIN));
     if seconds >= LONG_RUN_S && few.count() > 0 {
@@ -147,9 +155,51 @@ impl Run {
             3 => self.count("cut", |run| run.proxy.cut(true), |run| run.proxy.cut(false)),
             5 => self.count("slow", |run| run.proxy.slow(20), |run| run.proxy.slow(0)),
             7 => self.count("overload", |run| run.load.files.iter().for_each(load::Sender::overload), |_| ()),
+            0 => self.full_disk(true)?,
+            4 => self.full_disk(false)?,
             _ => {}
         }
         self.hurry()
+    }
+
+    /// The disk of one daemon is full for a while; where `killed` the daemon is killed meanwhile, and starts where there
+    /// is no room.
+    fn full_disk(&mut self, killed: bool) -> Result<(), String> {
+        let [first, second] = AGENTS;
+        let who @ (binary, name) = self.random.pick(&[SERVER, HUB, first, second]).copied().unwrap_or(HUB);
+        let full = self.disk(name);
+        std::fs::write(&full, "").map_err(|error| format!("cannot write {}: {error}", full.display()))?;
+        clock::block(FULL_MS);
+        if killed {
+            self.stage.kill(name)?;
+            *self.report.kills.entry("on a full disk".into()).or_default() += 1;
+            self.launch(binary, name, None)?;
+        }
+        // One that has nothing to write does not notice, but for one that starts.
+        let said = !killed || wait(SAY_MS_MAX, || self.disk_said(who).is_some_and(|said| said.contains("full")));
+        std::fs::remove_file(&full).map_err(|error| format!("cannot remove {}: {error}", full.display()))?;
+        if !said {
+            return Err(format!("{name} does not say that its disk is full"));
+        }
+        let freed = clock::monotonic_ms();
+        if !wait(SERVE_MS_MAX, || self.disk_said(who).is_some_and(|said| said.is_empty())) {
+            return Err(format!("{name} takes nothing, {SERVE_MS_MAX} ms after its disk had room again"));
+        }
+        let recovery_ms = clock::monotonic_ms() - freed;
+        self.report.longest_disk_recovery_ms = self.report.longest_disk_recovery_ms.max(recovery_ms);
+        *self.report.troubles.entry(format!("full disk, {binary}")).or_default() += 1;
+        Ok(())
+    }
+
+    /// The file that makes a daemon's disk full while it is there.
+    fn disk(&self, name: &str) -> PathBuf {
+        self.stage.path(&format!("{name}.full"))
+    }
+
+    /// What a daemon says of its disk: nothing where all is well; none where it does not answer.
+    fn disk_said(&self, (binary, name): (&str, &str)) -> Option<String> {
+        let status = self.stage.admin(binary, name, &["status"]).ok()?;
+        Some(status.first()?.get("disk")?.as_str().unwrap_or_default().to_owned())
     }
 
     fn count(&mut self, what: &str, begin: impl FnOnce(&Self), end: impl FnOnce(&Self)) {
@@ -198,6 +248,7 @@ impl Run {
     /// Starts a daemon, with or without a fault, and waits until it serves; one with a fault may have ended before.
     fn launch(&mut self, binary: &str, name: &str, fault: Option<&str>) -> Result<(), String> {
         let mut command = self.stage.command(binary, name);
+        command.env("NMS_DISK_FULL", self.disk(name));
         command.env("NMS_SNAPSHOT_MS", "500").args(["--log-level", "warn"]);
         if let Some(fault) = fault {
             command.env("NMS_FAULT", fault);
@@ -251,8 +302,10 @@ impl Run {
         }
         let quarantined = status.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let quarantined = quarantined.filter_map(|row| row.pointer("/log/quarantined")?.as_u64()).sum();
-        let Report { kills, troubles, longest_recovery_ms, .. } = std::mem::take(&mut self.report);
-        Ok(Report { kills, troubles, quarantined, longest_recovery_ms, ..stored.report(&sent) })
+        let Report { kills, troubles, longest_recovery_ms, longest_disk_recovery_ms, .. } =
+            std::mem::take(&mut self.report);
+        let met = Report { kills, troubles, longest_recovery_ms, longest_disk_recovery_ms, ..stored.report(&sent) };
+        Ok(Report { quarantined, ..met })
     }
 
     /// What the hub has delivered, where nothing waits at hub and agents and the server has analysed everything.

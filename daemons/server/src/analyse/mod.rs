@@ -148,7 +148,7 @@ impl Analysis {
                     self.counts.findings += 1;
                     out.push(self.on_finding(&mut at, seed, finding));
                 }
-                Body::Report(_) | Body::Loss(_) => {}
+                Body::Report(_) | Body::Loss(_) | Body::Other(_) => {}
                 _ => self.on_event(&mut at, seed, (event, reference(batch.seq, index)), out, &mut seen),
             }
         }

@@ -37,6 +37,8 @@ const STATE_CACHE_BYTES: usize = 8 << 20;
 /// Page cache of the log's newest segment, in bytes.
 const LOG_CACHE_BYTES: usize = 16 << 20;
 const DAY_MS: i64 = 86_400_000;
+/// Longest that retention's time goes on from one look to the next, which are an hour apart, in milliseconds.
+const RETENTION_STEP_MS: i64 = DAY_MS;
 
 #[derive(Debug)]
 struct Files {
@@ -105,6 +107,11 @@ impl DiskStore {
         Ok(Self { files, tenants: Mutex::new(Known { numbers, handles: HashMap::new() }) })
     }
 
+    /// What stands in the way of new data in log and state, and what to do; none where nothing does.
+    pub fn problem(&self) -> Option<StoreError> {
+        self.files.log.problem().or_else(|| self.files.state.problem())
+    }
+
     /// What lies in it, for who only looks.
     pub fn look(&self) -> Look {
         let Files { folder, state, log, .. } = &*self.files;
@@ -154,7 +161,9 @@ impl Store for DiskStore {
 
     fn tidy(&self, now_ms: i64) -> Result<(), StoreError> {
         let Files { state, log, retention, .. } = &*self.files;
-        let before_ms = now_ms - i64::from(retention.days) * DAY_MS;
+        let believed_ms = retention_clock(state::kept_until(state)?, log.newest_since_ms(), now_ms);
+        state::keep_until(state, believed_ms)?;
+        let before_ms = believed_ms - i64::from(retention.days) * DAY_MS;
         let numbers = self.known().numbers.clone();
         for (tenant, number) in numbers {
             let prefix = Prefix::new(&tenant);
@@ -170,6 +179,13 @@ impl Store for DiskStore {
         log.compact()?;
         Ok(())
     }
+}
+
+/// The time by which retention goes at a look when the clock says `now_ms`: at most [`RETENTION_STEP_MS`] after that of the
+/// look before, or where there was none after the day on which the newest segment was begun. A clock that is wrong
+/// for a while costs at most a day of what is kept each time; after a long stop retention catches up in hours.
+fn retention_clock(before_ms: Option<i64>, newest_since_ms: i64, now_ms: i64) -> i64 {
+    now_ms.min(before_ms.unwrap_or(newest_since_ms + DAY_MS).saturating_add(RETENTION_STEP_MS))
 }
 
 /// The sequence below which a tenant's entries go, so that at most `bytes_max` stay: whole segments, never the newest.
@@ -271,5 +287,31 @@ impl TenantStore for Handle {
 
     fn alerts(&self) -> Result<Vec<Standing>, StoreError> {
         state::alerts(&self.files.state, &self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The server's clock in days at one look after the other, and retention's.
+    fn check(newest_day: i64, looks: &[f64], expected: &[f64]) {
+        let ms = |days: f64| (days * DAY_MS as f64) as i64;
+        let mut before = None;
+        for (now, expected) in looks.iter().zip(expected) {
+            let believed = retention_clock(before, newest_day * DAY_MS, ms(*now));
+            assert_eq!(believed, ms(*expected), "at {now} of {looks:?}");
+            before = Some(believed);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_forward_lets_go_of_a_day_a_look() {
+        check(100, &[100.25, 100.5], &[100.25, 100.5]);
+        // A year forward for three hours, and back.
+        check(100, &[100.25, 465.0, 465.0, 465.0, 100.5], &[100.25, 101.25, 102.25, 103.25, 100.5]);
+        // A start with a wrong clock; and one after a stop of a week.
+        check(100, &[465.0, 100.5], &[102.0, 100.5]);
+        check(100, &[107.5; 7], &[102.0, 103.0, 104.0, 105.0, 106.0, 107.0, 107.5]);
     }
 }

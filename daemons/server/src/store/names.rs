@@ -68,6 +68,8 @@ pub(super) fn enlist(
 ) -> Result<u32, StoreError> {
     let highest = numbers.values().copied().chain(log.highest_tenant()).max().unwrap_or(0);
     let number = highest.saturating_add(1);
+    // Both or none: nobody waits for a disk that is full.
+    state.admit(0)?;
     log.keep(vec![row(name, number)])?;
     state::enlist(state, [(name, &number)])?;
     Ok(number)

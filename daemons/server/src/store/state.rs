@@ -10,6 +10,7 @@
 //! quarantine.v1  tenant | seq u64           -> reason
 //! snapshots.v1   tenant | part u64          -> part 0: scored u64 | ticked_ms i64 | bytes u64 | hash u64; then lz4
 //! store.v1       "origin"                   -> 16 bytes
+//!                "retention"                -> the time by which retention went last, Unix milliseconds i64
 //! ```
 //! Everything of one [`TenantStore::commit`](super::TenantStore::commit) is one transaction here.
 
@@ -21,7 +22,7 @@ use std::{
 use nms_detect::Standing;
 use nms_kit::{
     digest,
-    store::{Db, Found, Op, StoreError, Table, draw_instance},
+    store::{Db, Found, Op, StoreError, Table, draw_instance, ignore},
 };
 use nms_proto::{
     id::{AlertId, Instance, TenantId},
@@ -43,6 +44,7 @@ const MARKS: Table = Table("marks.v1");
 const QUARANTINE: Table = Table("quarantine.v1");
 pub(super) const SNAPSHOTS: Table = Table("snapshots.v1");
 const STORE: Table = Table("store.v1");
+const RETENTION: &[u8] = b"retention";
 const VERSION: u32 = 1;
 
 /// Bytes of a snapshot in one row.
@@ -67,6 +69,18 @@ pub(super) fn prepare(db: &Db) -> Result<Instance, StoreError> {
     let put = Op::Put { table: STORE, key, value: origin.0.to_vec() };
     smol::block_on(db.commit(vec![put], Class::Upkeep))?;
     Ok(origin)
+}
+
+/// The time by which retention went last, Unix milliseconds.
+pub(super) fn kept_until(db: &Db) -> Result<Option<i64>, StoreError> {
+    let stored = db.read(|view| view.value(STORE, RETENTION))?.and_then(Found::sound);
+    Ok(stored.and_then(|value| value.as_slice().try_into().ok()).map(i64::from_be_bytes))
+}
+
+/// Retention goes by `at_ms` now; nobody waits for that to be durable.
+pub(super) fn keep_until(db: &Db, at_ms: i64) -> Result<(), StoreError> {
+    let put = Op::Put { table: STORE, key: RETENTION.to_vec(), value: at_ms.to_be_bytes().to_vec() };
+    db.submit(vec![put], Class::Lazy, ignore())
 }
 
 /// Every tenant with its number in the log.

@@ -311,7 +311,7 @@ impl Work {
 
     /// Milliseconds until there is something to do without a batch; none where there is nothing.
     pub fn wait_ms(&self, now: Now) -> Option<u64> {
-        let due = self.analysis.deadline().map(|due| (due - now.unix_ms).max(0) as u64);
+        let due = self.analysis.deadline().map(|due_ms| self.tenant.gate().wait_ms(now.unix_ms, due_ms));
         let cursor = (self.at != self.stored.0).then(|| CURSOR_MS.saturating_sub(now.tick.since(self.stored.1)));
         let snapshot =
             (self.at.scored > self.snapshot.0).then(|| SNAPSHOT_MS.saturating_sub(now.tick.since(self.snapshot.1)));

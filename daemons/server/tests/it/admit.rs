@@ -140,3 +140,29 @@ fn too_many_hubs_forget_the_one_unseen_for_longest_that_is_not_connected() {
     assert_eq!(forgotten, Some(hub(1)), "0 is connected");
     assert!(!gate.knows(hub(1)) && gate.knows(hub(0)));
 }
+
+/// The server's clock is set a year forward and back: what is due on the tenant's clock still comes due.
+#[test]
+fn the_analysis_clock_neither_goes_back_nor_stands_still() {
+    const YEAR_MS: i64 = 365 * 86_400_000;
+    let mut gate = gate();
+    let mut look = |now_ms: i64| gate.quiet(now_ms, LogSeq(0)).unwrap();
+    assert_eq!(look(START_MS), START_MS);
+    let ahead = look(START_MS + YEAR_MS);
+    assert_eq!(ahead, START_MS + YEAR_MS);
+    assert_eq!(look(START_MS + 1_000), ahead, "never back");
+    // Half as fast until the server's clock has caught up, however finely it is looked at.
+    let after: Vec<i64> = (0..4).map(|second| look(START_MS + 2_000 + second * 1_000) - ahead).collect();
+    assert_eq!(after, [500, 1_000, 1_500, 2_000]);
+    for ms in 0..1_000 {
+        look(START_MS + 5_001 + ms);
+    }
+    assert_eq!(look(START_MS + 6_000) - ahead, 2_500);
+    assert_eq!(gate.wait_ms(START_MS + 6_000, ahead + 3_500), 2_000);
+    assert_eq!(gate.quiet(START_MS + 8_000, LogSeq(0)), Some(ahead + 3_500));
+    assert_eq!(gate.quiet(START_MS + 2 * YEAR_MS, LogSeq(0)), Some(START_MS + 2 * YEAR_MS));
+    // A restart while the stored time is ahead.
+    let mut gate = Gate::new(LogSeq(0), START_MS + YEAR_MS);
+    assert_eq!(gate.quiet(START_MS, LogSeq(0)), Some(START_MS + YEAR_MS));
+    assert_eq!(gate.quiet(START_MS + 2_000, LogSeq(0)), Some(START_MS + YEAR_MS + 1_000));
+}

@@ -261,16 +261,28 @@ impl Log {
         Ok(rows)
     }
 
-    /// Takes rows of `meta` alone, and blocks until they are durable.
+    /// Takes rows of `meta` alone, and blocks until they are durable; on a full or failing disk they are refused.
     pub fn keep(&self, meta: Vec<Meta>) -> Result<(), StoreError> {
         let ops = meta.into_iter().map(|(key, value)| Op::Put { table: META, key, value }).collect();
         let commit = {
             // Handed over under the lock: a segment that ends meanwhile carries them on.
             let segments = self.segments();
             let Some((_, newest)) = segments.last_key_value() else { return Err(self.stopped()) };
+            // Refused where there is no room: who blocks for it would hold up everybody else.
+            newest.db.admit(0)?;
             newest.db.commit(ops, Class::Upkeep)
         };
         smol::block_on(commit)
+    }
+
+    /// The day on which the newest segment was begun, in milliseconds since 1970 UTC; 0 where there is none.
+    pub fn newest_since_ms(&self) -> i64 {
+        self.segments().last_key_value().map_or(0, |(place, _)| place.day.saturating_mul(DAY_MS))
+    }
+
+    /// What stands in the way of new entries, and what to do; none where nothing does.
+    pub fn problem(&self) -> Option<StoreError> {
+        self.segments().last_key_value().and_then(|(_, newest)| newest.db.problem())
     }
 
     /// The highest number of a tenant that has, or had, entries.
