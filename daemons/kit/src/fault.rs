@@ -2,8 +2,7 @@
 //!
 //! ```text
 //! NMS_FAULT=after_log:17       SIGKILL to itself when it comes to that point for the 17th time
-//! NMS_LOSE=5,9                 the fifth and the ninth batch that an uplink reads from its spool vanish, unseen: every
-//!                              account must show it
+//! NMS_LOSE=5,9                 batches 5 and 9 vanish when an uplink reads its spool, unseen: every account must show it
 //! NMS_SNAPSHOT_MS=1000         a period that is too long to be met by chance, made short
 //! NMS_DISK_FULL=FILE           while FILE is there, no store of the process finds room on its disk
 //! NMS_CLOCK_FILE=FILE          the wall clock is wrong by the seconds that stand in FILE; none where there is no FILE
@@ -82,16 +81,14 @@ mod imp {
         }
     }
 
-    /// Whether what is read now vanishes.
-    pub fn loses() -> bool {
+    /// Whether the batch of this number vanishes.
+    pub fn loses(number: u64) -> bool {
         static LOST: OnceLock<Vec<u64>> = OnceLock::new();
-        static READ: AtomicU64 = AtomicU64::new(0);
         let numbers = || {
             let text = std::env::var("NMS_LOSE").unwrap_or_default();
             text.split(',').filter_map(|number| number.parse().ok()).collect()
         };
-        let lost = LOST.get_or_init(numbers);
-        !lost.is_empty() && lost.contains(&(READ.fetch_add(1, Ordering::Relaxed) + 1))
+        LOST.get_or_init(numbers).contains(&number)
     }
 
     /// Whether the disk has no room now.
@@ -127,7 +124,7 @@ mod imp {
 
     /// Never.
     #[inline]
-    pub const fn loses() -> bool {
+    pub const fn loses(_number: u64) -> bool {
         false
     }
 

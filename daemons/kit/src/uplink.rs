@@ -356,7 +356,7 @@ impl Run {
         };
         match batches {
             Ok(mut batches) => {
-                batches.retain(|_| !fault::loses());
+                batches.retain(|batch| !fault::loses(batch.number));
                 if std::mem::take(&mut self.is_unreadable) {
                     log::info!("the spool can be read again");
                 }

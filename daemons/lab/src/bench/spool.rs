@@ -248,7 +248,8 @@ fn rsyslog(corpus: &Corpus, options: &SpoolOptions) -> Result<Kept, String> {
     let mut command = Command::new("rsyslogd");
     command.arg("-n").arg("-f").arg(stage.path("rsyslog.conf")).arg("-i").arg(stage.path("rsyslog.pid"));
     stage.start_other("rsyslog", &mut command).map_err(|error| format!("{error} (apt install rsyslog)"))?;
-    if !wait(READY_MS_MAX, || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()) {
+    let answers = || from(Ipv4Addr::new(127, 0, 3, CONNECTIONS + 1), SocketAddr::from(([127, 0, 0, 1], port))).is_ok();
+    if !wait(READY_MS_MAX, answers) {
         return Err(format!("rsyslog did not start\n{}", stage.logs()));
     }
     let process = stage.process_id("rsyslog").unwrap_or_default().to_string();
