@@ -157,7 +157,7 @@ fn status_of(tenant: &Tenant) -> serde_json::Value {
                  "quarantined": standing.quarantined, "damaged": standing.damaged },
         "analysis": { "findings": standing.counts.findings, "windows": standing.counts.windows,
                       "unusual": standing.counts.unusual, "unscored": standing.counts.unscored,
-                      "findings_cut": standing.counts.cut,
+                      "not_finite": standing.not_finite, "findings_cut": standing.counts.cut,
                       "cache_hits": standing.cache.hits, "cache_misses": standing.cache.misses },
     })
 }

@@ -65,6 +65,8 @@ pub struct Standing {
     pub damaged: u64,
     /// The window cache of the thread that analyses it, for all the thread's tenants.
     pub cache: CacheCounts,
+    /// Windows of that thread that the net answered with NaN or infinity; they have no score, and are counted as unscored.
+    pub not_finite: u64,
 }
 
 /// A batch on its way to the commit.

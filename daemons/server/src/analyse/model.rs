@@ -6,7 +6,7 @@ use nms_model::{
     bundle::Bundle,
     explain::describe,
     net::NetError,
-    score::{EventScore, Score, Scorer},
+    score::{EventScore, Score, ScoreError, Scorer},
     window::Window,
 };
 use nms_proto::{
@@ -58,7 +58,17 @@ impl Model {
 
     /// The model's word on a window; none where it has none.
     pub fn judge(&mut self, window: &Window) -> Option<Judged> {
-        let score = self.scorer.score(window).ok()?;
+        let score = match self.scorer.score(window) {
+            Ok(score) => score,
+            Err(error) => {
+                let count = self.scorer.not_finite();
+                // Rarer and rarer: a net that answers so once does it again.
+                if error == ScoreError::NotFinite && count.is_power_of_two() {
+                    log::error!("the model's weights are of no use to a window: {error} windows={count}");
+                }
+                return None;
+            }
+        };
         let verdict = ModelVerdict {
             id: self.id.clone(),
             hash: self.hash.clone(),
@@ -90,6 +100,11 @@ impl Model {
             normal_over_h: None,
         };
         odd.into_iter().take(UNEXPECTED_MAX).map(one).collect()
+    }
+
+    /// Windows that the net answered with NaN or infinity; they were not scored.
+    pub fn not_finite(&self) -> u64 {
+        self.scorer.not_finite()
     }
 
     /// Hits and misses of the window cache.

@@ -122,7 +122,11 @@ impl Work {
         }
         self.stats.processing_time_ms += (nms_kit::clock::monotonic_us() - began_us) / 1_000;
         self.store(said, now)?;
-        self.tenant.set_analysis(live::Standing { cache: model.cache(), ..self.standing() });
+        self.tenant.set_analysis(live::Standing {
+            cache: model.cache(),
+            not_finite: model.not_finite(),
+            ..self.standing()
+        });
         Ok(!slice.is_empty())
     }
 
@@ -350,6 +354,7 @@ impl Work {
             quarantined: self.lines.watch.marks.quarantined(),
             damaged: self.damaged,
             cache: CacheCounts::default(),
+            not_finite: 0,
         }
     }
 }
