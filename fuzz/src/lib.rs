@@ -79,6 +79,7 @@ pub const TARGETS: &[Target] = &[
     of("miner", model::miner),
     of("snapshots", model::snapshots),
     of("bundle", model::bundle),
+    of("onnx", model::onnx_file),
     of("safe_text", tui::safe_text),
     of("filter", tui::filter),
     of("dashboard", tui::dashboard),

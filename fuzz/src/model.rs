@@ -1,9 +1,13 @@
 //! The model's side: templates, snapshots of what was learnt, and bundles from a folder.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, sync::LazyLock};
 
 use nms_model::{
-    bundle::{self, Bundle, BundleError, MANIFEST, WEIGHTS},
+    bundle::{self, Bundle, BundleError, MANIFEST, Manifest, Scoring, WEIGHTS},
+    key::Vocabulary,
+    net::{Shape, Weights},
+    onnx,
+    random::Random,
     score::Scorer,
     template::{Bounds, Miner},
     window::{KeyedEvent, Windows},
@@ -106,6 +110,46 @@ pub(crate) fn bundle(bytes: &[u8]) {
         }
         Err(error) => assert!(error.to_string().starts_with("model bundle: "), "{error}"),
     }
+}
+
+/// The smallest net, as a file that is taken.
+static ONNX: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let shape = Shape { width: 2, layers: 1, heads: 1, feed_forward: 2, vocabulary: 6, factors: false, categories: 0 };
+    let vocabulary = Vocabulary::from_names(["sshd.login.failed"]).unwrap();
+    let weights = Weights::random(&shape, &mut Random::new(1));
+    let scoring = Scoring { top_share: 0.25, factor_weight: 0.0 };
+    let manifest = Manifest::new("small", shape, &vocabulary, &[], scoring);
+    onnx::export(&Bundle { manifest, vocabulary, weights }).unwrap()
+});
+
+/// An ONNX file: whole where the first byte is 0, else a good one, cut and with some bytes exchanged:
+/// `cut u16 | (at u16, length u8, bytes)*`. What is taken goes out and is taken again.
+pub(crate) fn onnx_file(bytes: &[u8]) {
+    let mut script = Script(bytes);
+    let file = if script.byte() == 0 { script.0.to_vec() } else { exchanged(script) };
+    match onnx::import(&file) {
+        Ok(found) => {
+            let again = onnx::import(&onnx::export(&found).unwrap()).unwrap();
+            assert_eq!(again.to_files().unwrap(), found.to_files().unwrap());
+            scored(&found);
+        }
+        Err(error) => assert!(error.to_string().starts_with("onnx: "), "{error}"),
+    }
+}
+
+fn exchanged(mut script: Script<'_>) -> Vec<u8> {
+    let place = |script: &mut Script<'_>| usize::from(u16::from_be_bytes([script.byte(), script.byte()]));
+    let mut file = ONNX.clone();
+    let cut = place(&mut script);
+    file.truncate(file.len() - cut.min(file.len()));
+    while !script.0.is_empty() {
+        let (at, length) = (place(&mut script), usize::from(script.byte()));
+        let new = script.bytes(length);
+        for (old, new) in file.iter_mut().skip(at).zip(new) {
+            *old = *new;
+        }
+    }
+    file
 }
 
 /// A model that is loaded judges in numbers, or says that it cannot.

@@ -10,6 +10,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use nms_proto::limits::MODEL_BUNDLE_BYTES_MAX;
@@ -217,7 +219,8 @@ impl Manifest {
         }
     }
 
-    fn check(&self) -> Result<Vocabulary, BundleError> {
+    /// Whether its fields are in bounds and fit each other; the vocabulary where they do.
+    pub(crate) fn check(&self) -> Result<Vocabulary, BundleError> {
         if self.format != FORMAT {
             return Err(BundleError::Format(self.format));
         }
@@ -250,16 +253,18 @@ fn factor_sizes() -> Vec<usize> {
     Factor::ALL.iter().map(|factor| factor.size()).collect()
 }
 
-/// A file of a bundle, if it is not larger than one may be.
-pub(crate) fn read_file(folder: &Path, file: &str) -> Result<Vec<u8>, BundleError> {
+/// A file of a bundle, if it is not larger than one may be, whatever it says of its own length.
+pub(crate) fn read_file(folder: &Path, file: impl AsRef<Path>) -> Result<Vec<u8>, BundleError> {
     let path = folder.join(file);
     let failed =
         |cause: std::io::Error| BundleError::Read { file: path.display().to_string(), cause: cause.to_string() };
-    let bytes = std::fs::metadata(&path).map_err(failed)?.len();
-    if bytes > MODEL_BUNDLE_BYTES_MAX as u64 {
+    let mut bytes = Vec::new();
+    let open = File::open(&path).map_err(failed)?;
+    open.take(MODEL_BUNDLE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > MODEL_BUNDLE_BYTES_MAX {
         return Err(BundleError::TooLarge(path.display().to_string()));
     }
-    std::fs::read(&path).map_err(failed)
+    Ok(bytes)
 }
 
 /// SHA-256 in hexadecimal.

@@ -14,6 +14,7 @@ pub mod bert;
 pub mod fast;
 pub mod cache;
 pub mod bundle;
+pub mod onnx;
 pub mod score;
 pub mod explain;
 pub mod corrupt;

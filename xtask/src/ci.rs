@@ -3,7 +3,7 @@
 use std::{env, time::Instant};
 
 use crate::{
-    demo, deps, fuzz, lab,
+    demo, deps, fuzz, lab, protoc,
     run::{cargo, step},
     static_agent, tidy,
 };
@@ -14,6 +14,7 @@ pub(crate) fn run() -> Result<(), String> {
     timed("format", || step(cargo().args(["fmt", "--all", "--check"])))?;
     timed("house rules", tidy::run)?;
     timed("dependencies", deps::run)?;
+    timed("descriptors", || protoc::run(&protoc::Options::check()))?;
     timed("lints", || step(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])))?;
     timed("documents", || {
         step(cargo().args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))

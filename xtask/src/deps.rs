@@ -36,7 +36,7 @@ const KEPT_OUT: [(&str, &str); 5] = [
 ];
 
 /// Names that others bring in several versions. One that is not listed fails, and so does one that need not be any more.
-const SEVERAL_VERSIONS: [&str; 27] = [
+const SEVERAL_VERSIONS: [&str; 33] = [
     "base64",
     "bit-set",
     "bit-vec",
@@ -50,8 +50,13 @@ const SEVERAL_VERSIONS: [&str; 27] = [
     "digest",
     "embedded-io",
     "fancy-regex",
+    "fixedbitset",
+    "foldhash",
     "getrandom",
     "hashbrown",
+    "logos",
+    "logos-codegen",
+    "logos-derive",
     "nix",
     "nom",
     "r-efi",
@@ -63,6 +68,7 @@ const SEVERAL_VERSIONS: [&str; 27] = [
     "synstructure",
     "thiserror",
     "thiserror-impl",
+    "unicode-width",
     "windows-sys",
 ];
 

@@ -10,6 +10,7 @@ mod deps;
 mod tests;
 mod static_agent;
 mod fuzz;
+mod protoc;
 mod ci;
 mod lab;
 
@@ -45,6 +46,8 @@ enum Task {
     Torture(lab::Rest),
     /// Feed made-up bytes to everything that reads bytes from outside; a line of JSON for each target.
     Fuzz(fuzz::Options),
+    /// Make the descriptor set anew that stands in for a protoc.
+    Protoc(protoc::Options),
     /// Write down what this version says and stores, once, before it is released.
     Record,
     /// Check licences, sources and versions of the dependencies.
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Task::Train(rest) => lab::run("train", &rest),
         Task::Torture(rest) => lab::torture(&rest),
         Task::Fuzz(options) => fuzz::run(&options),
+        Task::Protoc(options) => protoc::run(&options),
         Task::Record => tests::record(),
         Task::Deps => deps::run(),
         Task::Tidy => tidy::run(),

@@ -16,6 +16,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("redb::", &["daemons/kit/src/store", "daemons/kit/tests"]),
     ("candle_core::", &["model", "daemons/lab"]),
     ("candle_nn::", &["model"]),
+    ("candle_onnx::", &["model/src/onnx", "model/tests"]),
+    ("prost::", &["model/src/onnx", "model/tests"]),
     ("crossterm::", &["tui/src/term.rs", "tui/tests"]),
     ("sha2::", &["daemons/kit/src/digest.rs", "model/src/bundle.rs"]),
     ("rcgen::", &["daemons/kit/src/pki"]),

@@ -1,6 +1,7 @@
 //! `nmsd-server`: settings in, a server that runs until it is told to stop; and its admin verbs.
 #![forbid(unsafe_code)]
 
+mod model_verbs;
 mod verbs;
 
 use std::{path::PathBuf, process::ExitCode};

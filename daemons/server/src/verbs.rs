@@ -31,6 +31,8 @@ use nmsd_server::{
     replay::{Counts, FirstYear, Reading, Replay, Style, YEARS},
 };
 
+use crate::model_verbs::{self, ModelVerb};
+
 /// What else the program does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -67,6 +69,9 @@ pub(crate) enum Verb {
     /// Look into the log, whether the server runs or not.
     #[command(subcommand)]
     Log(LogVerb),
+    /// Models: what one is, and one as an ONNX file, out and in.
+    #[command(subcommand)]
+    Model(ModelVerb),
     /// Read everything that is kept, whether the server runs or not; fails where something is damaged.
     Verify,
     /// Copy everything that is kept to a folder, whether the server runs or not.
@@ -165,6 +170,7 @@ pub(crate) fn run(verb: Verb, settings: &Path) -> Result<(), Failure> {
             ask(settings, &request.with("target", &target).with("json", if json { "true" } else { "false" }))
         }
         Verb::Status => ask(settings, &Request::new("status")),
+        Verb::Model(verb) => model_verbs::run(verb, settings),
         Verb::Verify => look_into(settings, &Inspection::Verify),
         Verb::Backup { folder, with_keys } => {
             let absolute = path::absolute(&folder);
@@ -179,7 +185,7 @@ pub(crate) fn run(verb: Verb, settings: &Path) -> Result<(), Failure> {
     }
 }
 
-fn configured(error: ConfigError) -> Failure {
+pub(crate) fn configured(error: ConfigError) -> Failure {
     Failure::because(Code::Config, "cannot use the settings", error)
 }
 
@@ -302,6 +308,6 @@ fn replay_lines(mut replay: Replay, input: impl BufRead) -> io::Result<()> {
     }
 }
 
-fn say(text: &str) -> Result<(), Failure> {
+pub(crate) fn say(text: &str) -> Result<(), Failure> {
     writeln!(io::stdout().lock(), "{text}").map_err(|error| Failure::because(Code::Io, "cannot write", error))
 }

@@ -12,6 +12,7 @@ mod bundle;
 mod key;
 mod measures;
 mod net;
+mod onnx;
 mod score;
 mod session;
 mod template;
