@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::key::{Factor, Vocabulary, VocabularyError};
+use crate::masked::Form;
 use crate::net::{NetError, Shape, Weights};
 
 /// Version of the manifest's form.
@@ -58,6 +59,9 @@ pub struct Manifest {
     pub name: String,
     /// The net.
     pub shape: Shape,
+    /// What makes it a masked language model from elsewhere; none for a LogBERT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masked_lm: Option<Form>,
     /// Values of each factor; a program whose factors differ refuses the bundle.
     pub factors: Vec<usize>,
     /// Typed keys in the order of their tokens.
@@ -178,7 +182,7 @@ impl Bundle {
                 return Err(BundleError::Hash(file.clone()));
             }
         }
-        let weights = Weights::from_safetensors(&bytes, &manifest.shape).map_err(BundleError::Weights)?;
+        let weights = Weights::read(&bytes, &manifest.tensors(), |_| Vec::new()).map_err(BundleError::Weights)?;
         Ok(Self { manifest, vocabulary, weights })
     }
 
@@ -187,7 +191,7 @@ impl Bundle {
     /// # Errors
     /// [`BundleError::Weights`] where the weights are not of the shape.
     pub fn to_files(&self) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
-        let weights = self.weights.to_safetensors(&self.manifest.shape).map_err(BundleError::Weights)?;
+        let weights = self.weights.write(&self.manifest.tensors()).map_err(BundleError::Weights)?;
         let mut manifest = self.manifest.clone();
         manifest.files = BTreeMap::from([(WEIGHTS.to_owned(), sha256(&weights))]);
         let mut text =
@@ -209,6 +213,7 @@ impl Manifest {
             format: FORMAT,
             name: name.to_owned(),
             shape,
+            masked_lm: None,
             factors: factor_sizes(),
             vocabulary: vocabulary.keys().iter().map(ToString::to_string).collect(),
             categories: categories.iter().map(|name| (*name).to_owned()).collect(),
@@ -217,6 +222,11 @@ impl Manifest {
             training: BTreeMap::new(),
             files: BTreeMap::new(),
         }
+    }
+
+    /// Every tensor of its net with its dimensions.
+    pub(crate) fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        self.masked_lm.as_ref().map_or_else(|| self.shape.tensors(), |form| form.tensors(&self.shape))
     }
 
     /// Whether its fields are in bounds and fit each other; the vocabulary where they do.
@@ -243,7 +253,11 @@ impl Manifest {
             ("calibration", ascending(&self.calibration.surprise) && ascending(&self.calibration.distance)),
         ];
         match fields.iter().find(|(_, fits)| !fits) {
-            Some((field, _)) => Err(BundleError::Field(field)),
+            Some((field, _)) => return Err(BundleError::Field(field)),
+            None => self.shape.check().map_err(BundleError::Weights)?,
+        }
+        match &self.masked_lm {
+            Some(form) => form.check(&self.shape).map(|()| vocabulary).map_err(BundleError::Weights),
             None => Ok(vocabulary),
         }
     }

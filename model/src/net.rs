@@ -203,19 +203,31 @@ impl Weights {
     /// [`NetError`] naming the tensor that does not fit.
     pub fn from_safetensors(bytes: &[u8], shape: &Shape) -> Result<Self, NetError> {
         shape.check()?;
+        Self::read(bytes, &shape.tensors(), |_| Vec::new())
+    }
+
+    /// Reads the tensors of a file that a net needs. Where one is not there by its name, `else_by` gives names that other
+    /// writers have for it.
+    pub(crate) fn read(
+        bytes: &[u8],
+        tensors: &[(String, Vec<usize>)],
+        else_by: impl Fn(&str) -> Vec<String>,
+    ) -> Result<Self, NetError> {
         let file = SafeTensors::deserialize(bytes).map_err(|cause| NetError::Format(cause.to_string()))?;
         let mut weights = BTreeMap::new();
-        for (name, expected) in shape.tensors() {
-            let view = file.tensor(&name).map_err(|_cause| NetError::Missing(name.clone()))?;
+        for (name, expected) in tensors {
+            let named = std::iter::once(name.clone()).chain(else_by(name)).find_map(|name| file.tensor(&name).ok());
+            let view = named.ok_or_else(|| NetError::Missing(name.clone()))?;
             if view.dtype() != Dtype::F32 || view.shape() != expected {
-                return Err(NetError::Tensor { name, expected, found: view.shape().to_vec() });
+                let (name, expected, found) = (name.clone(), expected.clone(), view.shape().to_vec());
+                return Err(NetError::Tensor { name, expected, found });
             }
             let (chunks, _) = view.data().as_chunks::<4>();
             let values: Vec<f32> = chunks.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
             if !values.iter().all(|value| value.is_finite()) {
-                return Err(NetError::NotFinite(name));
+                return Err(NetError::NotFinite(name.clone()));
             }
-            weights.insert(name, values);
+            weights.insert(name.clone(), values);
         }
         Ok(Self(weights))
     }
@@ -225,14 +237,19 @@ impl Weights {
     /// # Errors
     /// [`NetError::Format`] where the weights are not of `shape`.
     pub fn to_safetensors(&self, shape: &Shape) -> Result<Vec<u8>, NetError> {
+        self.write(&shape.tensors())
+    }
+
+    /// The tensors of a net as a safetensors file.
+    pub(crate) fn write(&self, tensors: &[(String, Vec<usize>)]) -> Result<Vec<u8>, NetError> {
         let mut raw = Vec::new();
-        for (name, dims) in shape.tensors() {
-            let values = self.tensor(&name)?;
+        for (name, dims) in tensors {
+            let values = self.tensor(name)?;
             raw.push((name, dims, values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>()));
         }
         let mut views = Vec::new();
         for (name, dims, bytes) in &raw {
-            let view = TensorView::new(Dtype::F32, dims.clone(), bytes)
+            let view = TensorView::new(Dtype::F32, (*dims).clone(), bytes)
                 .map_err(|cause| NetError::Format(cause.to_string()))?;
             views.push((name.as_str(), view));
         }

@@ -14,10 +14,11 @@ use nms_proto::limits::MODEL_WINDOW_CACHE;
 
 use crate::bundle::{Bundle, Calibration, Scoring};
 use crate::cache::{Cache, CacheCounts};
-use crate::fast::{Fast, Input, POSITIONS_MAX};
+use crate::fast::{Input, POSITIONS_MAX};
 use crate::key::{SPECIALS, Token, TypedKey, UNKNOWN, Vocabulary};
 use crate::net::NetError;
 use crate::sequence::{Passes, Sequence};
+use crate::serving::Net;
 use crate::window::Window;
 
 /// What was expected at most in place of an event.
@@ -128,7 +129,7 @@ struct Verdict {
 /// Scores windows with one bundle.
 #[derive(Debug)]
 pub struct Scorer {
-    net: Fast,
+    net: Net,
     vocabulary: Vocabulary,
     scoring: Scoring,
     calibration: Calibration,
@@ -147,7 +148,7 @@ impl Scorer {
     pub fn new(bundle: &Bundle) -> Result<Self, NetError> {
         let shape = &bundle.manifest.shape;
         Ok(Self {
-            net: Fast::new(shape, &bundle.weights)?,
+            net: Net::of(bundle)?,
             vocabulary: bundle.vocabulary.clone(),
             scoring: bundle.manifest.scoring,
             calibration: bundle.manifest.calibration.clone(),
@@ -196,7 +197,7 @@ impl Scorer {
         if sequence.len() <= 2 {
             return Err(ScoreError::Empty);
         }
-        if sequence.len() > POSITIONS_MAX {
+        if sequence.len() > self.net.positions() {
             return Err(ScoreError::TooLong(sequence.len()));
         }
         if let Some(verdict) = self.cache.get(sequence) {
@@ -222,7 +223,7 @@ impl Scorer {
         let inputs: Vec<Input<'_>> = self.passes.iter().map(|(sequence, wanted)| Input { sequence, wanted }).collect();
         self.net.run(&inputs);
         let distance = self.net.distance(0);
-        let categories = self.net.categories(0).to_vec();
+        let categories = self.net.categories(0);
         let columns = self.net.shape().predicted();
         let logits = self.net.masked(1, sequence.len() - 1);
         let mut judged: Vec<(usize, Judged)> = (self.passes.masked())

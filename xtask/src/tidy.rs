@@ -17,6 +17,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("candle_core::", &["model", "daemons/lab"]),
     ("candle_nn::", &["model"]),
     ("candle_onnx::", &["model/src/onnx", "model/tests"]),
+    ("candle_transformers::", &["model/src/masked.rs"]),
     ("prost::", &["model/src/onnx", "model/tests"]),
     ("crossterm::", &["tui/src/term.rs", "tui/tests"]),
     ("sha2::", &["daemons/kit/src/digest.rs", "model/src/bundle.rs"]),

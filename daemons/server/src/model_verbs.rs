@@ -7,7 +7,7 @@ use std::{
 
 use clap::Subcommand;
 use nms_kit::exit::{Code, Failure};
-use nms_model::{bundle::Bundle, onnx};
+use nms_model::{bundle::Bundle, hf, onnx};
 use nmsd_server::{StartError, config::Config};
 use serde_json::json;
 
@@ -39,6 +39,14 @@ pub(crate) enum ModelVerb {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// Read a Hugging Face folder of a `BertForMaskedLM` whose words are log keys, and write it as a bundle.
+    ImportHf {
+        /// The folder: config.json, vocab.txt, model.safetensors, and nms.json with a calibration where there is one.
+        folder: PathBuf,
+        /// The bundle's folder: new, or empty.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
 }
 
 /// Carries out a verb.
@@ -52,28 +60,30 @@ pub(crate) fn run(verb: ModelVerb, settings: &Path) -> Result<(), Failure> {
             write(&out, &bytes)?;
             say(&format!("wrote {} of model {} {}", out.display(), bundle.manifest.name, bundle.version()))
         }
-        ModelVerb::ImportOnnx { file, out } => {
-            let bundle = import(&file)?;
-            let files = bundle
-                .to_files()
-                .map_err(|error| Failure::because(Code::Data, format!("cannot import {}", file.display()), error))?;
-            let cannot = |error| Failure::because(Code::CantCreate, format!("cannot make {}", out.display()), error);
-            fs::create_dir_all(&out).map_err(cannot)?;
-            if fs::read_dir(&out).map_err(cannot)?.next().is_some() {
-                return Err(Failure::new(Code::CantCreate, format!("{} is not empty", out.display())));
-            }
-            for (name, bytes) in &files {
-                write(&out.join(name), bytes)?;
-            }
-            say(&format!(
-                "wrote {} of model {} {}; it is served with model = {:?} in the settings",
-                out.display(),
-                bundle.manifest.name,
-                bundle.version(),
-                out.display().to_string()
-            ))
+        ModelVerb::ImportOnnx { file, out } => keep(&import(&file)?, &out),
+        ModelVerb::ImportHf { folder, out } => {
+            let bundle = hf::import(&folder)
+                .map_err(|error| Failure::because(Code::Data, format!("cannot import {}", folder.display()), error))?;
+            keep(&bundle, &out)
         }
     }
+}
+
+/// Writes a bundle into a folder that is new or empty.
+fn keep(bundle: &Bundle, out: &Path) -> Result<(), Failure> {
+    let files = bundle
+        .to_files()
+        .map_err(|error| Failure::because(Code::Software, "cannot make a bundle of the model", error))?;
+    let cannot = |error| Failure::because(Code::CantCreate, format!("cannot make {}", out.display()), error);
+    fs::create_dir_all(out).map_err(cannot)?;
+    if fs::read_dir(out).map_err(cannot)?.next().is_some() {
+        return Err(Failure::new(Code::CantCreate, format!("{} is not empty", out.display())));
+    }
+    for (name, bytes) in &files {
+        write(&out.join(name), bytes)?;
+    }
+    let (name, version, out) = (&bundle.manifest.name, bundle.version(), out.display().to_string());
+    say(&format!("wrote {out} of model {name} {version}; it is served with model = {out:?} in the settings"))
 }
 
 /// The model of a folder or an ONNX file; that of the settings by default, the shipped one where there are none.
@@ -103,6 +113,7 @@ fn info(bundle: &Bundle) -> Result<(), Failure> {
     let told = json!({
         "name": manifest.name,
         "version": bundle.version(),
+        "kind": if manifest.masked_lm.is_some() { "BertForMaskedLM" } else { "LogBERT" },
         "shape": manifest.shape,
         "weights": bundle.weights.count(),
         "vocabulary": manifest.vocabulary,

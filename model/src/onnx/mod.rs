@@ -125,6 +125,7 @@ impl std::error::Error for OnnxError {}
 /// [`OnnxError::Weights`] where the weights are not of the shape.
 pub fn export(bundle: &Bundle) -> Result<Vec<u8>, OnnxError> {
     let shape = &bundle.manifest.shape;
+    check_kind(&bundle.manifest)?;
     shape.check().map_err(OnnxError::Weights)?;
     let graph = Graph::of(shape);
     let mut initializer = Vec::new();
@@ -189,6 +190,7 @@ pub fn import(bytes: &[u8]) -> Result<Bundle, OnnxError> {
     // The file of the weights is made anew, and so is its hash.
     manifest.files = BTreeMap::from([(WEIGHTS.to_owned(), String::new())]);
     let vocabulary = manifest.check().map_err(OnnxError::Manifest)?;
+    check_kind(&manifest)?;
     check_size(&manifest.shape)?;
     let golden = Golden::read(property(&model, "nms.golden")?, &manifest.shape)?;
     let weights = read::weights(graph, &manifest.shape)?;
@@ -222,6 +224,12 @@ fn property<'a>(model: &'a ModelProto, key: &'static str) -> Result<&'a str, Onn
         (None, _) => Err(OnnxError::Field("metadata_props", format!("{key} is missing"))),
         (Some(_), Some(_)) => Err(OnnxError::Field("metadata_props", format!("{key} stands twice"))),
     }
+}
+
+fn check_kind(manifest: &Manifest) -> Result<(), OnnxError> {
+    let is_logbert = manifest.masked_lm.is_none();
+    let other = || OnnxError::Field("masked_lm", "only a LogBERT goes out and in as ONNX".to_owned());
+    is_logbert.then_some(()).ok_or_else(other)
 }
 
 fn check_size(shape: &Shape) -> Result<(), OnnxError> {

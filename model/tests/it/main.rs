@@ -9,6 +9,7 @@
     reason = "helpers of tests fail by panicking, as tests do"
 )]
 mod bundle;
+mod hf;
 mod key;
 mod measures;
 mod net;
