@@ -67,8 +67,9 @@ pub const RATE_STEP_PERCENT: u64 = 10;
 pub const RATE_MIN_PERCENT: u64 = 10;
 /// Time without a SERVER_BUSY after which the rate rises a step, in milliseconds.
 pub const RATE_RISE_MS: u64 = 5_000;
-/// What the full rate is taken for where less was measured, in bytes a second.
-pub const RATE_FULL_BYTES_S_MIN: u64 = 256 << 10;
+/// What the full rate is taken for where less was measured, in bytes a second: what a small machine carries. A tenth of it
+/// still drains what gathered while the receiver was busy.
+pub const RATE_FULL_BYTES_S_MIN: u64 = 4 << 20;
 /// Batches a second that a receiver aims at when it asks for longer ones.
 pub const BATCHES_PER_S: u64 = 100;
 
