@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use nms_kit::clock;
 use nms_lab::bench::{self, Figure};
 use nms_lab::eval::{self, HdfsOptions, Split};
@@ -56,6 +56,20 @@ enum Arguments {
     },
 }
 
+/// What every bench may be told.
+#[derive(Args)]
+struct Common {
+    /// The corpus.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where the release binaries are.
+    #[arg(long, default_value = "target/release")]
+    binaries: PathBuf,
+    /// One JSON object a figure.
+    #[arg(long)]
+    json: bool,
+}
+
 #[derive(Subcommand)]
 enum Bench {
     /// Generator, hub and server on this machine: TCP syslog in, alerts out, everything durable.
@@ -66,15 +80,8 @@ enum Bench {
         /// For how long.
         #[arg(long, default_value_t = 60)]
         seconds: u64,
-        /// The corpus.
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        /// Where the release binaries are.
-        #[arg(long, default_value = "target/release")]
-        binaries: PathBuf,
-        /// One JSON object a figure.
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        common: Common,
     },
     /// Three times the ordinary rate for a while, then the ordinary one until nothing is owed.
     Overload {
@@ -84,30 +91,16 @@ enum Bench {
         /// How long the overload lasts.
         #[arg(long, default_value_t = 60)]
         seconds: u64,
-        /// The corpus.
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        /// Where the release binaries are.
-        #[arg(long, default_value = "target/release")]
-        binaries: PathBuf,
-        /// One JSON object a figure.
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        common: Common,
     },
     /// Lines into a spool that survives a kill and a power cut, beside rsyslog's disk-assisted queue.
     Spool {
         /// Lines that each of them gets.
         #[arg(long, default_value_t = 2_000_000)]
         lines: usize,
-        /// The corpus.
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        /// Where the release binaries are.
-        #[arg(long, default_value = "target/release")]
-        binaries: PathBuf,
-        /// One JSON object a figure.
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        common: Common,
     },
 }
 
@@ -229,14 +222,17 @@ fn main() -> ExitCode {
                 Ok(())
             })
         }
-        Arguments::Bench(Bench::Pipeline { rate, seconds, seed, binaries, json }) => {
+        Arguments::Bench(Bench::Pipeline { rate, seconds, common }) => {
+            let Common { seed, binaries, json } = common;
             bench::pipeline(&bench::Options { binaries, rate, seconds, seed }).map(|figures| show(&figures, json))
         }
-        Arguments::Bench(Bench::Overload { rate, seconds, seed, binaries, json }) => {
+        Arguments::Bench(Bench::Overload { rate, seconds, common }) => {
+            let Common { seed, binaries, json } = common;
             bench::overload(&bench::OverloadOptions { binaries, rate, seconds, seed })
                 .map(|figures| show(&figures, json))
         }
-        Arguments::Bench(Bench::Spool { lines, seed, binaries, json }) => {
+        Arguments::Bench(Bench::Spool { lines, common }) => {
+            let Common { seed, binaries, json } = common;
             bench::spool(&bench::SpoolOptions { binaries, lines, seed }).map(|figures| show(&figures, json))
         }
         Arguments::Torture { seconds, seed, binaries, lose, json } => {
