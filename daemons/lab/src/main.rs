@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use nms_kit::clock;
 use nms_lab::bench::{self, Figure};
-use nms_lab::eval::{self, HdfsOptions, Split};
+use nms_lab::eval::{self, HdfsFiles, HdfsOptions, Split};
 use nms_lab::torture::{self, Report};
 use nms_lab::train::{BaseOptions, evaluate, evaluation_set, train_base, training_set};
 use nms_model::bundle::Bundle;
@@ -175,6 +175,12 @@ enum Eval {
         /// Optimiser steps.
         #[arg(long, default_value_t = Recipe::default().steps)]
         steps: usize,
+        /// Width, layers and heads of the net.
+        #[arg(long, value_delimiter = ',', num_args = 3, default_values_t = [64, 2, 4])]
+        net: Vec<usize>,
+        /// A folder to keep where each training stands, and to go on from where a run was stopped.
+        #[arg(long)]
+        checkpoints: Option<PathBuf>,
         /// Leave out the net as published.
         #[arg(long)]
         no_plain: bool,
@@ -207,21 +213,33 @@ fn main() -> ExitCode {
                 Ok(())
             })
         }
-        Arguments::Eval(Eval::Hdfs { split, seed, dev, normal, abnormal, bundle, out, steps, no_plain, json }) => {
-            public_data().and_then(|data| {
-                let Some(data) = data else { return Ok(()) };
-                let split = match split {
-                    SplitName::Logbert => Split::Logbert,
-                    SplitName::Deeplog => Split::Deeplog,
-                };
-                let plain = !no_plain;
-                let options =
-                    HdfsOptions { data, split, seeds: seed, dev, normal, abnormal, bundle, out, steps, plain };
-                let rows = eval::hdfs(&options, |line| eprintln!("{line}"))?;
-                list(&rows, json);
-                Ok(())
-            })
-        }
+        Arguments::Eval(Eval::Hdfs {
+            split,
+            seed,
+            dev,
+            normal,
+            abnormal,
+            bundle,
+            out,
+            steps,
+            net,
+            checkpoints,
+            no_plain,
+            json,
+        }) => public_data().and_then(|data| {
+            let Some(data) = data else { return Ok(()) };
+            let split = match split {
+                SplitName::Logbert => Split::Logbert,
+                SplitName::Deeplog => Split::Deeplog,
+            };
+            let (seeds, plain) = (seed, !no_plain);
+            let net = <[usize; 3]>::try_from(net).map_err(|_other| "--net takes width,layers,heads")?.into();
+            let files = HdfsFiles { data, dev, normal, abnormal, bundle, out, checkpoints };
+            let options = HdfsOptions { files, split, seeds, steps, net, plain };
+            let rows = eval::hdfs(&options, |line| eprintln!("{line}"))?;
+            list(&rows, json);
+            Ok(())
+        }),
         Arguments::Bench(Bench::Pipeline { rate, seconds, common }) => {
             let Common { seed, binaries, json } = common;
             bench::pipeline(&bench::Options { binaries, rate, seconds, seed }).map(|figures| show(&figures, json))
