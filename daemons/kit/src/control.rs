@@ -208,7 +208,7 @@ impl fmt::Display for ControlError {
 
 impl std::error::Error for ControlError {}
 
-/// Asks the daemon at `path`, which may be starting just now: it is waited for, up to [`START_MS`]. Each line of its answer
+/// Asks the daemon at `path`, which may be starting just now: it is waited for, for three seconds. Each line of its answer
 /// goes to `line` as it comes.
 ///
 /// # Errors
