@@ -256,7 +256,7 @@ fn full_of_itself(mebibytes: u32, lines: usize) -> Option<(Stage, Hub, SmallDisk
 #[test]
 fn a_hub_whose_spool_filled_the_disk_delivers_and_goes_on() {
     const LINES: usize = 60_000;
-    let Some((mut stage, _hub, _small, sender)) = full_of_itself(24, LINES) else { return };
+    let Some((mut stage, _hub, _small, sender)) = full_of_itself(32, LINES) else { return };
     let checked = stage.admin("nmsd-hub", "hub", &["spool", "check"]);
     assert_eq!(checked[0]["totals_agree"], true, "{checked:?}");
     assert!(!sender.is_finished(), "the sender waits");
@@ -276,7 +276,7 @@ fn a_hub_whose_spool_filled_the_disk_delivers_and_goes_on() {
 /// An end on a full disk gives up what has no room, and the next run's account says how much that was.
 #[test]
 fn a_hub_that_ends_on_a_full_disk_counts_what_it_gave_up() {
-    let Some((mut stage, _hub, _small, sender)) = full_of_itself(24, 60_000) else { return };
+    let Some((mut stage, _hub, _small, sender)) = full_of_itself(32, 60_000) else { return };
     let mut received = 0;
     stage.until("nothing more is taken", |stage| {
         let before = std::mem::replace(&mut received, stage.account("hub", "127.0.0.1")["received"].as_u64().unwrap());
