@@ -15,7 +15,7 @@ use nms_detect::{Correlator, provisional};
 use nms_kit::{
     clock,
     intake::{Chunk, Events},
-    spooler::{Spooled, Spooler},
+    spooler::{NOT_DURABLE, Spooled, Spooler},
     store::spool::SpoolError,
 };
 use nms_proto::{
@@ -64,6 +64,8 @@ pub(crate) struct Core {
     /// Lines shed since that was told upward, by source.
     shed: BTreeMap<EndpointId, u64>,
     shed_due: Tick,
+    /// What earlier runs gave up at their end, to be told upward, by source.
+    given_up: BTreeMap<EndpointId, u64>,
     started: Tick,
 }
 
@@ -97,9 +99,15 @@ impl Core {
             group: Vec::new(),
             shed: BTreeMap::new(),
             shed_due: now,
+            given_up: BTreeMap::new(),
             started: now,
         };
         core.books.carry_over(core.spooler.spool())?;
+        core.given_up = core.spooler.given_up()?;
+        for (source, events) in &core.given_up {
+            core.books.ledger.received(source, *events);
+            core.books.ledger.dropped(source, NOT_DURABLE, *events);
+        }
         core.look_again()?;
         for alert in core.store.load() {
             core.state.alert(alert);
@@ -310,6 +318,22 @@ impl Core {
         Ok(())
     }
 
+    /// Nothing more will come, and not everything is durable, or was taken: what is lost with that is counted, for this
+    /// run's log and the next one's accounts. Agents, and the collectors of the own host, hand theirs over again.
+    pub(crate) fn give_up(&mut self, now: Tick, untaken: BTreeMap<EndpointId, u64>) {
+        let Self { spooler, state, .. } = self;
+        let is_lost = |source: &EndpointId| source.as_str() != EndpointId::SELF && !state.is_agent(source);
+        match spooler.give_up(now, untaken, is_lost) {
+            Ok(0) => {}
+            Ok(events) => {
+                log::error!("events were received and are not durable: they are lost and counted events={events}")
+            }
+            Err((events, error)) => log::error!(
+                "events were received and are not durable: they are lost, and the count found no room events={events} error={error}"
+            ),
+        }
+    }
+
     fn spooled(&mut self, spooled: Vec<Spooled>) {
         if !spooled.is_empty() {
             self.books.spooled(spooled);
@@ -369,6 +393,14 @@ impl Core {
         // What is due needs names, which a full disk does not give; it is due until then.
         if self.is_stuck() {
             return Ok(());
+        }
+        if !self.given_up.is_empty() {
+            for (source, events) in std::mem::take(&mut self.given_up) {
+                let loss = Loss::of(source.clone(), NOT_DURABLE, events);
+                let draft = Draft::new(Body::Loss(Box::new(loss)));
+                self.drafts(now, stamp, (&EndpointKind::Syslog, 0), vec![(source, draft)])?;
+            }
+            self.spooler.mark(vec![Spooler::told_of_given_up()], None);
         }
         // No event completed them, so each is a group of its own: all together may be more than a frame holds.
         for finding in self.correlator.tick(stamp) {

@@ -33,7 +33,7 @@ pub use error::{OpenCause, StoreError};
 pub use op::{Op, Table};
 pub use queue::{Class, Done};
 pub use view::{Found, KeyValue, ReadError, View};
-pub use writer::{Health, OnHealth, Settings};
+pub use writer::{Health, OnHealth, Relief, Settings};
 
 /// Draws the name of a new spool from the operating system; the only use of randomness here.
 pub fn draw_instance() -> Result<spool::Instance, StoreError> {
