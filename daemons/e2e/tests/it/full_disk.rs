@@ -265,6 +265,8 @@ fn a_hub_whose_spool_filled_the_disk_delivers_and_goes_on() {
     stage.until("something is delivered", |stage| stage.account("hub", "127.0.0.1")["delivered"].as_u64() > Some(0));
     assert!(begun.elapsed() < RECOVERY, "it took {:?}", begun.elapsed());
     stage.until("the sender is through", |_| sender.is_finished());
+    // What it wrote last may still be in the socket.
+    stage.until("every line is taken", |stage| stage.account("hub", "127.0.0.1")["received"] == LINES);
     until_delivered(&mut stage);
     assert_accounts_agree(&stage);
     assert_once(&stored(&stage), "tcp", LINES);

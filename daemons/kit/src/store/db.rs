@@ -6,10 +6,11 @@
 
 use super::backing::{Backing, FileBacking};
 use super::error::{Fault, StoreError};
+use super::health::Health;
 use super::op::Op;
 use super::queue::{Class, Done, Waiting};
 use super::view::{ReadError, View};
-use super::writer::{Health, Relief, Settings, Shared};
+use super::writer::{Relief, Settings, Shared};
 use crate::clock::monotonic_us;
 use nms_proto::limits::STORE_VALUE_BYTES_MAX;
 use redb::ReadableDatabase as _;

@@ -14,6 +14,7 @@
 
 use super::backing::{self, Backing, Disks, FileBacking};
 use super::error::{Fault, StoreError};
+use super::health::Health;
 use super::op::{Op, apply};
 use super::queue::{Class, Due, Queue, Waiting};
 use super::view::{ReadError, View};
@@ -34,34 +35,6 @@ const PACE_US: u64 = 2_000;
 const RETRY_MS: u64 = 1_000;
 /// Least time between two looks whether a file on a full disk could be shorter, in microseconds: each reads all of it.
 const SHRINK_US: u64 = 5_000_000;
-
-/// How a store stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Health {
-    /// It takes and commits.
-    #[default]
-    Sound,
-    /// The disk is full: intake is refused, what was taken is kept and tried again.
-    Full,
-    /// The disk answers with errors: as `Full`.
-    Failing(String),
-    /// The file contradicts itself: nothing more is taken.
-    Damaged(String),
-    /// It was closed.
-    Stopped,
-}
-
-impl fmt::Display for Health {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sound => f.write_str("sound"),
-            Self::Full => f.write_str("full"),
-            Self::Failing(problem) => write!(f, "failing: {problem}"),
-            Self::Damaged(problem) => write!(f, "damaged: {problem}"),
-            Self::Stopped => f.write_str("stopped"),
-        }
-    }
-}
 
 /// Called with each new state, on the writer's thread.
 pub type OnHealth = Arc<dyn Fn(&Health) + Send + Sync>;
@@ -110,7 +83,6 @@ impl fmt::Debug for Settings {
         f.debug_struct("Settings").field("cache_bytes", &self.cache_bytes).finish_non_exhaustive()
     }
 }
-
 /// What the handles and the writer's thread share.
 pub(super) struct Shared {
     pub(super) name: Arc<str>,
@@ -442,27 +414,5 @@ struct Closing<'writer>(&'writer Shared);
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
         self.0.finish();
-    }
-}
-
-impl Health {
-    fn of(fault: &Fault) -> Self {
-        match fault {
-            Fault::Full => Self::Full,
-            Fault::Io(message) => Self::Failing(message.clone()),
-            Fault::Damaged(message) => Self::Damaged(message.clone()),
-        }
-    }
-
-    /// What intake is told; `None` where it is taken.
-    pub(super) fn refusal(&self, store: &Arc<str>) -> Option<StoreError> {
-        let store = store.clone();
-        match self {
-            Self::Sound => None,
-            Self::Full => Some(StoreError::Full { store }),
-            Self::Failing(message) => Some(StoreError::Failing { store, message: message.clone() }),
-            Self::Damaged(message) => Some(StoreError::Damaged { store, message: message.clone() }),
-            Self::Stopped => Some(StoreError::Stopped { store }),
-        }
     }
 }

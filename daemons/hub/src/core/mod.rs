@@ -9,6 +9,8 @@
 //! Everything here is a step on data; `run` feeds it. Sources that can wait come through a channel of
 //! their own, which is not read while the spool is under pressure.
 
+mod show;
+
 use std::collections::BTreeMap;
 
 use nms_detect::{Correlator, provisional};
@@ -19,31 +21,27 @@ use nms_kit::{
     store::spool::SpoolError,
 };
 use nms_proto::{
-    dash::{CommandResult, DashCommand, EndpointKind, FromHub, Snapshot},
+    dash::{CommandResult, DashCommand, EndpointKind, FromHub},
     event::{Body, Draft, Event, Loss},
     extraction::Action,
     finding::Finding,
     flow::ledger::OTHER,
     id::EndpointId,
     json::Decoder,
-    limits::{CORRELATE_AGAIN_MS, DASH_SOURCES_MAX, SPOOL_PRESSURE_PERCENT, SPOOL_SHED_NOTICE_PERCENT},
-    message::{Heartbeat, Results, batch_events},
+    limits::{CORRELATE_AGAIN_MS, SPOOL_PRESSURE_PERCENT, SPOOL_SHED_NOTICE_PERCENT},
+    message::{Results, batch_events},
     time::{Stamp, Tick},
 };
 
 use crate::{
     alerts::AlertStore,
     books::Books,
-    lines::{LINES_BYTES_MAX, Lines},
+    lines::Lines,
     state::{Change, Heard, State},
 };
 
 /// How far ahead of the hub's clock an event's time may be, in milliseconds; beyond it, the hub's is taken.
 const AHEAD_MS_MAX: i64 = 300_000;
-/// Lines that a new dashboard is sent at once.
-const SNAPSHOT_LINES: usize = 1_000;
-/// Alerts in a snapshot's frame: with their evidence they are a few KiB each.
-const SNAPSHOT_ALERTS: usize = 200;
 
 /// Sources whose shed lines are told apart upward, and the time between two such words, in milliseconds.
 const SHED_SOURCES_MAX: usize = 64;
@@ -326,7 +324,7 @@ impl Core {
         match spooler.give_up(now, untaken, is_lost) {
             Ok(0) => {}
             Ok(events) => {
-                log::error!("events were received and are not durable: they are lost and counted events={events}")
+                log::error!("events were received and are not durable: they are lost and counted events={events}");
             }
             Err((events, error)) => log::error!(
                 "events were received and are not durable: they are lost, and the count found no room events={events} error={error}"
@@ -421,57 +419,6 @@ impl Core {
     /// What the server asked to keep to.
     pub(crate) fn set_batch_events(&mut self, events: usize) {
         self.spooler.set_events_max(events);
-    }
-
-    /// What dashboards have not been told yet.
-    pub(crate) fn news(&mut self) -> Vec<FromHub> {
-        std::mem::take(&mut self.news)
-    }
-
-    /// What dashboards are told once a second.
-    pub(crate) fn second(&mut self, now: Tick) -> Vec<FromHub> {
-        let accounts = self.books.ledger.accounts(DASH_SOURCES_MAX);
-        let problem = self.spooler.spool().db().problem().or_else(|| self.store.problem());
-        self.state.link().queue = self.spooler.spool().stats().events;
-        self.state.link().disk = problem.map(|problem| problem.to_string().into());
-        self.state.second(now, accounts)
-    }
-
-    /// Everything as it stands: a snapshot, and the alerts that do not fit its frame after it.
-    pub(crate) fn snapshot(&mut self, now: Tick) -> Vec<FromHub> {
-        let accounts = self.books.ledger.accounts(DASH_SOURCES_MAX);
-        let after = self.lines.next().saturating_sub(SNAPSHOT_LINES as u64 + 1);
-        let lines = self.lines.after(after, SNAPSHOT_LINES, LINES_BYTES_MAX);
-        let mut snapshot = Snapshot { lines, ..self.state.snapshot(now, accounts) };
-        let spare = snapshot.alerts.len().saturating_sub(SNAPSHOT_ALERTS);
-        let older: Vec<_> = snapshot.alerts.drain(..spare).map(|alert| FromHub::Alert(Box::new(alert))).collect();
-        snapshot.alerts_follow = older.len() as u64;
-        let mut messages = vec![FromHub::Snapshot(Box::new(snapshot))];
-        messages.extend(older);
-        messages
-    }
-
-    /// The last lines.
-    pub(crate) fn lines(&self) -> &Lines {
-        &self.lines
-    }
-
-    /// What the next heartbeats say.
-    pub(crate) fn vitals(&self, now: Tick) -> Heartbeat {
-        let spool = self.spooler.spool();
-        let oldest = spool.oldest_at_ms().ok().flatten();
-        let total = self.books.ledger.total();
-        Heartbeat {
-            uptime_seconds: now.since(self.started) / 1_000,
-            events_queued: spool.stats().events,
-            endpoints_connected: self.state.connected(now),
-            received: Some(total.received),
-            delivered: Some(total.delivered),
-            dropped: total.dropped,
-            rejected: total.rejected,
-            oldest_age_ms: oldest.map(|at| clock::unix_ms().saturating_sub(at).max(0).unsigned_abs()),
-            heartbeat: None,
-        }
     }
 }
 
