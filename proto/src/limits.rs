@@ -67,8 +67,9 @@ pub const RATE_STEP_PERCENT: u64 = 10;
 pub const RATE_MIN_PERCENT: u64 = 10;
 /// Time without a SERVER_BUSY after which the rate rises a step, in milliseconds.
 pub const RATE_RISE_MS: u64 = 5_000;
-/// What the full rate is taken for where less was measured, in bytes a second.
-pub const RATE_FULL_BYTES_S_MIN: u64 = 256 << 10;
+/// What the full rate is taken for where less was measured, in bytes a second: what a small machine carries. A tenth of it
+/// still drains what gathered while the receiver was busy.
+pub const RATE_FULL_BYTES_S_MIN: u64 = 4 << 20;
 /// Batches a second that a receiver aims at when it asks for longer ones.
 pub const BATCHES_PER_S: u64 = 100;
 
@@ -111,8 +112,10 @@ pub const SPOOL_SHED_NOTICE_PERCENT: u64 = 95;
 pub const STORE_GROUP_BYTES: usize = 1 << 20;
 /// Bytes that may wait for a store's writer before intake is refused.
 pub const STORE_QUEUE_BYTES: usize = 8 << 20;
-/// Bytes kept aside on the disk of a store, given up when the disk is full so that acknowledgements still commit.
-pub const STORE_RESERVE_BYTES: u64 = 4 << 20;
+/// As `STORE_QUEUE_BYTES`, for a spool: what it took is kept nowhere else, and must find room in the reserve.
+pub const SPOOL_QUEUE_BYTES: usize = 2 << 20;
+/// Bytes kept aside on the disk of a store, given up when the disk is full so that what a spool took still commits.
+pub const STORE_RESERVE_BYTES: u64 = 8 << 20;
 /// Batches kept in a sender's quarantine; the oldest goes, counted, when one more comes.
 pub const QUARANTINE_BATCHES_MAX: u64 = 256;
 /// Size at which a segment of the server's log is closed, in bytes of its entries.
@@ -287,4 +290,8 @@ const _: () = assert!(
     "a chunk must fit above the fill at which sources wait"
 );
 const _: () = assert!(SPOOL_EVENTS_MIN >= 10 * CHUNK_EVENTS_MAX as u64 && SPOOL_BYTES_MIN >= 16 * WINDOW_BYTES as u64);
+const _: () = assert!(
+    (2 * (STORE_GROUP_BYTES + SPOOL_QUEUE_BYTES)) as u64 + (1 << 20) < STORE_RESERVE_BYTES,
+    "what a spool took must fit into the reserve: a row takes up to twice its size, and pages are copied"
+);
 const _: () = assert!(AGENT_SPOOL_EVENTS >= SPOOL_EVENTS_MIN && AGENT_SPOOL_BYTES >= SPOOL_BYTES_MIN);

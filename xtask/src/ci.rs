@@ -24,6 +24,7 @@ pub(crate) fn run() -> Result<(), String> {
     timed("fuzz", fuzz::smoke)?;
     timed("torture", lab::short_torture)?;
     timed("torture notices a lost batch", lab::torture_notices_a_loss)?;
+    timed("bench notices a lost batch", lab::bench_notices_a_loss)?;
     timed("static agent", || static_agent::run(&static_agent::Options::quick()))?;
     timed("demo", || demo::run(&demo::Options::headless()))?;
     timed("demo without a server fails", demo_without_server_fails)?;

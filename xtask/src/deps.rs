@@ -1,13 +1,13 @@
 //! The dependency gate: licences, sources, crates that are kept out, and names that are there in several versions.
 //!
-//! It reads what cargo resolved and asks nobody outside. Known vulnerabilities are not looked up: their
-//! database is not at hand without a network; the lock file names every version for whoever has it.
+//! It reads what cargo resolved and asks nobody outside. Known vulnerabilities are looked up where a copy of their database
+//! is at hand ([`advisories`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::run::cargo;
+use crate::{advisories, run::cargo};
 
 /// Licences that may be in the tree; of a choice one is enough.
 const LICENCES: [&str; 12] = [
@@ -82,11 +82,29 @@ pub(crate) fn run() -> Result<(), String> {
         return Err(format!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr)));
     }
     let resolved: Value = serde_json::from_slice(&output.stdout).map_err(|error| format!("cargo metadata: {error}"))?;
-    let broken = check(&resolved);
+    let mut broken = check(&resolved);
+    broken.extend(vulnerable(&resolved)?);
     if broken.is_empty() {
         return Ok(());
     }
     Err(format!("dependencies: {}", broken.join("; ")))
+}
+
+/// What is vulnerable; nothing where no copy of the database is at hand, which is said.
+fn vulnerable(resolved: &Value) -> Result<Vec<String>, String> {
+    let Some(folder) = advisories::folder() else {
+        println!("advisories: skipped, NMS_ADVISORIES names no copy of the RustSec database");
+        return Ok(Vec::new());
+    };
+    let packages = resolved.get("packages").and_then(Value::as_array).into_iter().flatten();
+    let named =
+        packages.filter_map(|package| Some((package.get("name")?.as_str()?, package.get("version")?.as_str()?)));
+    let (notices, broken): (Vec<_>, Vec<_>) =
+        advisories::check(&folder, named)?.into_iter().partition(|known| known.is_notice);
+    for notice in notices {
+        println!("advisories: {}", notice.what);
+    }
+    Ok(broken.into_iter().map(|known| known.what).collect())
 }
 
 fn check(resolved: &Value) -> Vec<String> {

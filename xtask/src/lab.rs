@@ -40,6 +40,27 @@ pub(crate) fn torture_notices_a_loss() -> Result<(), String> {
     Ok(())
 }
 
+/// The bench is a check that can fail: where a hub loses a batch unseen it must, as it passes where none is lost.
+pub(crate) fn bench_notices_a_loss() -> Result<(), String> {
+    let bench = |lost: &str| {
+        let mut command = Command::new(target().join("debug/nms-lab"));
+        command
+            .args(["bench", "pipeline", "--seconds", "3", "--rate", "2000", "--binaries"])
+            .arg(target().join("debug"));
+        command.env("NMS_LOSE", lost).output().map_err(|error| error.to_string())
+    };
+    let whole = bench("")?;
+    if !whole.status.success() {
+        return Err(format!("nothing was lost and the bench failed: {}", String::from_utf8_lossy(&whole.stderr)));
+    }
+    let output = bench("3,4,5,6")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() || !said.contains("and was told of") && !said.contains("not all delivered") {
+        return Err(format!("a lost batch was not noticed: {said}"));
+    }
+    Ok(())
+}
+
 /// A short torture, for every change.
 pub(crate) fn short_torture() -> Result<(), String> {
     torture(&Rest { words: ["--seconds", "20", "--json"].map(String::from).to_vec() })

@@ -6,6 +6,7 @@
 mod run;
 mod demo;
 mod tidy;
+mod advisories;
 mod deps;
 mod tests;
 mod static_agent;

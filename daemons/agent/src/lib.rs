@@ -27,7 +27,11 @@ use nms_kit::{
     tls::{self, TlsError},
     uplink::{self, Uplink},
 };
-use nms_proto::{id::EndpointId, limits::AGENT_SPOOL_MEMORY_BYTES, message::Register};
+use nms_proto::{
+    id::EndpointId,
+    limits::{AGENT_SPOOL_MEMORY_BYTES, SPOOL_QUEUE_BYTES},
+    message::Register,
+};
 
 use config::Config;
 
@@ -134,7 +138,8 @@ pub fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError> {
 }
 
 fn open_spool(config: &Config) -> Result<Spool, StartError> {
-    let db = Db::open_file(&config.spool_file(), Settings::with_cache(STORE_CACHE_BYTES)).map_err(StartError::Store)?;
+    let settings = Settings { queue_bytes: SPOOL_QUEUE_BYTES, ..Settings::with_cache(STORE_CACHE_BYTES) };
+    let db = Db::open_file(&config.spool_file(), settings).map_err(StartError::Store)?;
     let limits = Limits {
         events_max: config.spool.events_max,
         bytes_max: config.spool.bytes_max,

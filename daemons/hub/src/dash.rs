@@ -4,7 +4,13 @@
 //! does not read loses log lines, which are counted and said as a gap, and is sent a new snapshot for
 //! everything else. Nobody ever waits for a client.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use nms_kit::{clock, net::unix, task::Tasks};
 use nms_proto::{
@@ -212,7 +218,8 @@ pub(crate) fn bind(path: &Path) -> std::io::Result<unix::Listener> {
 }
 
 async fn serve(stream: UnixStream, uid: u32, role: Role, core: &Sender<Request>) {
-    let client = clock::monotonic_us() ^ (u64::from(uid) << 48);
+    static CLIENTS: AtomicU64 = AtomicU64::new(0);
+    let client = CLIENTS.fetch_add(1, Ordering::Relaxed);
     let (queue, parcels) = bounded(QUEUE);
     let joined = Joined { client, uid, role: role.clone(), queue };
     if core.send(Request::Joined(joined)).await.is_err() {

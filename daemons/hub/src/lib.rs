@@ -46,7 +46,7 @@ use nms_kit::{
 use nms_proto::{
     dash::Role,
     id::{EndpointId, Instance},
-    limits::{HUB_HISTORY_BYTES, WINDOW_BYTES},
+    limits::{HUB_HISTORY_BYTES, SPOOL_QUEUE_BYTES, WINDOW_BYTES},
     message::Register,
 };
 use smol::channel;
@@ -169,6 +169,7 @@ pub async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError>
     let control = config.control();
     control::serve(tasks, &control, move |request, lines| admin.clone().answer(request, lines))
         .map_err(|error| StartError::Listen("admin verbs", control.display().to_string(), error))?;
+    let untaken = [waits_in.untaken(), sheds_in.untaken()];
     let collectors = collect(&config, tasks, &spool, waits_in.clone())?;
     let running =
         listen(&config, tasks, &agents, Ways { waits: waits_in, sheds: sheds_in, requests: requests_in, doors })
@@ -182,6 +183,7 @@ pub async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError>
         waits,
         batches,
         sheds,
+        untaken,
         requests,
         reports,
         setting: clock::Setting::default(),
@@ -212,7 +214,8 @@ fn configured(mut core: core::Core, config: &Config) -> core::Core {
 }
 
 fn open_spool(config: &Config) -> Result<Spool, StartError> {
-    let db = Db::open_file(&config.spool_file(), Settings::with_cache(STORE_CACHE_BYTES)).map_err(StartError::Store)?;
+    let settings = Settings { queue_bytes: SPOOL_QUEUE_BYTES, ..Settings::with_cache(STORE_CACHE_BYTES) };
+    let db = Db::open_file(&config.spool_file(), settings).map_err(StartError::Store)?;
     let limits = Limits {
         events_max: config.spool.events_max,
         bytes_max: config.spool.bytes_max,

@@ -1,6 +1,6 @@
 //! The core's thread: waits for whatever comes first, steps the core, tells the dashboards.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use nms_collect::plan;
 use nms_kit::{
@@ -10,7 +10,7 @@ use nms_kit::{
     task::Stop,
     uplink::{Ask, News, Uplink},
 };
-use nms_proto::time::Tick;
+use nms_proto::{id::EndpointId, time::Tick};
 use smol::{channel::Receiver, future::or};
 
 use crate::{
@@ -23,6 +23,9 @@ use crate::{
 
 /// Chunks taken between two flushes.
 const CHUNKS_AT_ONCE: usize = 64;
+/// Longest wait at the end for those who are handing something over, and the time between two looks, in milliseconds.
+const UNTAKEN_MS: u64 = 1_000;
+const UNTAKEN_LOOK_MS: u64 = 5;
 /// Time between two looks at everything, in milliseconds.
 const SECOND_MS: u64 = 1_000;
 
@@ -36,6 +39,8 @@ pub(crate) struct Run {
     pub(crate) waits: intake::Receiver,
     pub(crate) batches: intake::Receiver,
     pub(crate) sheds: intake::Receiver,
+    /// What came by `waits` and `sheds` when nothing was taken any more.
+    pub(crate) untaken: [intake::Untaken; 2],
     pub(crate) requests: Receiver<Request>,
     pub(crate) reports: Receiver<Report>,
     /// Whether the wall clock runs or is set.
@@ -88,9 +93,38 @@ impl Run {
                 break;
             }
         }
-        if let Err(error) = self.core.finish(clock::tick()) {
+        self.finish();
+    }
+
+    fn finish(&mut self) {
+        let finished = self.core.finish(clock::tick());
+        if let Err(error) = &finished {
             log::error!("the last events are not durable error={error}");
         }
+        let untaken = self.untaken();
+        if finished.is_err() || !untaken.is_empty() {
+            self.core.give_up(clock::tick(), untaken);
+        }
+    }
+
+    /// What was read from senders, and not taken.
+    fn untaken(&self) -> BTreeMap<EndpointId, u64> {
+        for from in [&self.waits, &self.sheds] {
+            from.close();
+        }
+        // Whoever is handing something over hears that it is not taken.
+        let until = clock::tick().plus(UNTAKEN_MS);
+        while self.waits.sender_count() + self.sheds.sender_count() > 0 && clock::tick() < until {
+            clock::block(UNTAKEN_LOOK_MS);
+        }
+        let mut untaken = BTreeMap::new();
+        for (from, count) in [&self.waits, &self.sheds].into_iter().zip(&self.untaken) {
+            std::iter::from_fn(|| from.try_recv().ok()).for_each(|chunk| count.count(&chunk));
+            for (source, events) in count.take() {
+                *untaken.entry(source).or_default() += events;
+            }
+        }
+        untaken
     }
 
     async fn wait(&self, second: Tick, open: Open) -> Woken {
@@ -166,8 +200,7 @@ impl Run {
     /// Lets the sources go that wait for room, at the end.
     fn give_up_waiting(&self) {
         if self.waits.close() {
-            let left: usize = std::iter::from_fn(|| self.waits.try_recv().ok()).map(|chunk| chunk.events.len()).sum();
-            log::warn!("the spool had no room for lines of senders that wait, they were not taken events={left}");
+            log::warn!("the spool has no room for lines of senders that wait, they are not taken any more");
         }
     }
 

@@ -189,16 +189,21 @@ async fn connection(
         place.works();
         let turn = turns.acquire().await;
         let mut rest = buffer.get(..count).unwrap_or_default();
+        // What was read is handed over also where nothing is taken any more: there it is counted.
+        let mut is_taken = true;
         while let Some(frame) = splitter.next_frame(&mut rest) {
             gather.take(&source, frame.bytes, frame.truncated);
-            if gather.len() >= CHUNK_MESSAGES && sender.send(gather.chunk()).await.is_err() {
-                return;
+            if gather.len() >= CHUNK_MESSAGES {
+                is_taken &= sender.send(gather.chunk()).await.is_ok();
             }
         }
-        if !gather.is_empty() && sender.send(gather.chunk()).await.is_err() {
-            return;
+        if !gather.is_empty() {
+            is_taken &= sender.send(gather.chunk()).await.is_ok();
         }
         drop(turn);
+        if !is_taken {
+            return;
+        }
         if count == buffer.len() && count < READ_BYTES_MAX {
             buffer = vec![0; count * 4];
         } else if count < READ_BYTES_MIN && buffer.len() > READ_BYTES_MIN {

@@ -33,6 +33,9 @@ pub const CONNECTIONS_MAX: usize = 16;
 const REQUEST_MS: u64 = 5_000;
 /// Lines that may wait for a slow reader. Few: a line may be a whole batch, up to twice `FRAME_BYTES_MAX`.
 const LINES_WAITING_MAX: usize = 16;
+/// Longest wait for a daemon that is starting, and time between two looks, in milliseconds.
+const START_MS: u64 = 3_000;
+const START_LOOK_MS: u64 = 50;
 
 /// What an admin asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -205,25 +208,43 @@ impl fmt::Display for ControlError {
 
 impl std::error::Error for ControlError {}
 
-/// Asks the daemon at `path`; each line of its answer goes to `line` as it comes.
+/// Asks the daemon at `path`, which may be starting just now: it is waited for, for three seconds. Each line of its answer
+/// goes to `line` as it comes.
 ///
 /// # Errors
 /// The daemon is not there, or says no.
 pub async fn ask(path: &Path, request: &Request, mut line: impl FnMut(&str)) -> Result<(), ControlError> {
+    let late = clock::tick().plus(START_MS);
+    let stream = loop {
+        match UnixStream::connect(path).await {
+            Ok(stream) => break stream,
+            Err(_absent) if clock::tick() < late => clock::pause(START_LOOK_MS).await,
+            Err(error) => return Err(ControlError::Unreachable(path.into(), error)),
+        }
+    };
     let always = |text: &str| {
         line(text);
         true
     };
-    ask_while(path, request, always).await
+    talk(stream, path, request, always).await
 }
 
-/// As [`ask`], until `line` has seen enough and says false; that is a good end.
+/// Asks the daemon at `path` if it is there now, until `line` has seen enough and says false; that is a good end.
 ///
 /// # Errors
 /// As [`ask`].
-pub async fn ask_while(path: &Path, request: &Request, mut line: impl FnMut(&str) -> bool) -> Result<(), ControlError> {
+pub async fn ask_while(path: &Path, request: &Request, line: impl FnMut(&str) -> bool) -> Result<(), ControlError> {
+    let stream = UnixStream::connect(path).await.map_err(|error| ControlError::Unreachable(path.into(), error))?;
+    talk(stream, path, request, line).await
+}
+
+async fn talk(
+    mut stream: UnixStream,
+    path: &Path,
+    request: &Request,
+    mut line: impl FnMut(&str) -> bool,
+) -> Result<(), ControlError> {
     let unreachable = |error| ControlError::Unreachable(path.into(), error);
-    let mut stream = UnixStream::connect(path).await.map_err(unreachable)?;
     write(&mut stream, request).await.map_err(unreachable)?;
     let mut frames = Frames::new(stream, Direction::Downward);
     let broken = |problem: &dyn fmt::Display| ControlError::Broken(problem.to_string());

@@ -4,6 +4,11 @@
 //! of an agent was taken) commit in one transaction. The channel is bounded; a source that can wait
 //! waits in [`Sender::send`]; one that cannot has a channel of its own, which is always read.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
 use nms_proto::{
     event::{Draft, Event},
     id::EndpointId,
@@ -109,9 +114,32 @@ impl Chunk {
     }
 }
 
+/// Events that a source handed over and will not hand over again, and that were not taken any more, by source.
+#[derive(Clone, Debug, Default)]
+pub struct Untaken(Arc<Mutex<BTreeMap<EndpointId, u64>>>);
+
+impl Untaken {
+    /// Counts what is lost with `chunk`: nothing of a source that remembers how far it was read.
+    pub fn count(&self, chunk: &Chunk) {
+        let Events::Drafts(drafts) = &chunk.events else { return };
+        if !chunk.checkpoints.is_empty() || chunk.done.is_some() {
+            return;
+        }
+        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (source, _) in drafts {
+            *events.entry(source.clone()).or_default() += 1;
+        }
+    }
+
+    /// What was counted since the last call.
+    pub fn take(&self) -> BTreeMap<EndpointId, u64> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// Where chunks go.
 #[derive(Clone, Debug)]
-pub struct Sender(channel::Sender<Chunk>);
+pub struct Sender(channel::Sender<Chunk>, Untaken);
 
 /// Where chunks come out.
 pub type Receiver = channel::Receiver<Chunk>;
@@ -123,13 +151,23 @@ pub struct Closed;
 /// A new way in, [`CHUNKS_MAX`] long.
 pub fn channel() -> (Sender, Receiver) {
     let (sender, receiver) = channel::bounded(CHUNKS_MAX);
-    (Sender(sender), receiver)
+    (Sender(sender, Untaken::default()), receiver)
 }
 
 impl Sender {
+    /// What was handed over when nothing was taken any more.
+    pub fn untaken(&self) -> Untaken {
+        self.1.clone()
+    }
+
+    fn returned(&self, returned: channel::SendError<Chunk>) -> Closed {
+        self.1.count(&returned.into_inner());
+        Closed
+    }
+
     /// Hands a chunk over, waiting for room.
     pub async fn send(&self, chunk: Chunk) -> Result<(), Closed> {
-        self.0.send(chunk).await.map_err(|_returned| Closed)
+        self.0.send(chunk).await.map_err(|returned| self.returned(returned))
     }
 
     /// Hands a chunk over if there is room; gives it back otherwise.
@@ -147,6 +185,6 @@ impl Sender {
 
     /// Hands a chunk over from a thread, waiting for room.
     pub fn send_blocking(&self, chunk: Chunk) -> Result<(), Closed> {
-        self.0.send_blocking(chunk).map_err(|_returned| Closed)
+        self.0.send_blocking(chunk).map_err(|returned| self.returned(returned))
     }
 }

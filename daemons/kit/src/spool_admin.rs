@@ -71,7 +71,8 @@ pub async fn answer(spool: Spool, verb: SpoolVerb, lines: Lines) -> Result<(), S
 /// # Errors
 /// There is no spool, it cannot be opened, or it is damaged.
 pub fn run(verb: SpoolVerb, control: &Path, spool: &Path) -> Result<(), Failure> {
-    match ask(control, &Request::new(verb.word())) {
+    let asked = Request::new(verb.word());
+    match smol::block_on(control::ask_while(control, &asked, |line| say(line).is_ok())) {
         Err(ControlError::Unreachable(..)) => {}
         asked => return asked.map_err(refused),
     }

@@ -10,6 +10,7 @@
 //! pressure reaches them, and goes on with everything else.
 
 use std::{
+    collections::BTreeMap,
     ops::Range,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -17,9 +18,9 @@ use std::{
 use nms_proto::{
     event::Event,
     flow::batcher::{Batcher, ClosedBatch},
-    id::{EventId, EventSeq, Instance},
+    id::{EndpointId, EventId, EventSeq, Instance},
     json::JsonError,
-    limits::{BATCH_EVENTS_DEFAULT, WINDOW_BATCHES},
+    limits::{BATCH_EVENTS_DEFAULT, SPOOL_QUEUE_BYTES, WINDOW_BATCHES},
     message::{BatchHeader, SourceCount},
     time::Tick,
 };
@@ -29,7 +30,7 @@ use crate::{
     clock,
     intake::Checkpoint,
     store::{
-        Op, StoreError,
+        Found, Op, StoreError,
         header::{Count, Header},
         spool::{NewBatch, Spool, SpoolError, WhenFull},
     },
@@ -46,6 +47,13 @@ const STUCK_MS: u64 = 5_000;
 const FINISH_MS_MAX: u64 = 5_000;
 /// Events that may gather before they are handed to the spool, whatever it holds.
 const GATHERED_EVENTS_MAX: u64 = 65_536;
+
+/// The cause of what was received and given up at an end, because it could not be made durable.
+pub const NOT_DURABLE: &str = "not_durable";
+/// Where a spool's map says what the last runs gave up: a JSON object of events by source.
+const NOT_DURABLE_KEY: &[u8] = b"lost/not_durable";
+/// Bytes of closed batches that may gather: one commit must find room in the reserve.
+const GATHERED_BYTES_MAX: usize = SPOOL_QUEUE_BYTES / 2;
 
 /// A batch that went into the spool.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,7 +130,8 @@ impl Spooler {
     /// Whether so much has gathered that it is to be flushed before more is taken: one commit must fit into the room
     /// that a spool has above the fill at which sources wait.
     pub fn has_gathered(&self) -> bool {
-        self.batcher.events() >= (self.spool.limits().events_max / 32).clamp(1, GATHERED_EVENTS_MAX)
+        let is_long = self.batcher.closed_bytes() >= GATHERED_BYTES_MAX;
+        is_long || self.batcher.events() >= (self.spool.limits().events_max / 32).clamp(1, GATHERED_EVENTS_MAX)
     }
 
     /// Whether the spool takes nothing for now: something was refused, or its disk has no room. Nothing more should be
@@ -222,13 +231,70 @@ impl Spooler {
                 }
             }
             if self.is_stuck() && now >= late {
+                // What is wrong with the disk is to be said, rather than how much the spool holds.
                 let stats = self.spool.stats();
-                return Err(SpoolError::Full { events: stats.events, bytes: stats.bytes });
+                let full = SpoolError::Full { events: stats.events, bytes: stats.bytes };
+                return Err(self.spool.db().problem().map_or(full, SpoolError::Store));
             }
             if self.is_stuck() {
                 clock::block(RETRY_MS);
             }
         }
+    }
+
+    /// Closes the spool, and counts what will not be durable: what gathered here, what the spool took and could not
+    /// write, and `untaken`; of sources for which `is_lost` says so, because they will not send it again. The count is
+    /// written where it finds room, for the next run. Gives how many events that are.
+    ///
+    /// # Errors
+    /// The count could not be written; with the number of events.
+    pub fn give_up(
+        &mut self,
+        now: Tick,
+        untaken: BTreeMap<EndpointId, u64>,
+        is_lost: impl Fn(&EndpointId) -> bool,
+    ) -> Result<u64, (u64, StoreError)> {
+        let gathered = self.rest(now).into_iter().flat_map(|batch| batch.header.counts);
+        let refused = self.refused.take().into_iter().flat_map(|parcel| parcel.counts.into_iter().flatten());
+        let mut lost: BTreeMap<EndpointId, u64> = untaken;
+        for count in gathered.chain(refused) {
+            *lost.entry(count.source).or_default() += count.events;
+        }
+        self.spool.db().close();
+        for (source, events) in self.spool.not_durable() {
+            *lost.entry(EndpointId::new(&source)).or_default() += events;
+        }
+        lost.retain(|source, events| *events > 0 && is_lost(source));
+        let events = lost.values().sum();
+        if lost.is_empty() {
+            return Ok(0);
+        }
+        let map = self.spool.checkpoints();
+        let written = self.spool.db().commit_closed(|view| {
+            // What an earlier run wrote and nobody was told of yet stays.
+            let before = view.value(map.table(), NOT_DURABLE_KEY)?.and_then(Found::sound).unwrap_or_default();
+            for (source, events) in read_not_durable(&before) {
+                *lost.entry(source).or_default() += events;
+            }
+            let row: BTreeMap<&str, u64> = lost.iter().map(|(source, events)| (source.as_str(), *events)).collect();
+            Ok(vec![map.put(NOT_DURABLE_KEY, &serde_json::to_vec(&row).unwrap_or_default())])
+        });
+        written.map(|()| events).map_err(|error| (events, error))
+    }
+
+    /// What earlier runs gave up, by source, and nobody was told of yet.
+    ///
+    /// # Errors
+    /// The spool cannot be read.
+    pub fn given_up(&self) -> Result<BTreeMap<EndpointId, u64>, SpoolError> {
+        let found = self.spool.checkpoints().value(NOT_DURABLE_KEY)?.and_then(Found::sound);
+        Ok(found.map(|row| read_not_durable(&row)).unwrap_or_default())
+    }
+
+    /// The mark that goes with the events that tell of what was given up.
+    pub fn told_of_given_up() -> Checkpoint {
+        let key = String::from_utf8_lossy(NOT_DURABLE_KEY).into();
+        Checkpoint { key, value: Box::default() }
     }
 
     fn rest(&mut self, now: Tick) -> Vec<ClosedBatch> {
@@ -292,6 +358,12 @@ impl Spooler {
             Err(error) => Err(error),
         }
     }
+}
+
+fn read_not_durable(row: &[u8]) -> BTreeMap<EndpointId, u64> {
+    // An empty row is none.
+    let read: BTreeMap<String, u64> = serde_json::from_slice(row).unwrap_or_default();
+    read.into_iter().map(|(source, events)| (EndpointId::new(&source), events)).collect()
 }
 
 /// Whether waiting can help.

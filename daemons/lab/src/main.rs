@@ -8,10 +8,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use nms_kit::clock;
 use nms_lab::bench::{self, Figure};
-use nms_lab::eval::{self, HdfsOptions, Split};
+use nms_lab::eval::{self, HdfsFiles, HdfsOptions, Split};
 use nms_lab::torture::{self, Report};
 use nms_lab::train::{BaseOptions, evaluate, evaluation_set, train_base, training_set};
 use nms_model::bundle::Bundle;
@@ -56,6 +56,20 @@ enum Arguments {
     },
 }
 
+/// What every bench may be told.
+#[derive(Args)]
+struct Common {
+    /// The corpus.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where the release binaries are.
+    #[arg(long, default_value = "target/release")]
+    binaries: PathBuf,
+    /// One JSON object a figure.
+    #[arg(long)]
+    json: bool,
+}
+
 #[derive(Subcommand)]
 enum Bench {
     /// Generator, hub and server on this machine: TCP syslog in, alerts out, everything durable.
@@ -66,15 +80,8 @@ enum Bench {
         /// For how long.
         #[arg(long, default_value_t = 60)]
         seconds: u64,
-        /// The corpus.
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        /// Where the release binaries are.
-        #[arg(long, default_value = "target/release")]
-        binaries: PathBuf,
-        /// One JSON object a figure.
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        common: Common,
     },
     /// Three times the ordinary rate for a while, then the ordinary one until nothing is owed.
     Overload {
@@ -84,30 +91,16 @@ enum Bench {
         /// How long the overload lasts.
         #[arg(long, default_value_t = 60)]
         seconds: u64,
-        /// The corpus.
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        /// Where the release binaries are.
-        #[arg(long, default_value = "target/release")]
-        binaries: PathBuf,
-        /// One JSON object a figure.
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        common: Common,
     },
     /// Lines into a spool that survives a kill and a power cut, beside rsyslog's disk-assisted queue.
     Spool {
         /// Lines that each of them gets.
         #[arg(long, default_value_t = 2_000_000)]
         lines: usize,
-        /// The corpus.
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        /// Where the release binaries are.
-        #[arg(long, default_value = "target/release")]
-        binaries: PathBuf,
-        /// One JSON object a figure.
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        common: Common,
     },
 }
 
@@ -182,6 +175,12 @@ enum Eval {
         /// Optimiser steps.
         #[arg(long, default_value_t = Recipe::default().steps)]
         steps: usize,
+        /// Width, layers and heads of the net.
+        #[arg(long, value_delimiter = ',', num_args = 3, default_values_t = [64, 2, 4])]
+        net: Vec<usize>,
+        /// A folder to keep where each training stands, and to go on from where a run was stopped.
+        #[arg(long)]
+        checkpoints: Option<PathBuf>,
         /// Leave out the net as published.
         #[arg(long)]
         no_plain: bool,
@@ -214,29 +213,44 @@ fn main() -> ExitCode {
                 Ok(())
             })
         }
-        Arguments::Eval(Eval::Hdfs { split, seed, dev, normal, abnormal, bundle, out, steps, no_plain, json }) => {
-            public_data().and_then(|data| {
-                let Some(data) = data else { return Ok(()) };
-                let split = match split {
-                    SplitName::Logbert => Split::Logbert,
-                    SplitName::Deeplog => Split::Deeplog,
-                };
-                let plain = !no_plain;
-                let options =
-                    HdfsOptions { data, split, seeds: seed, dev, normal, abnormal, bundle, out, steps, plain };
-                let rows = eval::hdfs(&options, |line| eprintln!("{line}"))?;
-                list(&rows, json);
-                Ok(())
-            })
-        }
-        Arguments::Bench(Bench::Pipeline { rate, seconds, seed, binaries, json }) => {
+        Arguments::Eval(Eval::Hdfs {
+            split,
+            seed,
+            dev,
+            normal,
+            abnormal,
+            bundle,
+            out,
+            steps,
+            net,
+            checkpoints,
+            no_plain,
+            json,
+        }) => public_data().and_then(|data| {
+            let Some(data) = data else { return Ok(()) };
+            let split = match split {
+                SplitName::Logbert => Split::Logbert,
+                SplitName::Deeplog => Split::Deeplog,
+            };
+            let (seeds, plain) = (seed, !no_plain);
+            let net = <[usize; 3]>::try_from(net).map_err(|_other| "--net takes width,layers,heads")?.into();
+            let files = HdfsFiles { data, dev, normal, abnormal, bundle, out, checkpoints };
+            let options = HdfsOptions { files, split, seeds, steps, net, plain };
+            let rows = eval::hdfs(&options, |line| eprintln!("{line}"))?;
+            list(&rows, json);
+            Ok(())
+        }),
+        Arguments::Bench(Bench::Pipeline { rate, seconds, common }) => {
+            let Common { seed, binaries, json } = common;
             bench::pipeline(&bench::Options { binaries, rate, seconds, seed }).map(|figures| show(&figures, json))
         }
-        Arguments::Bench(Bench::Overload { rate, seconds, seed, binaries, json }) => {
+        Arguments::Bench(Bench::Overload { rate, seconds, common }) => {
+            let Common { seed, binaries, json } = common;
             bench::overload(&bench::OverloadOptions { binaries, rate, seconds, seed })
                 .map(|figures| show(&figures, json))
         }
-        Arguments::Bench(Bench::Spool { lines, seed, binaries, json }) => {
+        Arguments::Bench(Bench::Spool { lines, common }) => {
+            let Common { seed, binaries, json } = common;
             bench::spool(&bench::SpoolOptions { binaries, lines, seed }).map(|figures| show(&figures, json))
         }
         Arguments::Torture { seconds, seed, binaries, lose, json } => {

@@ -199,6 +199,16 @@ impl Config {
         if path.exists() { config::load::<Raw>(path).map(|raw| raw.state) } else { Ok(state()) }
     }
 
+    /// State folder and control socket, whatever else the settings lack: a server that is lost has no authority before
+    /// its backup is put back.
+    ///
+    /// # Errors
+    /// The file cannot be read as settings.
+    pub fn places(path: &Path) -> Result<(PathBuf, PathBuf), ConfigError> {
+        let raw: Raw = config::load(path)?;
+        Ok((raw.state, raw.runtime.join(CONTROL)))
+    }
+
     fn check(path: &Path, raw: Raw) -> Result<Self, ConfigError> {
         let listen = raw.listen.parse().map_err(|_invalid: std::net::AddrParseError| {
             wrong_value(path, "listen", &raw.listen, "an address and a port, such as 0.0.0.0:1514")

@@ -178,8 +178,8 @@ pub(crate) fn run(verb: Verb, settings: &Path) -> Result<(), Failure> {
             look_into(settings, &Inspection::Backup { folder, with_keys })
         }
         Verb::Restore { folder } => {
-            let config = Config::load(settings).map_err(configured)?;
-            inspect::restore(&folder, &config.control, &config.state, |line| say(&line).is_ok())
+            let (state, control) = Config::places(settings).map_err(configured)?;
+            inspect::restore(&folder, &control, &state, |line| say(&line).is_ok())
         }
         Verb::Log(LogVerb::Dump { tenant }) => look_into(settings, &Inspection::LogDump { tenant }),
     }

@@ -114,6 +114,11 @@ impl Batcher {
         closed + self.builder.len() as u64
     }
 
+    /// Bytes of closed batches in it.
+    pub fn closed_bytes(&self) -> usize {
+        self.closed.iter().map(|batch| batch.content.len()).sum()
+    }
+
     /// When the open batch is closed by its age.
     pub fn deadline(&self) -> Option<Tick> {
         (!self.builder.is_empty()).then(|| self.opened.plus(BATCH_AGE_MS))

@@ -45,6 +45,19 @@ fn send_tcp(hub: &Hub, who: &'static str, lines: usize) -> JoinHandle<()> {
     })
 }
 
+/// As `send_tcp`, for a hub that may end before it took everything.
+fn pour_tcp(hub: &Hub, who: &'static str, lines: usize) -> JoinHandle<()> {
+    let port = hub.tcp;
+    thread::spawn(move || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        for number in 0..lines {
+            if writeln!(stream, "{}", line(who, number)).is_err() {
+                return;
+            }
+        }
+    })
+}
+
 fn append(file: &Path, lines: std::ops::Range<usize>) {
     let text = text_of(lines.map(|number| line("file", number).replacen("<14>", "", 1)));
     fs::File::options().create(true).append(true).open(file).unwrap().write_all(text.as_bytes()).unwrap();
@@ -226,6 +239,87 @@ fn what_a_hub_on_a_full_disk_cannot_take_is_counted() {
     let shed = sum(&stage.account("hub", "127.0.0.1")["dropped"]);
     assert_eq!(kept + sum(&account["dropped"]) + shed, datagrams as u64, "{account}");
     assert!(account["dropped"]["udp_receive_buffer"].as_u64() > Some(0), "{account}");
+}
+
+/// A hub whose own spool has taken its whole disk, while its server is away, and a sender that waits.
+fn full_of_itself(mebibytes: u32, lines: usize) -> Option<(Stage, Hub, SmallDisk, JoinHandle<()>)> {
+    let mut stage = Stage::new("public_ip = true\nheartbeat_interval = 1")?;
+    let hub = stage.hub("hub", "");
+    let small = SmallDisk::mount(&stage.path("hub"), mebibytes)?;
+    stage.start("nmsd-hub", "hub");
+    stage.until("the hub serves", |stage| (**stage).serves("nmsd-hub", "hub"));
+    let sender = pour_tcp(&hub, "tcp", lines);
+    until_full(&mut stage, "nmsd-hub", "hub");
+    Some((stage, hub, small, sender))
+}
+
+#[test]
+fn a_hub_whose_spool_filled_the_disk_delivers_and_goes_on() {
+    const LINES: usize = 60_000;
+    let Some((mut stage, _hub, _small, sender)) = full_of_itself(32, LINES) else { return };
+    let checked = stage.admin("nmsd-hub", "hub", &["spool", "check"]);
+    assert_eq!(checked[0]["totals_agree"], true, "{checked:?}");
+    assert!(!sender.is_finished(), "the sender waits");
+    let begun = Instant::now();
+    stage.start_server();
+    stage.until("something is delivered", |stage| stage.account("hub", "127.0.0.1")["delivered"].as_u64() > Some(0));
+    assert!(begun.elapsed() < RECOVERY, "it took {:?}", begun.elapsed());
+    stage.until("the sender is through", |_| sender.is_finished());
+    // What it wrote last may still be in the socket.
+    stage.until("every line is taken", |stage| stage.account("hub", "127.0.0.1")["received"] == LINES);
+    until_delivered(&mut stage);
+    assert_accounts_agree(&stage);
+    assert_once(&stored(&stage), "tcp", LINES);
+    let account = stage.account("hub", "127.0.0.1");
+    assert_eq!((account["received"].as_u64(), sum(&account["dropped"])), (Some(LINES as u64), 0), "{account}");
+    assert_said(&stage, "hub");
+}
+
+/// An end on a full disk gives up what has no room, and the next run's account says how much that was.
+#[test]
+fn a_hub_that_ends_on_a_full_disk_counts_what_it_gave_up() {
+    let Some((mut stage, _hub, _small, sender)) = full_of_itself(32, 60_000) else { return };
+    let mut received = 0;
+    stage.until("nothing more is taken", |stage| {
+        let before = std::mem::replace(&mut received, stage.account("hub", "127.0.0.1")["received"].as_u64().unwrap());
+        thread::sleep(Duration::from_millis(1_500));
+        received > 0 && before == received
+    });
+    assert!(stage.stop("hub").success(), "{}", stage.logs());
+    stage.until("the sender hears of it", |_| sender.is_finished());
+    stage.start("nmsd-hub", "hub");
+    stage.until("the hub serves", |stage| (**stage).serves("nmsd-hub", "hub"));
+    assert_accounts_agree(&stage);
+    let account = stage.account("hub", "127.0.0.1");
+    let lost = account["dropped"]["not_durable"].as_u64().unwrap_or(0);
+    assert!(lost > 0, "{account}\n{}", stage.logs());
+    assert!(account["received"].as_u64() >= Some(received), "{received} were received before: {account}");
+    stage.start_server();
+    until_delivered(&mut stage);
+    until_sound(&mut stage, "nmsd-hub", "hub");
+    assert_accounts_agree(&stage);
+    let stored = stored(&stage).get("tcp").cloned().unwrap_or_default();
+    assert!(stored.values().all(|times| *times == 1), "lines that are stored twice");
+    assert_eq!(stored.len() as u64 + lost, account["received"].as_u64().unwrap(), "{account}");
+}
+
+/// What was delivered and is only kept to be looked at again gives way to what others put on the disk.
+#[test]
+fn a_hub_lets_its_history_go_for_a_disk_that_others_fill() {
+    let Some((mut stage, hub, small)) = chain("hub", 48) else { return };
+    let first = send_tcp(&hub, "first", 30_000);
+    stage.until("the sender is through", |_| first.is_finished());
+    until_delivered(&mut stage);
+    small.fill();
+    let second = send_tcp(&hub, "second", 40_000);
+    stage.until("the sender is through, with no room given", |_| second.is_finished());
+    until_delivered(&mut stage);
+    until_sound(&mut stage, "nmsd-hub", "hub");
+    assert_accounts_agree(&stage);
+    let stored = stored(&stage);
+    assert_once(&stored, "first", 30_000);
+    assert_once(&stored, "second", 40_000);
+    assert_said(&stage, "hub");
 }
 
 #[test]

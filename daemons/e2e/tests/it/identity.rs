@@ -131,6 +131,28 @@ fn a_restored_server_knows_who_is_enrolled() {
     stage.until("the hub is linked again", |stage| stage.is_linked("hub"));
     let hubs = rows(&stage.verb(&["hub", "list"]));
     assert_eq!((&hubs[0]["tenant"], &hubs[0]["state"]), (&"home".into(), &"connected".into()), "{hubs:?}");
+    // A machine that is lost with everything, from a backup with keys made after the hub was put out.
+    stage.verb(&["hub", "revoke", hubs[0]["serial"].as_str().unwrap()]);
+    stage.until("the hub is out", |stage| problem(stage, "hub").contains("was revoked: enrol again"));
+    let whole = stage.path("backup-with-keys");
+    stage.verb(&["backup", "--with-keys", whole.to_str().unwrap()]);
+    assert!(stage.stop("server").success(), "{}", stage.logs());
+    fs::remove_dir_all(stage.path("server")).unwrap();
+    stage.verb(&["restore", whole.to_str().unwrap()]);
+    let started = stage.path("hub.log").metadata().unwrap().len();
+    stage.start_server();
+    stage.until("the hub is refused by the restored server too", |stage| {
+        let log = fs::read(stage.path("hub.log")).unwrap();
+        String::from_utf8_lossy(&log[started as usize..]).contains("was revoked: enrol again")
+    });
+    let hubs = rows(&stage.verb(&["hub", "list"]));
+    assert_ne!(hubs[0]["state"], "connected", "{hubs:?}");
+    // With another authority in the folder nothing is restored that would know no hub.
+    assert!(stage.stop("server").success(), "{}", stage.logs());
+    fs::remove_dir_all(stage.path("server")).unwrap();
+    stage.verb(&["init", "--name", "127.0.0.1"]);
+    let refused = verb(&stage, "nmsd-server", "server", &["restore", to.to_str().unwrap()]).unwrap_err();
+    assert!(refused.contains("another authority"), "{refused}");
 }
 
 #[test]

@@ -128,6 +128,11 @@ impl Endpoints {
         self.known.get_mut(source)
     }
 
+    /// Whether that source is an agent.
+    pub(crate) fn is_agent(&self, source: &EndpointId) -> bool {
+        self.known.get(source).is_some_and(|known| known.kind == EndpointKind::Agent)
+    }
+
     /// How many are up.
     pub(crate) fn connected(&self, now: Tick) -> u64 {
         self.known.values().filter(|known| known.status(now) == EndpointStatus::Up).count() as u64

@@ -50,6 +50,11 @@ impl State {
         self.endpoints.described(source, about);
     }
 
+    /// Whether that source is an agent.
+    pub(crate) fn is_agent(&self, source: &EndpointId) -> bool {
+        self.endpoints.is_agent(source)
+    }
+
     /// Two sources have sent the same lines.
     pub(crate) fn overlap(&mut self, one: &EndpointId, other: &EndpointId) {
         self.endpoints.overlap(one, other);

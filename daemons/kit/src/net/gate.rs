@@ -1,7 +1,7 @@
 //! Who may connect at a port, decided by address before any work is done for it: no TLS, no task, no read.
 //!
-//! An address (an IPv6 /64 is one) has at most [`CONNECTIONS_PER_ADDRESS`] connections; one more is
-//! refused. Those that come faster than [`CONNECTIONS_PER_ADDRESS_S`] after a burst wait for their turn
+//! An address (an IPv6 /64 is one) has at most [`CONNECTIONS_PER_ADDRESS`] connections; one more takes the place of
+//! its own that has been idle for longest, if that is a minute, and is refused otherwise. Those that come faster than [`CONNECTIONS_PER_ADDRESS_S`] after a burst wait for their turn
 //! and are refused nothing: a device that opens a connection a line loses none of them. A port has at
 //! most [`CONNECTIONS_MAX`]: at one more, the address that has most connections in which nothing
 //! happens gives the one up that has waited longest. A registered peer's connection never gives way, nor
@@ -31,6 +31,13 @@ use crate::refusals::Refusals;
 
 /// Time in which an address's refusals are told of once, in milliseconds.
 const TELL_MS: u64 = 60_000;
+
+/// Time after which an idle connection gives way to another one of its address, in milliseconds. A handshake is over by then.
+const OWN_IDLE_MS: u64 = 60_000;
+
+/// The table of addresses is made smaller by one part in so many when it is full, so that the look for those that go is
+/// rare.
+const FORGOTTEN_PART: usize = 8;
 
 /// How many connections may be open at a port, and how fast they may come.
 #[derive(Clone, Copy, Debug)]
@@ -184,7 +191,9 @@ impl Gate {
         let mut state = lock(&self.state);
         let (key, Bounds { per_address, total, per_second, burst, .. }) = (key(address), state.bounds);
         state.forget(now);
-        if state.addresses.get(&key).is_some_and(|known| known.held.len() >= per_address) {
+        if state.addresses.get(&key).is_some_and(|known| known.held.len() >= per_address)
+            && !self.relieve_own(&mut state, now, key)
+        {
             return Err(self.refused(&mut state, now, key, Reason::Address(per_address)));
         }
         if state.open >= total && !self.relieve_in(&mut state) {
@@ -219,6 +228,17 @@ impl Gate {
         Standing { open: state.open, addresses, remembered: state.addresses.len(), refused: self.refusals.counts() }
     }
 
+    /// The address's own connection that has been idle for longest gives way, if that is long enough.
+    fn relieve_own(&self, state: &mut State, now: Tick, key: IpAddr) -> bool {
+        let idle = state.addresses.get(&key).and_then(Known::longest_idle);
+        let Some((_, number)) = idle.filter(|(since, _)| now.0.saturating_sub(*since) >= OWN_IDLE_MS) else {
+            return false;
+        };
+        state.leave(key, number);
+        self.refusals.count("connections_gave_way");
+        true
+    }
+
     fn relieve_in(&self, state: &mut State) -> bool {
         let relieved = state.relieve();
         if relieved {
@@ -234,9 +254,19 @@ impl Gate {
         if is_news {
             known.told = Some(now);
         }
-        // Somebody who is only refused is forgotten like everybody else, not before the minute is over.
-        known.free_ms = known.free_ms.max(known.told.map_or(0, |told| told.0 + TELL_MS));
         Refused { reason, is_news }
+    }
+}
+
+impl Known {
+    /// Until when there is something to remember of an address without a connection: its rate, or that its refusal was told.
+    fn worth_until_ms(&self) -> u64 {
+        self.free_ms.max(self.told.map_or(0, |told| told.0 + TELL_MS))
+    }
+
+    /// The connection that has been idle for longest, with when that began.
+    fn longest_idle(&self) -> Option<(u64, u64)> {
+        self.held.iter().filter_map(|(number, held)| Some((held.idle_since()?, *number))).min()
     }
 }
 
@@ -246,20 +276,23 @@ impl State {
         if self.addresses.len() < self.bounds.addresses {
             return;
         }
-        self.addresses.retain(|_, known| !known.held.is_empty() || known.free_ms > now.0);
-        while self.addresses.len() >= self.bounds.addresses {
-            let first = self.addresses.iter().filter(|(_, known)| known.held.is_empty());
-            let Some(first) = first.min_by_key(|(_, known)| known.free_ms).map(|(key, _)| *key) else { return };
-            self.addresses.remove(&first);
+        self.addresses.retain(|_, known| !known.held.is_empty() || known.worth_until_ms() > now.0);
+        let left = self.bounds.addresses - self.bounds.addresses.div_ceil(FORGOTTEN_PART);
+        let surplus = self.addresses.len().saturating_sub(left);
+        let without = self.addresses.iter().filter(|(_, known)| known.held.is_empty());
+        let mut first: Vec<(u64, IpAddr)> = without.map(|(key, known)| (known.worth_until_ms(), *key)).collect();
+        first.sort_unstable();
+        for (_, key) in first.into_iter().take(surplus) {
+            self.addresses.remove(&key);
         }
     }
 
     /// The address with most idle connections gives up the one that has waited longest.
     fn relieve(&mut self) -> bool {
         let idle = |known: &Known| {
-            let idle = known.held.iter().filter_map(|(number, held)| Some((held.idle_since()?, *number)));
-            let oldest = idle.clone().min()?;
-            Some((idle.count(), Reverse(oldest)))
+            let oldest = known.longest_idle()?;
+            let count = known.held.values().filter(|held| held.idle_since().is_some()).count();
+            Some((count, Reverse(oldest)))
         };
         let most = self.addresses.iter().filter_map(|(key, known)| Some((idle(known)?, *key))).max();
         let Some(((_, Reverse((_, number))), key)) = most else { return false };

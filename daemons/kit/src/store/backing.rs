@@ -11,10 +11,13 @@ use redb::{Builder, Database};
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 pub use redb::{BackendError, Builder as DatabaseBuilder, Database as RawDatabase, DatabaseError, StorageBackend};
+
+/// What the operating system counts a file's room in.
+const STAT_BLOCK_BYTES: u64 = 512;
 
 /// A place that a database can be opened from, again and again.
 pub trait Backing: fmt::Debug + Send + Sync + 'static {
@@ -30,7 +33,7 @@ pub trait Backing: fmt::Debug + Send + Sync + 'static {
     /// Gives the reserve's room back to the disk.
     fn release_reserve(&self) -> io::Result<()>;
 
-    /// Length of the database, in bytes; none where that is not known.
+    /// Room that the database takes on its disk, in bytes; none where that is not known.
     fn length(&self) -> Option<u64> {
         None
     }
@@ -109,7 +112,7 @@ impl Backing for FileBacking {
     }
 
     fn length(&self) -> Option<u64> {
-        self.path.metadata().ok().map(|meta| meta.len())
+        self.path.metadata().ok().map(|meta| meta.blocks() * STAT_BLOCK_BYTES)
     }
 
     fn release_reserve(&self) -> io::Result<()> {

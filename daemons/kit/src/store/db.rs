@@ -6,12 +6,13 @@
 
 use super::backing::{Backing, FileBacking};
 use super::error::{Fault, StoreError};
+use super::health::Health;
 use super::op::Op;
 use super::queue::{Class, Done, Waiting};
 use super::view::{ReadError, View};
-use super::writer::{Health, Settings, Shared};
+use super::writer::{Relief, Settings, Shared};
 use crate::clock::monotonic_us;
-use nms_proto::limits::{STORE_QUEUE_BYTES, STORE_VALUE_BYTES_MAX};
+use nms_proto::limits::STORE_VALUE_BYTES_MAX;
 use redb::ReadableDatabase as _;
 use std::fmt;
 use std::future::Future;
@@ -92,7 +93,7 @@ impl Db {
         }
         let waiting_bytes = desk.queue.bytes();
         // Whatever its size, a change is taken when nothing waits.
-        if waiting_bytes > 0 && waiting_bytes.saturating_add(bytes) > STORE_QUEUE_BYTES {
+        if waiting_bytes > 0 && waiting_bytes.saturating_add(bytes) > self.inner.shared.settings.queue_bytes {
             return Err(StoreError::Busy { store: store.clone(), waiting_bytes });
         }
         Ok(())
@@ -182,6 +183,17 @@ impl Db {
     /// there was nothing to gain. Readers and the writer wait meanwhile.
     pub fn compact(&self) -> Result<bool, StoreError> {
         self.inner.shared.compact().map_err(|fault| self.fault(fault))
+    }
+
+    /// Who is asked on a full disk for what need not be held.
+    pub fn set_relief(&self, relief: Relief) {
+        self.inner.shared.set_relief(relief);
+    }
+
+    /// Commits what `change` makes of what stands in a store that was closed, and closes the file again: for the last
+    /// word of an owner whose changes found no room.
+    pub fn commit_closed(&self, change: impl FnOnce(&View) -> Result<Vec<Op>, ReadError>) -> Result<(), StoreError> {
+        self.inner.shared.commit_closed(change).map_err(|fault| self.fault(fault))
     }
 
     /// Commits what waits and closes the file. Other handles find it stopped.

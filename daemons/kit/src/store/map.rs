@@ -23,6 +23,11 @@ impl Map {
         Self { db, table }
     }
 
+    /// Where it lies.
+    pub const fn table(&self) -> Table {
+        self.table
+    }
+
     /// Sets `key` to `value`.
     pub fn put(&self, key: &[u8], value: &[u8]) -> Op {
         Op::Put { table: self.table, key: key.to_vec(), value: value.to_vec() }

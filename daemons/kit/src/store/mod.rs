@@ -15,6 +15,7 @@ mod op;
 mod backing;
 mod view;
 mod queue;
+mod health;
 mod writer;
 mod db;
 mod copy;
@@ -30,10 +31,11 @@ pub use backing::{
 pub use copy::{CHUNK_BYTES, CopyError, GoOn, Rows};
 pub use db::{Db, ignore};
 pub use error::{OpenCause, StoreError};
+pub use health::Health;
 pub use op::{Op, Table};
 pub use queue::{Class, Done};
 pub use view::{Found, KeyValue, ReadError, View};
-pub use writer::{Health, OnHealth, Settings};
+pub use writer::{OnHealth, Relief, Settings};
 
 /// Draws the name of a new spool from the operating system; the only use of randomness here.
 pub fn draw_instance() -> Result<spool::Instance, StoreError> {

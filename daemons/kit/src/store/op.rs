@@ -69,6 +69,20 @@ impl Op {
         if let Self::Put { value, .. } = self { value.len() } else { 0 }
     }
 
+    /// Whether both change a key.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        let ((first, last), (other_first, other_last)) = (self.keys(), other.keys());
+        self.table() == other.table() && first <= other_last && other_first <= last
+    }
+
+    /// The lowest and the highest key that it changes.
+    fn keys(&self) -> (&[u8], &[u8]) {
+        match self {
+            Self::Put { key, .. } | Self::Delete { key, .. } => (key, key),
+            Self::DeleteRange { first, last, .. } => (first, last),
+        }
+    }
+
     const fn table(&self) -> Table {
         match self {
             Self::Put { table, .. } | Self::Delete { table, .. } | Self::DeleteRange { table, .. } => *table,

@@ -26,6 +26,16 @@ pub enum Class {
     Upkeep,
     /// As `Upkeep`, and nobody waits for it.
     Lazy,
+    /// As `Lazy`, and it makes room: on a full disk it goes before what was submitted earlier, unless that changes the
+    /// same keys.
+    Room,
+}
+
+impl Class {
+    /// Whether somebody waits for it.
+    const fn is_urgent(self) -> bool {
+        matches!(self, Self::Intake | Self::Upkeep)
+    }
 }
 
 /// A change that waits, all of whose operations commit together.
@@ -42,6 +52,11 @@ impl Waiting {
     pub(super) fn new(ops: Vec<Op>, class: Class, done: Done, stopped: StoreError) -> Self {
         let bytes = ops.iter().map(Op::bytes).sum();
         Self { ops, bytes, class, done: Some(done), stopped }
+    }
+
+    /// Whether both change a key.
+    fn meets(&self, other: &Self) -> bool {
+        self.ops.iter().any(|op| other.ops.iter().any(|other| op.meets(other)))
     }
 
     /// Tells the waiter.
@@ -85,10 +100,10 @@ impl Queue {
     /// Adds a change at the end.
     pub(super) fn push(&mut self, waiting: Waiting, now_us: u64) {
         self.bytes += waiting.bytes;
-        if waiting.class == Class::Lazy {
-            self.lazy_since_us.get_or_insert(now_us);
-        } else {
+        if waiting.class.is_urgent() {
             self.urgent += 1;
+        } else {
+            self.lazy_since_us.get_or_insert(now_us);
         }
         self.waiting.push_back(waiting);
     }
@@ -124,12 +139,50 @@ impl Queue {
                 break;
             }
             bytes += next.bytes;
-            self.urgent -= usize::from(next.class != Class::Lazy);
             group.extend(self.waiting.pop_front());
         }
-        self.bytes -= bytes;
-        self.lazy_since_us = self.waiting.iter().any(|left| left.class == Class::Lazy).then_some(now_us);
+        self.count(now_us);
         group
+    }
+
+    /// As [`Queue::take`], where room is short: what makes room goes first; where nothing does, one change alone.
+    pub(super) fn take_scarce(&mut self, now_us: u64) -> Vec<Waiting> {
+        self.last_start_us = Some(now_us);
+        let mut group: Vec<Waiting> = Vec::new();
+        let mut stays: VecDeque<Waiting> = VecDeque::new();
+        let (mut bytes, mut may_go) = (0, true);
+        for waiting in std::mem::take(&mut self.waiting) {
+            // Those that make room keep their order: where one stays, all behind it do.
+            if waiting.class == Class::Room && may_go {
+                may_go = bytes + waiting.bytes <= STORE_GROUP_BYTES && !stays.iter().any(|stays| stays.meets(&waiting));
+            }
+            if waiting.class == Class::Room && may_go {
+                bytes += waiting.bytes;
+                group.push(waiting);
+            } else {
+                stays.push_back(waiting);
+            }
+        }
+        if group.is_empty() {
+            group.extend(stays.pop_front());
+        }
+        self.waiting = stays;
+        self.count(now_us);
+        group
+    }
+
+    /// Puts a group that was taken, and is not durable, where it was.
+    pub(super) fn put_back(&mut self, group: Vec<Waiting>, now_us: u64) {
+        for waiting in group.into_iter().rev() {
+            self.waiting.push_front(waiting);
+        }
+        self.count(now_us);
+    }
+
+    fn count(&mut self, now_us: u64) {
+        self.bytes = self.waiting.iter().map(|waiting| waiting.bytes).sum();
+        self.urgent = self.waiting.iter().filter(|waiting| waiting.class.is_urgent()).count();
+        self.lazy_since_us = (self.urgent < self.waiting.len()).then_some(now_us);
     }
 
     /// Takes all that waits.
@@ -176,6 +229,33 @@ mod tests {
         assert_eq!(queue.take(5_000).len(), 2, "and goes with it, in order");
         push(&mut queue, 10, Class::Lazy, 6_000);
         assert_eq!(queue.due(6_000 + LAZY_US, PACE_US), Due::Now);
+    }
+
+    #[test]
+    fn what_makes_room_goes_first_and_keeps_its_order() {
+        let put = |key: u64| vec![Op::Put { table: Table("t"), key: key.to_be_bytes().into(), value: vec![0; 9] }];
+        let gone = |first: u64, last: u64| {
+            vec![Op::DeleteRange {
+                table: Table("t"),
+                first: first.to_be_bytes().into(),
+                last: last.to_be_bytes().into(),
+            }]
+        };
+        let mut queue = Queue::default();
+        let changes =
+            [(put(9), Class::Upkeep), (gone(1, 3), Class::Room), (put(5), Class::Upkeep), (gone(4, 5), Class::Room)];
+        for (ops, class) in changes.into_iter().chain([(gone(6, 7), Class::Room)]) {
+            queue.push(Waiting::new(ops, class, Box::new(|_| ()), StoreError::Stopped { store: "t".into() }), 0);
+        }
+        let ops = |group: &[Waiting]| group.iter().flat_map(|waiting| waiting.ops.clone()).collect::<Vec<_>>();
+        let first = queue.take_scarce(1);
+        assert_eq!(ops(&first), gone(1, 3), "what meets an earlier change stays, and what is behind it");
+        queue.put_back(first, 1);
+        assert_eq!(ops(&queue.take_scarce(2)), gone(1, 3));
+        assert_eq!(ops(&queue.take_scarce(3)), put(9), "without any, one change alone");
+        assert_eq!(ops(&queue.take_scarce(4)), put(5));
+        assert_eq!(ops(&queue.take_scarce(5)), [gone(4, 5), gone(6, 7)].concat());
+        assert_eq!((queue.bytes(), queue.due(6, PACE_US)), (0, Due::Idle));
     }
 
     #[test]

@@ -152,14 +152,17 @@ impl View {
         Ok(open.stats().map_err(ReadError::of)?.stored_bytes())
     }
 
-    /// Bytes of keys and values of all tables, without the pages' own. Every page is looked at.
-    pub(super) fn all_bytes(&self) -> Result<u64, ReadError> {
+    /// Bytes of the pages of all tables. Every page is looked at.
+    pub(super) fn page_bytes(&self) -> Result<u64, ReadError> {
         let mut bytes = 0;
         for name in self.tables()? {
             let definition = TableDefinition::<&'static [u8], &'static [u8]>::new(&name);
             match self.txn.open_table(definition) {
                 Err(TableError::TableDoesNotExist(_)) => {}
-                open => bytes += open.map_err(ReadError::of)?.stats().map_err(ReadError::of)?.stored_bytes(),
+                open => {
+                    let stats = open.map_err(ReadError::of)?.stats().map_err(ReadError::of)?;
+                    bytes += stats.stored_bytes() + stats.metadata_bytes() + stats.fragmented_bytes();
+                }
             }
         }
         Ok(bytes)

@@ -4,19 +4,23 @@
 //! is on: a file opens in milliseconds after a crash, and the two-phase commit that comes with it
 //! means that a commit whose first sync failed is never believed afterwards.
 //!
-//! A group that failed is kept and tried again, after the file was opened anew (the database library
-//! refuses all writes after one failed), until it is durable: so the state that the tables' owners
-//! hold in memory never runs ahead of a disk that lost a change. While that lasts intake is refused
-//! with the cause. On a full disk the reserve is given up first; intake opens again when the reserve
-//! could be made again. A file that contradicts itself ends the writer: nothing more is taken.
+//! A group that failed goes back to the queue and is tried again, after the file was opened anew (the
+//! database library refuses all writes after one failed), until it is durable: so the state that the
+//! tables' owners hold in memory never runs ahead of a disk that lost a change. While that lasts
+//! intake is refused with the cause, and readers read. On a full disk the reserve is given up, the
+//! owner is asked for what can go ([`Relief`]), and what makes room is committed before the rest;
+//! intake opens again when the reserve could be made again. A file that contradicts itself ends the
+//! writer: nothing more is taken.
 
 use super::backing::{self, Backing, Disks, FileBacking};
 use super::error::{Fault, StoreError};
-use super::op::apply;
-use super::queue::{Due, Queue, Waiting};
-use super::view::View;
+use super::health::Health;
+use super::op::{Op, apply};
+use super::queue::{Class, Due, Queue, Waiting};
+use super::view::{ReadError, View};
 use crate::clock::monotonic_us;
 use crate::fault;
+use nms_proto::limits::{STORE_QUEUE_BYTES, STORE_RESERVE_BYTES};
 use redb::{Database, Durability, ReadableDatabase as _};
 use std::fmt;
 use std::io;
@@ -32,36 +36,12 @@ const RETRY_MS: u64 = 1_000;
 /// Least time between two looks whether a file on a full disk could be shorter, in microseconds: each reads all of it.
 const SHRINK_US: u64 = 5_000_000;
 
-/// How a store stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Health {
-    /// It takes and commits.
-    #[default]
-    Sound,
-    /// The disk is full: intake is refused, what was taken is kept and tried again.
-    Full,
-    /// The disk answers with errors: as `Full`.
-    Failing(String),
-    /// The file contradicts itself: nothing more is taken.
-    Damaged(String),
-    /// It was closed.
-    Stopped,
-}
-
-impl fmt::Display for Health {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sound => f.write_str("sound"),
-            Self::Full => f.write_str("full"),
-            Self::Failing(problem) => write!(f, "failing: {problem}"),
-            Self::Damaged(problem) => write!(f, "damaged: {problem}"),
-            Self::Stopped => f.write_str("stopped"),
-        }
-    }
-}
-
 /// Called with each new state, on the writer's thread.
 pub type OnHealth = Arc<dyn Fn(&Health) + Send + Sync>;
+
+/// Gives the changes that let go of what a full disk need not hold; none where nothing can go. Called on the writer's
+/// thread, with none of the store's locks held.
+pub type Relief = Arc<dyn Fn() -> Vec<Op> + Send + Sync>;
 
 /// How a database is run.
 #[derive(Clone)]
@@ -72,6 +52,8 @@ pub struct Settings {
     pub pace_us: u64,
     /// Time between two attempts at a full or failing disk, in milliseconds.
     pub retry_ms: u64,
+    /// Bytes that may wait for a commit before intake is refused.
+    pub queue_bytes: usize,
     /// Who hears of each change of [`Health`].
     pub on_health: Option<OnHealth>,
     /// What lies in place of files; none for files.
@@ -81,7 +63,8 @@ pub struct Settings {
 impl Settings {
     /// The usual pace and patience, with a page cache of `cache_bytes`.
     pub const fn with_cache(cache_bytes: usize) -> Self {
-        Self { cache_bytes, pace_us: PACE_US, retry_ms: RETRY_MS, on_health: None, disks: None }
+        let (pace_us, retry_ms, queue_bytes) = (PACE_US, RETRY_MS, STORE_QUEUE_BYTES);
+        Self { cache_bytes, pace_us, retry_ms, queue_bytes, on_health: None, disks: None }
     }
 }
 
@@ -100,15 +83,15 @@ impl fmt::Debug for Settings {
         f.debug_struct("Settings").field("cache_bytes", &self.cache_bytes).finish_non_exhaustive()
     }
 }
-
 /// What the handles and the writer's thread share.
 pub(super) struct Shared {
     pub(super) name: Arc<str>,
     backing: Box<dyn Backing>,
-    settings: Settings,
+    pub(super) settings: Settings,
     desk: Mutex<Desk>,
     bell: Condvar,
-    /// `None` only while the writer opens the file again.
+    relief: Mutex<Option<Relief>>,
+    /// `None` only where the file could not be opened again.
     database: RwLock<Option<Database>>,
     /// When the reserve may be tried for again, and when the file may be shrunk for it.
     regain_at_us: AtomicU64,
@@ -134,8 +117,8 @@ impl Shared {
             hold_reserve(backing.as_ref()).map_or_else(|error| Health::of(&Fault::from_io(&error)), |()| Health::Sound);
         let desk = Mutex::new(Desk { health, ..Desk::default() });
         let database = RwLock::new(Some(database));
-        let (regain_at_us, shrink_at_us) = Default::default();
-        Ok(Self { name, backing, settings, desk, bell: Condvar::new(), database, regain_at_us, shrink_at_us })
+        let (bell, relief, regain_at_us, shrink_at_us) = Default::default();
+        Ok(Self { name, backing, settings, desk, bell, relief, database, regain_at_us, shrink_at_us })
     }
 
     /// The lock on queue and health; a panic elsewhere does not close it.
@@ -153,12 +136,58 @@ impl Shared {
         self.database.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The writer's life: group after group, until it is stopped and nothing waits.
+    /// Who is asked on a full disk.
+    pub(super) fn set_relief(&self, relief: Relief) {
+        *self.relief.lock().unwrap_or_else(PoisonError::into_inner) = Some(relief);
+    }
+
+    /// The writer's life: group after group, until it is stopped and nothing waits. It does not let go of one before it
+    /// is durable, the store was stopped or the file turned out damaged. The first new attempt follows at once, with the
+    /// room of the reserve; later ones wait.
     pub(super) fn run(&self) {
         let _closing = Closing(self);
+        let mut failures = 0_u32;
         while let Some(group) = self.next_group() {
-            self.commit_and_tell(group);
+            match self.ensure_open().and_then(|()| self.commit(&group)) {
+                Ok(()) => {
+                    // That room was made does not mean that it is enough.
+                    if group.iter().any(|waiting| waiting.class != Class::Room) {
+                        failures = 0;
+                    }
+                    tell(group, &Ok(()));
+                    self.regain_reserve();
+                }
+                Err(Fault::Damaged(message)) => {
+                    self.set_health(&Health::Damaged(message.clone()));
+                    self.give_up(group, &StoreError::Damaged { store: self.name.clone(), message });
+                }
+                Err(fault) => {
+                    self.desk().queue.put_back(group, monotonic_us());
+                    self.give_way(&fault);
+                    if failures > 0 && !self.wait_to_retry() {
+                        self.give_up(Vec::new(), &StoreError::Stopped { store: self.name.clone() });
+                    }
+                    failures = failures.saturating_add(1);
+                }
+            }
         }
+    }
+
+    /// Neither `group` nor anything that waits will be durable.
+    fn give_up(&self, group: Vec<Waiting>, error: &StoreError) {
+        tell(group, &Err(error.clone()));
+        let rest = self.desk().queue.clear();
+        tell(rest, &Err(error.clone()));
+    }
+
+    /// Commits what `change` makes of a closed store, and closes it again.
+    pub(super) fn commit_closed(&self, change: impl FnOnce(&View) -> Result<Vec<Op>, ReadError>) -> Result<(), Fault> {
+        let opened = backing::open(self.backing.as_ref(), self.settings.cache_bytes);
+        let database = opened.map_err(|cause| Fault::from_open(&self.name, cause))?;
+        let view = View::new(database.begin_read().map_err(Fault::from_redb)?);
+        let ops = change(&view).map_err(|ReadError(fault)| fault)?;
+        drop(view);
+        commit(&database, &ops)
     }
 
     /// Closes the file; whoever still waits hears that the store was stopped.
@@ -175,10 +204,14 @@ impl Shared {
         loop {
             let now_us = monotonic_us();
             let due = desk.queue.due(now_us, self.settings.pace_us);
+            let is_due = due == Due::Now || (desk.stop && due != Due::Idle);
+            if is_due {
+                let is_scarce = desk.health == Health::Full;
+                return Some(if is_scarce { desk.queue.take_scarce(now_us) } else { desk.queue.take(now_us) });
+            }
             desk = match due {
                 Due::Idle if desk.stop => return None,
-                Due::In(_) if desk.stop => return Some(desk.queue.take(now_us)),
-                Due::Now => return Some(desk.queue.take(now_us)),
+                Due::Now => desk,
                 Due::In(us) => self.wait(desk, us),
                 Due::Idle if desk.health == Health::Sound => {
                     self.bell.wait(desk).unwrap_or_else(PoisonError::into_inner)
@@ -210,56 +243,13 @@ impl Shared {
         }
     }
 
-    /// Commits `group` and tells its waiters.
-    fn commit_and_tell(&self, group: Vec<Waiting>) {
-        let result = self.commit_until_durable(&group);
-        for waiting in group {
-            waiting.finish(result.clone());
-        }
-        if result.is_ok() {
-            self.regain_reserve();
-        } else {
-            let rest = self.desk().queue.clear();
-            for waiting in rest {
-                waiting.finish(result.clone());
-            }
-        }
-    }
-
-    /// Does not let go of `group` before it is durable, the store was stopped or the file turned out
-    /// damaged. The first new attempt follows at once, with the reserve's room; later ones wait.
-    fn commit_until_durable(&self, group: &[Waiting]) -> Result<(), StoreError> {
-        let mut failures = 0_u32;
-        loop {
-            match self.ensure_open().and_then(|()| self.commit(group)) {
-                Ok(()) => return Ok(()),
-                Err(Fault::Damaged(message)) => {
-                    self.set_health(&Health::Damaged(message.clone()));
-                    return Err(StoreError::Damaged { store: self.name.clone(), message });
-                }
-                Err(fault) => self.give_way(&fault),
-            }
-            if failures > 0 && !self.wait_to_retry() {
-                return Err(StoreError::Stopped { store: self.name.clone() });
-            }
-            failures = failures.saturating_add(1);
-        }
-    }
-
     fn commit(&self, group: &[Waiting]) -> Result<(), Fault> {
         if group.iter().all(|waiting| waiting.ops.is_empty()) {
             return Ok(());
         }
         let guard = self.database();
         let database = guard.as_ref().ok_or_else(|| Fault::Io("the file is not open".to_owned()))?;
-        let mut txn = database.begin_write().map_err(Fault::from_redb)?;
-        txn.set_durability(Durability::Immediate).map_err(Fault::from_redb)?;
-        txn.set_quick_repair(true);
-        apply(&txn, group.iter().flat_map(|waiting| &waiting.ops))?;
-        if fault::disk_is_full() {
-            return Err(Fault::Full);
-        }
-        txn.commit().map_err(Fault::from_redb)
+        commit(database, group.iter().flat_map(|waiting| &waiting.ops))
     }
 
     /// Compacts the file, on the caller's thread.
@@ -273,15 +263,37 @@ impl Shared {
         }
     }
 
-    /// Closes the file after a fault, and on a full disk gives up the reserve.
+    /// Opens the file again after a fault. On a full disk the reserve is given up in between, and what can go goes.
     fn give_way(&self, fault: &Fault) {
         self.set_health(&Health::of(fault));
-        drop(self.database.write().unwrap_or_else(PoisonError::into_inner).take());
-        if matches!(fault, Fault::Full) {
+        let is_full = matches!(fault, Fault::Full);
+        // Readers wait that long, and then read on.
+        let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        drop(slot.take());
+        if is_full {
             self.backing.release_reserve().unwrap_or_else(|error| {
                 log::warn!("cannot give up the reserve of a full disk; store={} error={error}", self.name);
             });
         }
+        // What stands in the way is met, and told, by the next attempt.
+        *slot = backing::open(self.backing.as_ref(), self.settings.cache_bytes).ok();
+        drop(slot);
+        if is_full {
+            self.relieve();
+        }
+    }
+
+    /// Asks the owner for what a full disk need not hold; false where nothing can go.
+    fn relieve(&self) -> bool {
+        let relief = self.relief.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let ops = relief.map(|relief| relief()).unwrap_or_default();
+        if ops.is_empty() {
+            return false;
+        }
+        let stopped = StoreError::Stopped { store: self.name.clone() };
+        let waiting = Waiting::new(ops, Class::Room, Box::new(|_| ()), stopped);
+        self.desk().queue.push(waiting, monotonic_us());
+        true
     }
 
     fn ensure_open(&self) -> Result<(), Fault> {
@@ -308,7 +320,12 @@ impl Shared {
         self.regain_at_us.store(now_us.saturating_add(self.settings.retry_ms * 1_000), Ordering::Relaxed);
         let held = hold_reserve(self.backing.as_ref()).or_else(|error| {
             let is_full = matches!(Fault::from_io(&error), Fault::Full);
-            if is_full && self.shrink(now_us) { hold_reserve(self.backing.as_ref()) } else { Err(error) }
+            // What goes is committed first, and the file is made shorter at the next look.
+            if is_full && !self.relieve() && self.shrink(now_us) {
+                hold_reserve(self.backing.as_ref())
+            } else {
+                Err(error)
+            }
         });
         match held {
             Ok(()) => self.set_health(&Health::Sound),
@@ -326,9 +343,10 @@ impl Shared {
         let Some(length) = self.backing.length() else { return false };
         let stored = self.database().as_ref().and_then(|database| {
             let view = View::new(database.begin_read().ok()?);
-            view.all_bytes().ok()
+            view.page_bytes().ok()
         });
-        if stored.is_none_or(|stored| stored > length / 2) {
+        let is_worth = |stored: u64| stored <= length / 2 || length.saturating_sub(stored) >= STORE_RESERVE_BYTES;
+        if !stored.is_some_and(is_worth) {
             return false;
         }
         match self.compact() {
@@ -340,10 +358,6 @@ impl Shared {
             }
             Err(fault) => {
                 self.give_way(&fault);
-                // Readers need it, and nobody may come to write for long.
-                if let Err(fault) = self.ensure_open() {
-                    self.set_health(&Health::of(&fault));
-                }
                 false
             }
         }
@@ -369,6 +383,23 @@ impl Shared {
     }
 }
 
+fn commit<'op>(database: &Database, ops: impl IntoIterator<Item = &'op Op>) -> Result<(), Fault> {
+    let mut txn = database.begin_write().map_err(Fault::from_redb)?;
+    txn.set_durability(Durability::Immediate).map_err(Fault::from_redb)?;
+    txn.set_quick_repair(true);
+    apply(&txn, ops.into_iter())?;
+    if fault::disk_is_full() {
+        return Err(Fault::Full);
+    }
+    txn.commit().map_err(Fault::from_redb)
+}
+
+fn tell(group: impl IntoIterator<Item = Waiting>, result: &Result<(), StoreError>) {
+    for waiting in group {
+        waiting.finish(result.clone());
+    }
+}
+
 fn hold_reserve(backing: &dyn Backing) -> io::Result<()> {
     if fault::disk_is_full() {
         return Err(io::ErrorKind::StorageFull.into());
@@ -383,27 +414,5 @@ struct Closing<'writer>(&'writer Shared);
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
         self.0.finish();
-    }
-}
-
-impl Health {
-    fn of(fault: &Fault) -> Self {
-        match fault {
-            Fault::Full => Self::Full,
-            Fault::Io(message) => Self::Failing(message.clone()),
-            Fault::Damaged(message) => Self::Damaged(message.clone()),
-        }
-    }
-
-    /// What intake is told; `None` where it is taken.
-    pub(super) fn refusal(&self, store: &Arc<str>) -> Option<StoreError> {
-        let store = store.clone();
-        match self {
-            Self::Sound => None,
-            Self::Full => Some(StoreError::Full { store }),
-            Self::Failing(message) => Some(StoreError::Failing { store, message: message.clone() }),
-            Self::Damaged(message) => Some(StoreError::Damaged { store, message: message.clone() }),
-            Self::Stopped => Some(StoreError::Stopped { store }),
-        }
     }
 }

@@ -59,8 +59,9 @@ fn an_ipv6_network_of_a_host_is_one_address() {
 #[test]
 fn log_lines_about_bad_peers_are_bounded() {
     let gate = Gate::new(SMALL);
-    let _places = [0, 0].map(|now| gate.admit(Tick(now), v4(1)).unwrap());
-    // A million refusals in three minutes, a line a minute.
+    let places = [0, 0].map(|now| gate.admit(Tick(now), v4(1)).unwrap());
+    places.iter().for_each(Place::works);
+    // A refusal each millisecond for three minutes, a line a minute.
     let news = (0..180_000).filter(|ms| gate.admit(Tick(*ms), v4(1)).unwrap_err().is_news).count();
     assert_eq!(news, 3);
     assert_eq!(gate.standing().refused["connections_of_address"], 180_000, "all of them are counted");
@@ -88,6 +89,35 @@ fn those_that_come_too_fast_wait_for_their_turn_and_none_is_lost() {
     assert_eq!(gate.standing().refused["connections_held_back"], 3);
     // After the time of a whole burst it may have one again, and not more than one.
     assert_eq!(turns(60_000, 5), [60_000, 60_000, 60_000, 60_100, 60_200]);
+}
+
+#[test]
+fn a_refusal_costs_an_address_nothing_later() {
+    let gate = Gate::new(SMALL);
+    let places = [0, 0].map(|now| gate.admit(Tick(now), v4(1)).unwrap());
+    for now in 0..50 {
+        assert!(gate.admit(Tick(now), v4(1)).is_err());
+    }
+    drop(places);
+    assert_eq!(gate.admit(Tick(200), v4(1)).unwrap().turn, Tick(200), "a place is free, and its turn is now");
+    assert!(gate.admit(Tick(200), v4(1)).is_ok_and(|place| place.turn == Tick(200)));
+}
+
+#[test]
+fn at_its_own_limit_an_address_gives_up_what_was_idle_for_a_minute() {
+    let gate = Gate::new(SMALL);
+    let [old, young] = [0, 50_000].map(|now| gate.admit(Tick(now), v4(1)).unwrap());
+    assert_eq!(gate.admit(Tick(59_999), v4(1)).unwrap_err().reason, Reason::Address(2));
+    let newcomer = gate.admit(Tick(60_000), v4(1)).unwrap();
+    assert_eq!([&old, &young].map(is_given_up), [true, false]);
+    for place in [&young, &newcomer] {
+        place.works();
+    }
+    assert_eq!(
+        gate.admit(Tick(200_000), v4(1)).map(|_| ()).unwrap_err().reason,
+        Reason::Address(2),
+        "none that is idle"
+    );
 }
 
 #[test]

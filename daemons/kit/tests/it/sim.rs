@@ -315,7 +315,7 @@ impl Backing for SimDisk {
     }
 
     fn length(&self) -> Option<u64> {
-        Some(self.0.lock().unwrap().live.len() as u64)
+        Some(self.0.lock().unwrap().blocks.len() as u64 * BLOCK)
     }
 
     fn release_reserve(&self) -> io::Result<()> {

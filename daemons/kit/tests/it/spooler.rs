@@ -74,6 +74,44 @@ fn what_a_full_disk_refuses_is_kept_offered_again_and_waited_for_by_nobody() {
     assert_eq!(place, Some((number - 1).to_be_bytes().to_vec()));
 }
 
+/// What was taken and found no room at the end is counted by source; the next run reads the count until it was told of it.
+#[test]
+fn what_is_given_up_at_an_end_is_counted_for_the_next_run() {
+    let disk = SimDisk::new(5);
+    let mut first = spooler(&disk, 1_000_000);
+    first.push_group(Tick(0), &[event(0, 100)]).unwrap();
+    first.finish(Tick(0)).unwrap();
+    disk.set_capacity(disk.used());
+    let mut number = 1;
+    while !first.is_stuck() {
+        first.push_group(Tick(number), &[event(number, 100_000)]).unwrap();
+        first.flush(Tick(number), true).unwrap();
+        number += 1;
+    }
+    first.push_group(Tick(number), &[event(number, 100)]).unwrap();
+    number += 1;
+    let untaken = [("192.0.2.1", 7), ("192.0.2.2", 3), ("an-agent", 5)];
+    let untaken = untaken.into_iter().map(|(source, events)| (EndpointId::new(source), events)).collect();
+    let lost = first.give_up(Tick(number), untaken, |source| source.as_str() != "an-agent").unwrap();
+    drop(first);
+    disk.set_capacity(u64::MAX);
+
+    let mut second = spooler(&disk, 1_000_000);
+    let held = held(second.spool()).len() as u64;
+    assert_eq!(lost, number - held + 10, "whatever found room in the reserve is not lost");
+    let given_up: Vec<_> = second.given_up().unwrap().into_iter().collect();
+    assert_eq!(given_up, [(EndpointId::new("192.0.2.1"), lost - 3), (EndpointId::new("192.0.2.2"), 3)]);
+    let more = [(EndpointId::new("192.0.2.2"), 1)].into();
+    assert_eq!(second.give_up(Tick(0), more, |_| true), Ok(1));
+    drop(second);
+
+    let mut third = spooler(&disk, 1_000_000);
+    assert_eq!(third.given_up().unwrap().values().sum::<u64>(), lost + 1, "what nobody was told of stays");
+    third.mark(vec![Spooler::told_of_given_up()], None);
+    third.finish(Tick(0)).unwrap();
+    assert!(third.given_up().unwrap().is_empty());
+}
+
 #[test]
 fn in_front_of_a_small_spool_little_gathers_and_batches_are_small() {
     let mut spooler = spooler(&SimDisk::new(4), 10_000);

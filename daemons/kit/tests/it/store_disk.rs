@@ -243,11 +243,68 @@ fn a_full_disk_still_takes_acknowledgements() {
     assert_eq!(health.recv().unwrap(), Health::Full);
     assert_eq!(spool.ack(20), Ok(20));
     db.flush().unwrap();
-    assert!(matches!(db.admit(1), Err(StoreError::Full { .. })), "intake stays closed without the reserve");
     db.close();
     disk.set_capacity(u64::MAX);
     let again = Spool::open(Db::open(Box::new(disk), settings()).unwrap(), LIMITS, NAME).unwrap();
     assert_eq!(again.read(0, usize::MAX).unwrap().iter().map(|batch| batch.number).collect::<Vec<_>>(), [21]);
+}
+
+/// What waits for room does not keep readers from reading, nor what makes room from being committed.
+#[test]
+fn a_full_disk_is_read_and_what_makes_room_goes_first() {
+    let disk = SimDisk::new(5);
+    let (db, health) = watched(&disk);
+    let spool = Spool::open(db.clone(), LIMITS, NAME).unwrap();
+    let bodies = (0..40).map(|_| batch(1, vec![1; 50_000])).collect();
+    smol::block_on(spool.append_durably(bodies, Vec::new(), WhenFull::Refuse)).unwrap();
+    disk.set_capacity(disk.used());
+    // More than the reserve has room for.
+    let (send, durable) = mpsc::channel();
+    let done = Box::new(move |result: Result<(), StoreError>| send.send(result).unwrap_or_default());
+    let more = (0..30).map(|_| batch(1, vec![2; 50_000])).collect();
+    spool.append(more, Vec::new(), WhenFull::Refuse, done).unwrap();
+    assert_eq!(health.recv().unwrap(), Health::Full);
+    // An attempt that fails ends the reads that meet it; others go on.
+    let reads = (0..100).filter(|_| {
+        nms_kit::clock::block(1);
+        spool.read(1, 200_000).is_ok_and(|read| read.len() == 4)
+    });
+    assert!(reads.count() > 10);
+    assert!(durable.try_recv().is_err(), "it has no room");
+    assert_eq!(spool.ack(39), Ok(39));
+    assert_eq!(durable.recv().unwrap(), Ok(()));
+    assert_eq!(
+        spool.read(40, usize::MAX).unwrap().iter().map(|batch| batch.number).collect::<Vec<_>>(),
+        (40..=70).collect::<Vec<_>>()
+    );
+}
+
+/// What was delivered and is kept to be looked at again is the first to go; a power cut finds all that is held.
+#[test]
+fn a_full_disk_lets_the_history_go() {
+    let limits = Limits { history_bytes_max: 1 << 40, ..LIMITS };
+    let disk = SimDisk::new(6);
+    let (db, health) = watched(&disk);
+    let spool = Spool::open(db.clone(), limits, NAME).unwrap();
+    let bodies = (0..40).map(|_| batch(1, vec![1; 50_000])).collect();
+    smol::block_on(spool.append_durably(bodies, Vec::new(), WhenFull::Refuse)).unwrap();
+    assert_eq!(spool.ack(38), Ok(38));
+    db.flush().unwrap();
+    disk.set_capacity(disk.used());
+    let more = (0..20).map(|_| batch(1, vec![2; 50_000])).collect();
+    smol::block_on(spool.append_durably(more, Vec::new(), WhenFull::Refuse)).unwrap();
+    assert_eq!(health.recv().unwrap(), Health::Full);
+    assert_eq!(health.recv().unwrap(), Health::Sound, "others have the disk, and intake goes on all the same");
+    let mut kept = 0;
+    spool.recent(|_, _| kept += 1).unwrap();
+    assert_eq!(kept, 22);
+    drop((spool, db));
+    let again = Spool::open(Db::open(Box::new(disk), settings()).unwrap(), limits, NAME).unwrap();
+    assert_eq!(
+        again.read(1, usize::MAX).unwrap().iter().map(|batch| batch.number).collect::<Vec<_>>(),
+        (39..=60).collect::<Vec<_>>()
+    );
+    assert!(again.check().unwrap().totals_agree);
 }
 
 /// A file never shrinks by itself: one that has taken the whole disk, and holds little by now, gives the room back that the

@@ -48,18 +48,14 @@ impl Split {
     }
 }
 
-/// What to measure.
-#[derive(Clone, Debug)]
-pub struct HdfsOptions {
+/// Files that are read and written.
+#[derive(Clone, Debug, Default)]
+pub struct HdfsFiles {
     /// The folder of public data.
     pub data: PathBuf,
-    /// The split.
-    pub split: Split,
-    /// Seeds of training.
-    pub seeds: Vec<u64>,
-    /// Normal sessions to pick thresholds on, and those that are judged; the data folder's without them.
+    /// Normal sessions to pick thresholds on; the data folder's without it.
     pub dev: Option<PathBuf>,
-    /// Normal sessions that are judged; the dev file's without it.
+    /// Normal sessions that are judged; those of `dev` without it.
     pub normal: Option<PathBuf>,
     /// Abnormal sessions that are judged; the split's without it.
     pub abnormal: Option<PathBuf>,
@@ -67,8 +63,23 @@ pub struct HdfsOptions {
     pub bundle: Option<PathBuf>,
     /// Where trained models are kept.
     pub out: Option<PathBuf>,
+    /// A folder to keep where each training stands, and to go on from.
+    pub checkpoints: Option<PathBuf>,
+}
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub struct HdfsOptions {
+    /// Files.
+    pub files: HdfsFiles,
+    /// The split.
+    pub split: Split,
+    /// Seeds of training.
+    pub seeds: Vec<u64>,
     /// Steps of training.
     pub steps: usize,
+    /// Width, layers and heads of the net; its feed-forward layer is twice as wide.
+    pub net: (usize, usize, usize),
     /// Whether the net as published is trained beside ours.
     pub plain: bool,
 }
@@ -90,7 +101,7 @@ struct Files {
 pub fn hdfs(options: &HdfsOptions, mut say: impl FnMut(&str)) -> Result<Vec<Row>, String> {
     let files = Files::read(options)?;
     let (held_back, training) = held_back(&files.train);
-    if let Some(folder) = &options.bundle {
+    if let Some(folder) = &options.files.bundle {
         let model = SessionModel::open(folder).map_err(|cause| cause.to_string())?;
         let mut judge = Judge::new(&files.train, &model, None)?;
         return judge.rows(&files, options.split, "-", &model.manifest.thresholds);
@@ -102,7 +113,9 @@ pub fn hdfs(options: &HdfsOptions, mut say: impl FnMut(&str)) -> Result<Vec<Row>
     for seed in &options.seeds {
         let mut train = |what: &str, recipe: Recipe| {
             say(&format!("hdfs: {} seed {seed}: training {what}", options.split.name()));
-            trained((&keys, &known), &training, recipe, &mut say)
+            let kept = format!("{}-{seed}-{}.checkpoint", options.split.name(), what.replace(' ', "-"));
+            let kept = options.files.checkpoints.as_ref().map(|folder| folder.join(kept));
+            trained((&keys, &known), &training, (recipe, options.net), kept.as_deref(), &mut say)
         };
         let recipe = Recipe { seed: *seed, steps: options.steps, ..Recipe::default() };
         let mut ours = train("LogBERT", recipe.clone())?;
@@ -113,7 +126,7 @@ pub fn hdfs(options: &HdfsOptions, mut say: impl FnMut(&str)) -> Result<Vec<Row>
         let mut judge = Judge::new(&files.train, &ours, plain.as_ref())?;
         ours.manifest.thresholds = judge.thresholds(&files.dev)?;
         rows.extend(judge.rows(&files, options.split, &seed.to_string(), &ours.manifest.thresholds)?);
-        if let Some(out) = &options.out {
+        if let Some(out) = &options.files.out {
             let folder = if options.seeds.len() == 1 { out.clone() } else { out.join(seed.to_string()) };
             keep(&folder, &ours)?;
             say(&format!("hdfs: kept in {}", folder.display()));
@@ -141,18 +154,18 @@ fn summary(rows: &[Row]) -> Vec<Row> {
 
 impl Files {
     fn read(options: &HdfsOptions) -> Result<Self, String> {
-        let folder = options.data.join("hdfs");
+        let folder = options.files.data.join("hdfs");
         let name = options.split.name();
         let abnormal = match options.split {
             Split::Logbert => "abnormal_loghub_dev.csv",
             Split::Deeplog => "abnormal_deeplog_dev.csv",
         };
         let path = |given: &Option<PathBuf>, usual: &str| given.clone().unwrap_or_else(|| folder.join(usual));
-        let dev = path(&options.dev, "normal_dev.csv");
+        let dev = path(&options.files.dev, "normal_dev.csv");
         Ok(Self {
             train: sessions(&folder.join(format!("train_{name}_4855.csv")))?,
-            normal: sessions(options.normal.as_ref().unwrap_or(&dev))?,
-            abnormal: sessions(&path(&options.abnormal, abnormal))?,
+            normal: sessions(options.files.normal.as_ref().unwrap_or(&dev))?,
+            abnormal: sessions(&path(&options.files.abnormal, abnormal))?,
             dev: sessions(&dev)?,
         })
     }
@@ -197,20 +210,34 @@ fn plain(recipe: &Recipe) -> Recipe {
 fn trained(
     (keys, known): (&[String], &Known),
     training: &Keys,
-    recipe: Recipe,
+    (recipe, (width, layers, heads)): (Recipe, (usize, usize, usize)),
+    checkpoint: Option<&Path>,
     say: &mut impl FnMut(&str),
 ) -> Result<SessionModel, String> {
     let tokens: Vec<Vec<Token>> = training.iter().map(|session| known.tokens(session)).collect();
-    let shape = Shape { factors: false, categories: 0, ..Shape::small(SPECIALS + keys.len(), 0) };
+    let (vocabulary, feed_forward) = (SPECIALS + keys.len(), 2 * width);
+    let shape = Shape { width, layers, heads, feed_forward, vocabulary, factors: false, categories: 0 };
     let begun_ms = nms_kit::clock::monotonic_ms();
     let text = |cause: nms_model::train::TrainError| cause.to_string();
     let feed = Sessions::new(&tokens, shape.vocabulary, &recipe);
     let story = serde_json::to_string(&recipe).map_err(|cause| cause.to_string())?;
-    let mut trainer = Trainer::new(recipe, &shape, feed).map_err(text)?;
+    let failed = |path: &Path, cause: std::io::Error| format!("{}: {cause}", path.display());
+    let saved = checkpoint.filter(|path| path.exists()).map(|path| fs::read(path).map_err(|cause| failed(path, cause)));
+    let mut trainer = match saved.transpose()? {
+        Some(bytes) => Trainer::resume(&bytes, &recipe, &shape, feed),
+        None => Trainer::new(recipe, &shape, feed),
+    }
+    .map_err(text)?;
+    let first = trainer.progress().step;
     while !trainer.is_done() {
         let progress = trainer.step().map_err(text)?;
-        if progress.step % 100 == 0 {
-            say(&format!("hdfs: {}", progress.line(nms_kit::clock::monotonic_ms() - begun_ms, 0)));
+        if progress.step % 100 != 0 {
+            continue;
+        }
+        say(&format!("hdfs: {}", progress.line(nms_kit::clock::monotonic_ms() - begun_ms, first)));
+        if let Some(path) = checkpoint {
+            fs::create_dir_all(path.parent().unwrap_or(path)).map_err(|cause| failed(path, cause))?;
+            fs::write(path, trainer.checkpoint().map_err(text)?).map_err(|cause| failed(path, cause))?;
         }
     }
     let mut model = SessionModel::new(shape, keys, known, trainer.weights().map_err(text)?);

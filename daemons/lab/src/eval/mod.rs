@@ -5,6 +5,6 @@ mod baseline;
 mod hdfs;
 mod templates;
 
-pub use hdfs::{HdfsOptions, Split, hdfs};
+pub use hdfs::{HdfsFiles, HdfsOptions, Split, hdfs};
 pub use measure::Row;
 pub use templates::{Grouping, accuracy, templates};

@@ -39,7 +39,7 @@ const SAY_MS_MAX: u64 = 3_000;
 const LOOK_MS: u64 = 20;
 /// Longest way to a fault point: so many batches may pass it before.
 const PASSES_MAX: u64 = 12;
-/// Batches that a hub loses unseen where it is to: so many that one of them holds lines of files, and is not read again.
+/// Batches that a hub loses unseen where it is to: so many that one of them holds lines of files.
 const LOST: &str = "5,6,7,8,12,13,14,15,25,26,27,28,45,46,47,48,80,81,82,83";
 /// Longest time that a daemon may take to serve again, and to take data again on a disk that has room, in milliseconds.
 const RECOVERY_MS_MAX: u64 = 5_000;

@@ -66,9 +66,7 @@ impl Analysis {
         }
         self.counts.unscored += u64::from(judged.is_empty());
         let oddest = judged.iter().min_by(|a, b| a.verdict.p_value.total_cmp(&b.verdict.p_value));
-        let past = &mut *at.past;
-        let unexpected = oddest
-            .map(|oddest| at.model.unexpected(&oddest.score, |token| past.event(token).map(|(_, event)| event.id)));
+        let unexpected = oddest.map(|oddest| at.model.unexpected(&oddest.score, &mut self.reader(&mut *at.past)));
         let verdict = oddest.map(|oddest| &oddest.verdict);
         let alert = fuse(finding, verdict, unexpected.unwrap_or_default(), self.is_learning());
         self.open.note(&scopes, finding);

@@ -8,7 +8,10 @@ use nms_proto::{
     limits::{INCIDENTS_MAX, TENANT_ANOMALIES_BYTES, TENANT_MEMORY_BYTES, TENANT_STANDINGS_BYTES},
 };
 
-use super::actors::{ACTORS_KEPT, Seen};
+use super::{
+    actors::{ACTORS_KEPT, Seen},
+    words::Words,
+};
 
 /// Bytes of the last batches that are at hand for the lines of an alert, as they came.
 pub const RECENT_BYTES: usize = 2 << 20;
@@ -23,6 +26,7 @@ const SUM_BYTES: usize = window::MEMORY_BYTES_MAX
     + TENANT_ANOMALIES_BYTES
     + TENANT_STANDINGS_BYTES
     + RECENT_BYTES
+    + Words::BYTES_MAX
     + INCIDENTS_MAX * (size_of::<(Scope, AlertId)>() + ALERT_ID_BYTES + PLACE_BYTES)
     + ACTORS_KEPT * (size_of::<(u64, Seen)>() + PLACE_BYTES);
 

@@ -15,6 +15,7 @@ pub mod memory;
 pub mod model;
 pub mod past;
 mod snapshot;
+pub mod words;
 
 use nms_detect::{Unusual, extract, model_only};
 use nms_model::{
@@ -41,6 +42,7 @@ use self::{
 };
 use crate::store::Logged;
 pub use snapshot::SnapshotError;
+use words::{Reader, Words};
 
 /// Windows after which a tenant is known well enough that the model may speak up alone.
 const LEARNING_WINDOWS: u64 = 2_000;
@@ -92,6 +94,7 @@ pub struct Analysis {
     windows: Windows,
     miner: Miner,
     scanner: Scanner,
+    words: Words,
     actors: Actors,
     anomalies: Anomalies,
     open: OpenFindings,
@@ -109,6 +112,7 @@ impl Default for Analysis {
             windows: Windows::default(),
             miner: Miner::default(),
             scanner: Scanner::new(),
+            words: Words::default(),
             actors: Actors::default(),
             anomalies: Anomalies::default(),
             open: OpenFindings::default(),
@@ -196,7 +200,8 @@ impl Analysis {
         let extraction = extract(event);
         if let Body::Syslog(line) = &event.body {
             self.scanner.scan(&line.message);
-            self.miner.learn(self.scanner.masked());
+            let learnt = self.miner.learn(self.scanner.masked());
+            self.words.note(TypedKey::of(&extraction), learnt.id);
         }
         self.first_ms.get_or_insert(event.at.unix_ms);
         self.last_ms = self.last_ms.max(event.at.unix_ms);
@@ -209,6 +214,12 @@ impl Analysis {
         let ready = self.windows.push(self.now_ms.max(0) as u64, source, actor, keyed);
         let judged: Vec<Judged> = ready.iter().filter_map(|window| self.on_window(at, window, out)).collect();
         seen(&Seen { event, extraction: &extraction, judged: &judged });
+    }
+
+    /// Who puts events into words of this tenant.
+    fn reader<'a>(&'a mut self, past: &'a mut dyn Past) -> Reader<'a> {
+        let known_ms = self.first_ms.map_or(0, |first| self.last_ms - first);
+        Reader { past, words: &self.words, miner: &self.miner, scanner: &mut self.scanner, known_ms }
     }
 
     /// Scores a window; where it is unusual and no finding explains it, that is an anomaly. What an actor does at one
@@ -235,8 +246,8 @@ impl Analysis {
     /// A window that fitted badly. Its lines are looked up only where they are told: of an anomaly that is known and was
     /// as bad before, it is only counted.
     fn on_unusual(&mut self, at: &mut Setting<'_>, window: &Window, judged: &Judged) -> Option<Said> {
-        let part_of = self.open.of(window.scope);
-        if self.anomalies.is_told(window.scope, &judged.verdict, part_of) {
+        let part_of = self.open.of(window.scope).cloned();
+        if self.anomalies.is_told(window.scope, &judged.verdict, part_of.as_ref()) {
             return self.anomalies.count(self.now_ms, window);
         }
         let mut hubs = Vec::new();
@@ -252,8 +263,7 @@ impl Analysis {
         hubs.dedup();
         let source = lines.last()?.source.clone();
         let family = window.positions.last().map(|last| family_name(last.key)).unwrap_or_default();
-        let past = &mut *at.past;
-        let unexpected = at.model.unexpected(&judged.score, |token| past.event(token).map(|(_, event)| event.id));
+        let unexpected = at.model.unexpected(&judged.score, &mut self.reader(&mut *at.past));
         let alert = model_only(Unusual {
             instance: *hubs.first()?,
             source,
@@ -262,7 +272,7 @@ impl Analysis {
             unexpected,
             evidence: lines,
             learning: self.is_learning(),
-            part_of: part_of.cloned(),
+            part_of,
         })?;
         self.anomalies.raise(self.now_ms, window, alert, hubs)
     }

@@ -4,15 +4,13 @@ use std::fmt;
 
 use nms_model::{
     bundle::Bundle,
-    explain::describe,
     net::NetError,
     score::{EventScore, Score, ScoreError, Scorer},
     window::Window,
 };
-use nms_proto::{
-    alert::{Expected, ModelVerdict, Unexpected},
-    id::EventId,
-};
+use nms_proto::alert::{Expected, ModelVerdict, Unexpected};
+
+use super::words::Reader;
 
 /// Share of ordinary windows that are as surprising as one which the model alone speaks up about.
 pub const ANOMALY_P: f32 = 0.002;
@@ -80,24 +78,26 @@ impl Model {
         Some(Judged { verdict, score })
     }
 
-    /// The events of a window that fitted least, worst first. `name` gives the id of an event by its reference.
-    pub fn unexpected(&self, score: &Score, mut name: impl FnMut(u64) -> Option<EventId>) -> Vec<Unexpected> {
+    /// The events of a window that fitted least, worst first, in the words of `reader`.
+    pub fn unexpected(&self, score: &Score, reader: &mut Reader<'_>) -> Vec<Unexpected> {
         let mut odd: Vec<&EventScore> = score.events.iter().filter(|event| event.unseen || event.rank > 0).collect();
         odd.sort_by(|a, b| b.unseen.cmp(&a.unseen).then(b.surprise.total_cmp(&a.surprise)));
-        let one = |event: &EventScore| Unexpected {
-            event: if event.count == 1 { name(event.first) } else { None },
-            text: describe(event.key).into(),
-            count: event.count.into(),
-            rank: event.rank.saturating_add(1),
-            candidates: event.candidates,
-            probability: event.probability,
-            expected: event
-                .expected
-                .iter()
-                .map(|expected| Expected { text: describe(expected.key).into(), probability: expected.probability })
-                .collect(),
-            normal_per_hour: None,
-            normal_over_h: None,
+        let one = |event: &EventScore| {
+            let told = reader.event(event);
+            let expected = event.expected.iter();
+            Unexpected {
+                event: told.event,
+                text: told.text,
+                count: event.count.into(),
+                rank: event.rank.saturating_add(1),
+                candidates: event.candidates,
+                probability: event.probability,
+                expected: expected
+                    .map(|other| Expected { text: reader.expected(other.key), probability: other.probability })
+                    .collect(),
+                normal_per_hour: told.normal.map(|(per_hour, _)| per_hour),
+                normal_over_h: told.normal.map(|(_, hours)| hours),
+            }
         };
         odd.into_iter().take(UNEXPECTED_MAX).map(one).collect()
     }

@@ -20,7 +20,7 @@ use nms_proto::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Analysis, Counts, actors::Actors, anomaly, finding::OpenFindings};
+use super::{Analysis, Counts, actors::Actors, anomaly, finding::OpenFindings, words::Words};
 
 const VERSION: u16 = 1;
 
@@ -61,6 +61,8 @@ struct Rest {
     anomalies: Vec<anomaly::Saved>,
     open: Vec<(u64, Option<String>, AlertId)>,
     actors: Vec<(u64, u64, bool)>,
+    #[serde(default)]
+    words: Vec<(String, u32)>,
 }
 
 impl Analysis {
@@ -80,6 +82,7 @@ impl Analysis {
             anomalies: self.anomalies.save(),
             open: self.open.0.iter().rev().map(|(scope, alert)| saved_scope(*scope, alert)).collect(),
             actors: self.actors.save(),
+            words: self.words.save(),
         };
         let mut text = Vec::new();
         // Our own types have no maps with keys that are no text.
@@ -121,6 +124,7 @@ impl Analysis {
             anomalies: anomaly::Anomalies::load(rest.anomalies),
             open,
             actors: Actors::load(rest.actors),
+            words: Words::load(&rest.words),
             now_ms: rest.now_ms,
             first_ms: rest.first_ms,
             last_ms: rest.last_ms,

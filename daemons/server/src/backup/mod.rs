@@ -51,6 +51,9 @@ struct Manifest {
     format: u32,
     version: String,
     made: Stamp,
+    /// SHA-256 of the authority's certificate, by which hubs were enrolled; none where there was none.
+    #[serde(default)]
+    authority: Option<String>,
     /// Files that could not be opened, and why.
     #[serde(default)]
     left_out: Vec<String>,
@@ -68,6 +71,12 @@ struct Held {
     rows: u64,
     #[serde(default)]
     damaged: u64,
+}
+
+/// The SHA-256 of the authority's certificate in a state folder, where there is one.
+fn authority(folder: &Path) -> Result<Option<String>, String> {
+    let file = config::pki_files(folder).ca;
+    file.exists().then(|| files::digest_of(&file).map(|(_, sha256)| digest::hex(&sha256))).transpose()
 }
 
 /// The names that keys and certificates have in state folder and backup.
@@ -132,6 +141,7 @@ fn finish(look: &Look, to: &Path, held: Vec<Held>, say: Say<'_>) -> Result<(), S
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").into(),
         made: Stamp::utc(clock::unix_ms()),
+        authority: authority(look.folder())?,
         left_out: look.closed().iter().map(ToString::to_string).collect(),
         files: held,
     };

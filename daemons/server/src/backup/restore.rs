@@ -22,7 +22,8 @@ use nms_kit::store::log::is_segment;
 use serde_json::json;
 
 use super::{
-    FORMAT, Held, IDENTITY, LOG, MANIFEST, MANIFEST_BYTES_MAX, Manifest, STATE, Say, files, key_files, name_of,
+    FORMAT, Held, IDENTITY, LOG, MANIFEST, MANIFEST_BYTES_MAX, Manifest, STATE, Say, authority, files, key_files,
+    name_of,
 };
 
 /// Where a restore gathers what it puts in place.
@@ -46,6 +47,7 @@ pub(crate) fn restore(from: &Path, control: &Path, state: &Path, say: Say<'_>) -
     let manifest = read(from)?;
     files::make_folder(state)?;
     empty(state, &manifest)?;
+    let keys = keys(state, &manifest)?;
     let staging = state.join(STAGING);
     // What an earlier restore gathered and put nowhere.
     if staging.exists() {
@@ -65,9 +67,36 @@ pub(crate) fn restore(from: &Path, control: &Path, state: &Path, say: Say<'_>) -
     placed.map_err(|problem| {
         format!("{problem}; the restore ended in the middle: empty {} and restore again", state.display())
     })?;
-    say(json!({ "restored": from, "files": manifest.files.len(), "made": manifest.made, "version": manifest.version })
-        .to_string());
+    let files = manifest.files.len();
+    let said = json!({ "restored": from, "files": files, "made": manifest.made, "version": manifest.version,
+                       "keys": keys, "certificates": "what was revoked after that is not: look at nmsd-server hub list" });
+    say(said.to_string());
     Ok(())
+}
+
+/// Where the server's keys will come from, in words.
+///
+/// # Errors
+/// The folder has those of another authority than the one that the backup's hubs were enrolled by.
+fn keys(state: &Path, manifest: &Manifest) -> Result<String, String> {
+    let [certificate, ..] = key_files(state);
+    if manifest.files.iter().any(|held| held.name == name_of(&certificate)) {
+        return Ok("from the backup".into());
+    }
+    let (state, file) = (state.display(), certificate.display());
+    match (authority(certificate.parent().unwrap_or(Path::new("")))?, &manifest.authority) {
+        (Some(here), Some(then)) if here != *then => Err(format!(
+            "{file} is another authority than the one by which the hubs of this backup were enrolled: put the *.pem files of \
+             the lost server there; if they are lost too, move these away, restore, and run nmsd-server init: then every hub \
+             has to enrol again"
+        )),
+        (Some(_), _) => Ok(format!("those in {state}")),
+        (None, None) => Ok("none, and there were none".into()),
+        (None, Some(_)) => Ok(format!(
+            "not in the backup: put the *.pem files of the lost server into {state} before it starts; nmsd-server init makes \
+             new ones, and then every hub has to enrol again"
+        )),
+    }
 }
 
 fn read(from: &Path) -> Result<Manifest, String> {

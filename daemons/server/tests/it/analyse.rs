@@ -138,6 +138,33 @@ fn an_unusual_window_is_one_mild_alert_however_often_it_comes_and_ends_quietly()
 }
 
 #[test]
+fn what_was_unexpected_is_told_in_the_words_of_the_tenants_own_lines_with_how_often_they_come() {
+    let mut bench = Bench::new(Model::new(&nervous()).unwrap());
+    // A day and an hour with two logins an hour; their lines differ in what is masked.
+    for hour in 0..25_i64 {
+        for (seq, user) in [(1, "anna"), (2, "ben")] {
+            let at = hour * 3_600_000 + seq * 60_000;
+            let text = format!("Accepted publickey for {user} from 192.0.2.{hour} port {} ssh2", 40_000 + hour);
+            bench.take(at, vec![line(HUB, (hour * 2 + seq) as u64, at, &text)]);
+            bench.tick(at + 10_000);
+        }
+    }
+    let at = DAY + 3_600_000;
+    let login = "Accepted publickey for eve from 192.0.2.99 port 40999 ssh2";
+    bench.take(at, vec![failure(HUB, 90, at), line(HUB, 91, at + 5, login)]);
+    let said = bench.tick(at + 10_000);
+    let odd: Vec<_> = said.iter().flat_map(|said| &said.alert.unexpected).collect();
+    let login = odd.iter().find(|odd| odd.text.contains("Accepted publickey")).expect("a login is among what is told");
+    assert_eq!(&*login.text, "sshd: Accepted publickey for <user> from <ip> port <port> ssh<n>");
+    let (per_hour, hours) = (login.normal_per_hour.unwrap(), login.normal_over_h.unwrap());
+    assert!((per_hour - 2.0).abs() < 0.05 && (hours - 25.0).abs() < 0.05, "{per_hour} an hour over {hours} hours");
+    let expected: Vec<&str> = odd.iter().flat_map(|odd| &odd.expected).map(|expected| &*expected.text).collect();
+    assert!(expected.iter().any(|text| text.contains("<ip>")), "what was expected is shown as lines: {expected:?}");
+    let failed = odd.iter().find(|odd| odd.text.contains("Failed password")).expect("and the failure");
+    assert!(failed.normal_per_hour.unwrap().abs() < f32::EPSILON, "it never came before: {failed:?}");
+}
+
+#[test]
 fn what_an_open_finding_explains_is_no_alert_of_its_own() {
     let mut bench = grown_up(Model::new(&nervous()).unwrap());
     let before: Vec<_> = bench.tick(DAY + 10_000).into_iter().map(|said| said.alert.id).collect();

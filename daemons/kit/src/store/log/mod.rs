@@ -18,10 +18,11 @@ pub use segment::{decode, encode};
 
 use self::segment::{Carried, ENTRIES, META, Place, Segment, Share, entry_key, put_share, sequence_of};
 use super::error::{OpenCause, StoreError};
+use super::health::Health;
 use super::op::Op;
 use super::queue::{Class, Done};
 use super::view::Found;
-use super::writer::{Health, Settings};
+use super::writer::Settings;
 use nms_proto::limits::{LOG_SEGMENT_BYTES, STORE_VALUE_BYTES_MAX};
 use std::collections::BTreeMap;
 use std::fmt;

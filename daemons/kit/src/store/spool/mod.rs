@@ -30,6 +30,7 @@ use super::map::Map;
 use super::op::Op;
 use super::queue::{Class, Done};
 use crate::fault;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::ops::Range;
@@ -208,8 +209,9 @@ impl Spool {
         }
         let before = self.totals_before(&mut state, position + 1)?;
         let mut ops = Vec::new();
-        let delivered = state.acknowledge(Mark { position: position + 1, before }, &mut ops);
-        self.db.submit(ops, Class::Lazy, ignore())?;
+        let history_bytes_max = if self.db.is_sound() { state.limits.history_bytes_max } else { 0 };
+        let delivered = state.acknowledge(Mark { position: position + 1, before }, history_bytes_max, &mut ops);
+        self.db.submit(ops, Class::Room, ignore())?;
         Ok(delivered.events)
     }
 
@@ -291,6 +293,11 @@ impl Spool {
         let state = self.state();
         let held = state.held();
         fill_percent(held.events.saturating_add(more), held.bytes, state.limits)
+    }
+
+    /// Events of batches that were taken and are not durable, by source: lost once the store is closed.
+    pub fn not_durable(&self) -> BTreeMap<Box<str>, u64> {
+        self.state().not_durable()
     }
 
     /// How much it may hold.

@@ -13,9 +13,9 @@ use super::state::State;
 use super::{Instance, Limits, Memory, Spool, SpoolError};
 use crate::store::bytes::{Fields, key_of, number_of};
 use crate::store::db::Db;
+use crate::store::health::Health;
 use crate::store::queue::Class;
 use crate::store::view::{Found, ReadError, View};
-use crate::store::writer::Health;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
@@ -43,7 +43,14 @@ impl Spool {
             }
         }
         let bell = smol::channel::bounded(1);
-        Ok(Self { db, memory: Arc::new(Memory { state: Mutex::new(state), bell }) })
+        // Whoever only looks at a spool keeps all of it.
+        let may_go = limits.history_bytes_max < u64::MAX;
+        let memory = Arc::new(Memory { state: Mutex::new(state), bell });
+        if may_go {
+            let memory = memory.clone();
+            db.set_relief(Arc::new(move || memory.state().drop_history()));
+        }
+        Ok(Self { db, memory })
     }
 }
 

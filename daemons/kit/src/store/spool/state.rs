@@ -153,8 +153,8 @@ impl State {
         }
     }
 
-    /// All before `head` is acknowledged.
-    pub(super) fn acknowledge(&mut self, head: Mark, ops: &mut Vec<Op>) -> Totals {
+    /// All before `head` is acknowledged; of what was delivered so much stays on disk.
+    pub(super) fn acknowledge(&mut self, head: Mark, history_bytes_max: u64, ops: &mut Vec<Op>) -> Totals {
         let later = self.holes.split_off(&head.position);
         let reported = std::mem::replace(&mut self.holes, later);
         let mut delivered = head.before.minus(self.head.before);
@@ -164,7 +164,7 @@ impl State {
         }
         self.delivered = self.delivered.saturating_add(delivered.events);
         self.head = head;
-        self.keep(head, ops);
+        self.keep(head, history_bytes_max, ops);
         self.sent = self.sent.max(head.position);
         while self.tail.front().is_some_and(|held| held.position < head.position) {
             self.forget_front();
@@ -174,14 +174,31 @@ impl State {
     }
 
     /// Delivered batches stay on disk up to a bound; what is older goes.
-    fn keep(&mut self, head: Mark, ops: &mut Vec<Op>) {
+    fn keep(&mut self, head: Mark, bytes_max: u64, ops: &mut Vec<Op>) {
         self.kept.push_back(head);
         let Some(from) = self.kept.front().copied() else { return };
-        let is_over = |mark: &Mark| head.before.minus(mark.before).bytes > self.limits.history_bytes_max;
+        let is_over = |mark: &Mark| head.before.minus(mark.before).bytes > bytes_max;
         while self.kept.pop_front_if(|mark| is_over(mark)).is_some() {}
         if let Some(until) = self.kept.front().filter(|until| until.position > from.position) {
             ops.push(delete_batches(from.position, until.position - 1));
         }
+    }
+
+    /// Delivered batches go, all of them.
+    pub(super) fn drop_history(&mut self) -> Vec<Op> {
+        let (from, until) = (self.oldest_kept(), self.head.position);
+        self.kept = VecDeque::from([self.head]);
+        if from < until { vec![delete_batches(from, until - 1)] } else { Vec::new() }
+    }
+
+    /// Events of batches that are not committed, by source.
+    pub(super) fn not_durable(&self) -> BTreeMap<Box<str>, u64> {
+        let mut events: BTreeMap<Box<str>, u64> = BTreeMap::new();
+        let taken = self.tail.iter().filter(|held| held.position >= self.durable);
+        for count in taken.flat_map(|held| &held.header.counts) {
+            *events.entry(count.source.clone()).or_default() += u64::from(count.events);
+        }
+        events
     }
 
     /// Rows of delivered batches stand at `marks`, by rising position, as an opening found them.

@@ -9,41 +9,39 @@
 //! Everything here is a step on data; `run` feeds it. Sources that can wait come through a channel of
 //! their own, which is not read while the spool is under pressure.
 
+mod show;
+
 use std::collections::BTreeMap;
 
 use nms_detect::{Correlator, provisional};
 use nms_kit::{
     clock,
     intake::{Chunk, Events},
-    spooler::{Spooled, Spooler},
+    spooler::{NOT_DURABLE, Spooled, Spooler},
     store::spool::SpoolError,
 };
 use nms_proto::{
-    dash::{CommandResult, DashCommand, EndpointKind, FromHub, Snapshot},
+    dash::{CommandResult, DashCommand, EndpointKind, FromHub},
     event::{Body, Draft, Event, Loss},
     extraction::Action,
     finding::Finding,
     flow::ledger::OTHER,
     id::EndpointId,
     json::Decoder,
-    limits::{CORRELATE_AGAIN_MS, DASH_SOURCES_MAX, SPOOL_PRESSURE_PERCENT, SPOOL_SHED_NOTICE_PERCENT},
-    message::{Heartbeat, Results, batch_events},
+    limits::{CORRELATE_AGAIN_MS, SPOOL_PRESSURE_PERCENT, SPOOL_SHED_NOTICE_PERCENT},
+    message::{Results, batch_events},
     time::{Stamp, Tick},
 };
 
 use crate::{
     alerts::AlertStore,
     books::Books,
-    lines::{LINES_BYTES_MAX, Lines},
+    lines::Lines,
     state::{Change, Heard, State},
 };
 
 /// How far ahead of the hub's clock an event's time may be, in milliseconds; beyond it, the hub's is taken.
 const AHEAD_MS_MAX: i64 = 300_000;
-/// Lines that a new dashboard is sent at once.
-const SNAPSHOT_LINES: usize = 1_000;
-/// Alerts in a snapshot's frame: with their evidence they are a few KiB each.
-const SNAPSHOT_ALERTS: usize = 200;
 
 /// Sources whose shed lines are told apart upward, and the time between two such words, in milliseconds.
 const SHED_SOURCES_MAX: usize = 64;
@@ -64,6 +62,8 @@ pub(crate) struct Core {
     /// Lines shed since that was told upward, by source.
     shed: BTreeMap<EndpointId, u64>,
     shed_due: Tick,
+    /// What earlier runs gave up at their end, to be told upward, by source.
+    given_up: BTreeMap<EndpointId, u64>,
     started: Tick,
 }
 
@@ -97,9 +97,15 @@ impl Core {
             group: Vec::new(),
             shed: BTreeMap::new(),
             shed_due: now,
+            given_up: BTreeMap::new(),
             started: now,
         };
         core.books.carry_over(core.spooler.spool())?;
+        core.given_up = core.spooler.given_up()?;
+        for (source, events) in &core.given_up {
+            core.books.ledger.received(source, *events);
+            core.books.ledger.dropped(source, NOT_DURABLE, *events);
+        }
         core.look_again()?;
         for alert in core.store.load() {
             core.state.alert(alert);
@@ -310,6 +316,22 @@ impl Core {
         Ok(())
     }
 
+    /// Nothing more will come, and not everything is durable, or was taken: what is lost with that is counted, for this
+    /// run's log and the next one's accounts. Agents, and the collectors of the own host, hand theirs over again.
+    pub(crate) fn give_up(&mut self, now: Tick, untaken: BTreeMap<EndpointId, u64>) {
+        let Self { spooler, state, .. } = self;
+        let is_lost = |source: &EndpointId| source.as_str() != EndpointId::SELF && !state.is_agent(source);
+        match spooler.give_up(now, untaken, is_lost) {
+            Ok(0) => {}
+            Ok(events) => {
+                log::error!("events were received and are not durable: they are lost and counted events={events}");
+            }
+            Err((events, error)) => log::error!(
+                "events were received and are not durable: they are lost, and the count found no room events={events} error={error}"
+            ),
+        }
+    }
+
     fn spooled(&mut self, spooled: Vec<Spooled>) {
         if !spooled.is_empty() {
             self.books.spooled(spooled);
@@ -370,6 +392,14 @@ impl Core {
         if self.is_stuck() {
             return Ok(());
         }
+        if !self.given_up.is_empty() {
+            for (source, events) in std::mem::take(&mut self.given_up) {
+                let loss = Loss::of(source.clone(), NOT_DURABLE, events);
+                let draft = Draft::new(Body::Loss(Box::new(loss)));
+                self.drafts(now, stamp, (&EndpointKind::Syslog, 0), vec![(source, draft)])?;
+            }
+            self.spooler.mark(vec![Spooler::told_of_given_up()], None);
+        }
         // No event completed them, so each is a group of its own: all together may be more than a frame holds.
         for finding in self.correlator.tick(stamp) {
             self.findings.push(finding);
@@ -389,57 +419,6 @@ impl Core {
     /// What the server asked to keep to.
     pub(crate) fn set_batch_events(&mut self, events: usize) {
         self.spooler.set_events_max(events);
-    }
-
-    /// What dashboards have not been told yet.
-    pub(crate) fn news(&mut self) -> Vec<FromHub> {
-        std::mem::take(&mut self.news)
-    }
-
-    /// What dashboards are told once a second.
-    pub(crate) fn second(&mut self, now: Tick) -> Vec<FromHub> {
-        let accounts = self.books.ledger.accounts(DASH_SOURCES_MAX);
-        let problem = self.spooler.spool().db().problem().or_else(|| self.store.problem());
-        self.state.link().queue = self.spooler.spool().stats().events;
-        self.state.link().disk = problem.map(|problem| problem.to_string().into());
-        self.state.second(now, accounts)
-    }
-
-    /// Everything as it stands: a snapshot, and the alerts that do not fit its frame after it.
-    pub(crate) fn snapshot(&mut self, now: Tick) -> Vec<FromHub> {
-        let accounts = self.books.ledger.accounts(DASH_SOURCES_MAX);
-        let after = self.lines.next().saturating_sub(SNAPSHOT_LINES as u64 + 1);
-        let lines = self.lines.after(after, SNAPSHOT_LINES, LINES_BYTES_MAX);
-        let mut snapshot = Snapshot { lines, ..self.state.snapshot(now, accounts) };
-        let spare = snapshot.alerts.len().saturating_sub(SNAPSHOT_ALERTS);
-        let older: Vec<_> = snapshot.alerts.drain(..spare).map(|alert| FromHub::Alert(Box::new(alert))).collect();
-        snapshot.alerts_follow = older.len() as u64;
-        let mut messages = vec![FromHub::Snapshot(Box::new(snapshot))];
-        messages.extend(older);
-        messages
-    }
-
-    /// The last lines.
-    pub(crate) fn lines(&self) -> &Lines {
-        &self.lines
-    }
-
-    /// What the next heartbeats say.
-    pub(crate) fn vitals(&self, now: Tick) -> Heartbeat {
-        let spool = self.spooler.spool();
-        let oldest = spool.oldest_at_ms().ok().flatten();
-        let total = self.books.ledger.total();
-        Heartbeat {
-            uptime_seconds: now.since(self.started) / 1_000,
-            events_queued: spool.stats().events,
-            endpoints_connected: self.state.connected(now),
-            received: Some(total.received),
-            delivered: Some(total.delivered),
-            dropped: total.dropped,
-            rejected: total.rejected,
-            oldest_age_ms: oldest.map(|at| clock::unix_ms().saturating_sub(at).max(0).unsigned_abs()),
-            heartbeat: None,
-        }
     }
 }
 
