@@ -116,6 +116,8 @@ pub const STORE_QUEUE_BYTES: usize = 8 << 20;
 pub const SPOOL_QUEUE_BYTES: usize = 2 << 20;
 /// Bytes kept aside on the disk of a store, given up when the disk is full so that what a spool took still commits.
 pub const STORE_RESERVE_BYTES: u64 = 8 << 20;
+/// The part of it that is given up only for what makes room: data that waits must not use up what its own way out needs.
+pub const STORE_RESERVE_LAST_BYTES: u64 = 512 << 10;
 /// Batches kept in a sender's quarantine; the oldest goes, counted, when one more comes.
 pub const QUARANTINE_BATCHES_MAX: u64 = 256;
 /// Size at which a segment of the server's log is closed, in bytes of its entries.
@@ -291,7 +293,7 @@ const _: () = assert!(
 );
 const _: () = assert!(SPOOL_EVENTS_MIN >= 10 * CHUNK_EVENTS_MAX as u64 && SPOOL_BYTES_MIN >= 16 * WINDOW_BYTES as u64);
 const _: () = assert!(
-    (2 * (STORE_GROUP_BYTES + SPOOL_QUEUE_BYTES)) as u64 + (1 << 20) < STORE_RESERVE_BYTES,
+    (2 * (STORE_GROUP_BYTES + SPOOL_QUEUE_BYTES)) as u64 + (1 << 20) < STORE_RESERVE_BYTES - STORE_RESERVE_LAST_BYTES,
     "what a spool took must fit into the reserve: a row takes up to twice its size, and pages are copied"
 );
 const _: () = assert!(AGENT_SPOOL_EVENTS >= SPOOL_EVENTS_MIN && AGENT_SPOOL_BYTES >= SPOOL_BYTES_MIN);

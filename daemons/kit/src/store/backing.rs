@@ -1,11 +1,11 @@
 //! Where a database's bytes live: a file with a reserve beside it, or what a test puts in its place.
 //!
 //! The reserve is a file of real blocks. When the disk is full it is given up, so that the writer
-//! can commit what it took and what acknowledgements delete; intake stays closed until it is there
-//! again. A new database file is made durable in its folder before the first commit is promised.
+//! can commit what it took and what acknowledgements delete (whose piece of it only they may use);
+//! intake stays closed until it is there again. A new database file is made durable in its folder before the first commit is promised.
 
 use super::error::{OpenCause, open_cause};
-use nms_proto::limits::STORE_RESERVE_BYTES;
+use nms_proto::limits::{STORE_RESERVE_BYTES, STORE_RESERVE_LAST_BYTES};
 use redb::backends::FileBackend;
 use redb::{Builder, Database};
 use std::fmt;
@@ -30,8 +30,8 @@ pub trait Backing: fmt::Debug + Send + Sync + 'static {
     /// Makes the reserve, where it is not there yet; it fails when the disk has no room for it.
     fn hold_reserve(&self) -> io::Result<()>;
 
-    /// Gives the reserve's room back to the disk.
-    fn release_reserve(&self) -> io::Result<()>;
+    /// Gives the reserve's room back to the disk: all of it, or all but the last piece, which is kept for what makes room.
+    fn release_reserve(&self, all: bool) -> io::Result<()>;
 
     /// Room that the database takes on its disk, in bytes; none where that is not known.
     fn length(&self) -> Option<u64> {
@@ -104,10 +104,10 @@ impl Backing for FileBacking {
         if path.metadata().is_ok_and(|meta| meta.len() >= STORE_RESERVE_BYTES) {
             return Ok(());
         }
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
         fill(file).inspect_err(|_| {
             // Half a reserve is none, and its room is needed.
-            std::fs::remove_file(path).unwrap_or_default();
+            self.release_reserve(false).unwrap_or_default();
         })
     }
 
@@ -115,10 +115,14 @@ impl Backing for FileBacking {
         self.path.metadata().ok().map(|meta| meta.blocks() * STAT_BLOCK_BYTES)
     }
 
-    fn release_reserve(&self) -> io::Result<()> {
-        match &self.reserve {
-            Some(path) if path.exists() => std::fs::remove_file(path),
-            _ => Ok(()),
+    fn release_reserve(&self, all: bool) -> io::Result<()> {
+        let Some(path) = &self.reserve else { return Ok(()) };
+        match path.metadata() {
+            Err(_) => Ok(()),
+            Ok(meta) if !all && meta.len() >= STORE_RESERVE_LAST_BYTES => {
+                OpenOptions::new().write(true).open(path)?.set_len(STORE_RESERVE_LAST_BYTES)
+            }
+            Ok(_) => std::fs::remove_file(path),
         }
     }
 }

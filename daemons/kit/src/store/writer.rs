@@ -162,8 +162,13 @@ impl Shared {
                     self.give_up(group, &StoreError::Damaged { store: self.name.clone(), message });
                 }
                 Err(fault) => {
+                    let makes_room = makes_room(&group);
                     self.desk().queue.put_back(group, monotonic_us());
-                    self.give_way(&fault);
+                    self.give_way(&fault, makes_room);
+                    if failures > 0 && matches!(fault, Fault::Full) {
+                        // What was freed may lie where nothing is put: the library fills holes of the file first.
+                        self.shrink(monotonic_us());
+                    }
                     if failures > 0 && !self.wait_to_retry() {
                         self.give_up(Vec::new(), &StoreError::Stopped { store: self.name.clone() });
                     }
@@ -249,7 +254,9 @@ impl Shared {
         }
         let guard = self.database();
         let database = guard.as_ref().ok_or_else(|| Fault::Io("the file is not open".to_owned()))?;
-        commit(database, group.iter().flat_map(|waiting| &waiting.ops))
+        commit(database, group.iter().flat_map(|waiting| &waiting.ops))?;
+        // What a commit frees is free for the next but one.
+        if makes_room(group) && self.desk().health == Health::Full { commit(database, []) } else { Ok(()) }
     }
 
     /// Compacts the file, on the caller's thread.
@@ -263,15 +270,16 @@ impl Shared {
         }
     }
 
-    /// Opens the file again after a fault. On a full disk the reserve is given up in between, and what can go goes.
-    fn give_way(&self, fault: &Fault) {
+    /// Opens the file again after a fault. On a full disk the reserve is given up in between, its last piece only where
+    /// what makes room found none, and what can go goes.
+    fn give_way(&self, fault: &Fault, makes_room: bool) {
         self.set_health(&Health::of(fault));
         let is_full = matches!(fault, Fault::Full);
         // Readers wait that long, and then read on.
         let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
         drop(slot.take());
         if is_full {
-            self.backing.release_reserve().unwrap_or_else(|error| {
+            self.backing.release_reserve(makes_room).unwrap_or_else(|error| {
                 log::warn!("cannot give up the reserve of a full disk; store={} error={error}", self.name);
             });
         }
@@ -357,7 +365,7 @@ impl Shared {
                 shrunk
             }
             Err(fault) => {
-                self.give_way(&fault);
+                self.give_way(&fault, true);
                 false
             }
         }
@@ -392,6 +400,10 @@ fn commit<'op>(database: &Database, ops: impl IntoIterator<Item = &'op Op>) -> R
         return Err(Fault::Full);
     }
     txn.commit().map_err(Fault::from_redb)
+}
+
+fn makes_room(group: &[Waiting]) -> bool {
+    group.iter().any(|waiting| waiting.class == Class::Room)
 }
 
 fn tell(group: impl IntoIterator<Item = Waiting>, result: &Result<(), StoreError>) {

@@ -13,7 +13,9 @@ use std::sync::{Arc, Mutex};
 
 const SECTOR: usize = 512;
 const BLOCK: u64 = 4096;
-const RESERVE: u64 = 64 << 10;
+const RESERVE: u64 = 256 << 10;
+/// The part of it that is given up last.
+const LAST: u64 = 128 << 10;
 
 /// A small generator of numbers (xorshift), so that a run is its seed.
 #[derive(Clone, Debug)]
@@ -38,7 +40,7 @@ struct Disk {
     durable: Vec<u8>,
     dirty: BTreeSet<usize>,
     blocks: BTreeSet<u64>,
-    reserve: bool,
+    reserve: u64,
     capacity: u64,
     lies: bool,
     power: Arc<Mutex<Power>>,
@@ -80,7 +82,7 @@ impl SimDisk {
             durable: Vec::new(),
             dirty: BTreeSet::new(),
             blocks: BTreeSet::new(),
-            reserve: false,
+            reserve: 0,
             capacity: u64::MAX,
             lies: false,
             power,
@@ -138,7 +140,7 @@ impl SimDisk {
 
 impl Disk {
     fn used(&self) -> u64 {
-        self.blocks.len() as u64 * BLOCK + if self.reserve { RESERVE } else { 0 }
+        self.blocks.len() as u64 * BLOCK + self.reserve
     }
 
     fn cut(&mut self) {
@@ -267,7 +269,7 @@ impl StorageBackend for Handle {
 impl SimDisk {
     /// Somebody else took the room of the reserve.
     pub(crate) fn lose_reserve(&self) {
-        self.0.lock().unwrap().reserve = false;
+        self.0.lock().unwrap().reserve = 0;
     }
 }
 
@@ -307,10 +309,10 @@ impl Backing for SimDisk {
 
     fn hold_reserve(&self) -> io::Result<()> {
         let mut disk = self.0.lock().unwrap();
-        if !disk.reserve && disk.used() + RESERVE > disk.capacity {
+        if disk.used() - disk.reserve + RESERVE > disk.capacity {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        disk.reserve = true;
+        disk.reserve = RESERVE;
         Ok(())
     }
 
@@ -318,8 +320,9 @@ impl Backing for SimDisk {
         Some(self.0.lock().unwrap().blocks.len() as u64 * BLOCK)
     }
 
-    fn release_reserve(&self) -> io::Result<()> {
-        self.0.lock().unwrap().reserve = false;
+    fn release_reserve(&self, all: bool) -> io::Result<()> {
+        let mut disk = self.0.lock().unwrap();
+        disk.reserve = if all { 0 } else { disk.reserve.min(LAST) };
         Ok(())
     }
 }
