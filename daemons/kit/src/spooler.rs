@@ -273,10 +273,11 @@ impl Spooler {
         let written = self.spool.db().commit_closed(|view| {
             // What an earlier run wrote and nobody was told of yet stays.
             let before = view.value(map.table(), NOT_DURABLE_KEY)?.and_then(Found::sound).unwrap_or_default();
+            let mut all = lost.clone();
             for (source, events) in read_not_durable(&before) {
-                *lost.entry(source).or_default() += events;
+                *all.entry(source).or_default() += events;
             }
-            let row: BTreeMap<&str, u64> = lost.iter().map(|(source, events)| (source.as_str(), *events)).collect();
+            let row: BTreeMap<&str, u64> = all.iter().map(|(source, events)| (source.as_str(), *events)).collect();
             Ok(vec![map.put(NOT_DURABLE_KEY, &serde_json::to_vec(&row).unwrap_or_default())])
         });
         written.map(|()| events).map_err(|error| (events, error))

@@ -192,7 +192,7 @@ impl Db {
 
     /// Commits what `change` makes of what stands in a store that was closed, and closes the file again: for the last
     /// word of an owner whose changes found no room.
-    pub fn commit_closed(&self, change: impl FnOnce(&View) -> Result<Vec<Op>, ReadError>) -> Result<(), StoreError> {
+    pub fn commit_closed(&self, change: impl Fn(&View) -> Result<Vec<Op>, ReadError>) -> Result<(), StoreError> {
         self.inner.shared.commit_closed(change).map_err(|fault| self.fault(fault))
     }
 

@@ -185,8 +185,19 @@ impl Shared {
         tell(rest, &Err(error.clone()));
     }
 
-    /// Commits what `change` makes of a closed store, and closes it again.
-    pub(super) fn commit_closed(&self, change: impl FnOnce(&View) -> Result<Vec<Op>, ReadError>) -> Result<(), Fault> {
+    /// Commits what `change` makes of a closed store, and closes it again. On a full disk it may have all of the reserve:
+    /// nothing comes after it.
+    pub(super) fn commit_closed(&self, change: impl Fn(&View) -> Result<Vec<Op>, ReadError>) -> Result<(), Fault> {
+        match self.try_commit_closed(&change) {
+            Err(Fault::Full) => {
+                self.backing.release_reserve(true).map_err(|error| Fault::from_io(&error))?;
+                self.try_commit_closed(&change)
+            }
+            done => done,
+        }
+    }
+
+    fn try_commit_closed(&self, change: impl Fn(&View) -> Result<Vec<Op>, ReadError>) -> Result<(), Fault> {
         let opened = backing::open(self.backing.as_ref(), self.settings.cache_bytes);
         let database = opened.map_err(|cause| Fault::from_open(&self.name, cause))?;
         let view = View::new(database.begin_read().map_err(Fault::from_redb)?);
