@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use nms_kit::clock;
 use nms_lab::bench::{self, Figure};
+use nms_lab::corpus::VENDORS;
 use nms_lab::eval::{self, HdfsFiles, HdfsOptions, Split};
 use nms_lab::torture::{self, Report};
 use nms_lab::train::{BaseOptions, evaluate, evaluation_set, train_base, training_set};
@@ -140,6 +141,21 @@ enum Eval {
         #[arg(long, default_value_t = 12)]
         networks: u64,
     },
+    /// Keys and model on applications of vendors that were left out of their training.
+    Transfer {
+        /// Where everything random comes from.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Optimiser steps of the net.
+        #[arg(long, default_value_t = Recipe::default().steps)]
+        steps: usize,
+        /// Networks to train on.
+        #[arg(long, default_value_t = 24)]
+        networks: u64,
+        /// One JSON object a figure.
+        #[arg(long)]
+        json: bool,
+    },
     /// How well the template miner groups lines, on every set that is found.
     Templates {
         /// The folder of sets; that in the folder which `NMS_DATA` names without it.
@@ -205,6 +221,13 @@ fn main() -> ExitCode {
             base(&out, checkpoint.as_deref(), &BaseOptions { networks, recipe, ..BaseOptions::default() })
         }
         Arguments::Eval(Eval::Model { bundle, networks }) => model(bundle.as_deref(), networks),
+        Arguments::Eval(Eval::Transfer { seed, steps, networks, json }) => public_data().and_then(|data| {
+            let recipe = Recipe { seed, steps, ..Recipe::default() };
+            let options = BaseOptions { networks, recipe, ..BaseOptions::default() };
+            let lines = data.map(|data| data.join("security/fail2ban/lines.jsonl"));
+            list(&eval::transfer(&options, lines.as_deref(), |line| eprintln!("{line}"))?, json);
+            Ok(())
+        }),
         Arguments::Eval(Eval::Templates { data, json }) => {
             let usual = || Ok(public_data()?.map(|data| data.join("loghub_2k")));
             data.map_or_else(usual, |data| Ok(Some(data))).and_then(|folder| {
@@ -285,7 +308,7 @@ fn base(out: &Path, checkpoint: Option<&Path>, options: &BaseOptions) -> Result<
         }
     })?;
     println!("\ntrained in {} s", (clock::monotonic_ms() - begun_ms) / 1_000);
-    let figures = evaluate(&bundle, &kinds.ordinary, &evaluation_set(12))?;
+    let figures = evaluate(&bundle, &kinds.ordinary, &evaluation_set(12, 0..VENDORS, bundle.words.as_ref()))?;
     println!("{figures}");
     std::fs::create_dir_all(out).map_err(|cause| format!("{}: {cause}", out.display()))?;
     for (name, bytes) in bundle.to_files().map_err(|cause| cause.to_string())? {
@@ -303,8 +326,9 @@ fn keep(path: &Path, bytes: &[u8]) -> Result<(), String> {
 fn model(bundle: Option<&Path>, networks: u64) -> Result<(), String> {
     let bundle = bundle.map_or_else(Bundle::shipped, Bundle::open).map_err(|cause| cause.to_string())?;
     let options = BaseOptions::default();
-    let training = training_set(options.networks, options.days, options.recipe.seed);
-    let figures = evaluate(&bundle, &training.ordinary, &evaluation_set(networks))?;
+    let words = bundle.words.as_ref();
+    let training = training_set(options.networks, &options, words);
+    let figures = evaluate(&bundle, &training.ordinary, &evaluation_set(networks, 0..VENDORS, words))?;
     println!("bundle {} {}\n{figures}", bundle.manifest.name, bundle.version());
     Ok(())
 }

@@ -82,7 +82,7 @@ fn snapshots() {
         };
         let found = extract(&event);
         let actor = found.actor.map(|actor| actor_id(&actor));
-        windows.push(number, 1, actor, KeyedEvent::of(&event, &found, number));
+        windows.push(number, 1, actor, KeyedEvent::of(&event, &found, TypedKey::of(&found), number));
         miner.learn("Failed password for <user> from <ip> port <port>");
         miner.learn(&format!("{} password", ["a", "b", "c"][number as usize % 3]));
     }

@@ -195,7 +195,7 @@ pub fn import(bytes: &[u8]) -> Result<Bundle, OnnxError> {
     let golden = Golden::read(property(&model, "nms.golden")?, &manifest.shape)?;
     let weights = read::weights(graph, &manifest.shape)?;
     golden.check(&manifest.shape, &weights, &model)?;
-    let files = Bundle { manifest, vocabulary, weights }.to_files().map_err(OnnxError::Manifest)?;
+    let files = Bundle { manifest, vocabulary, weights, words: None }.to_files().map_err(OnnxError::Manifest)?;
     let missing = |file: &str| BundleError::Read { file: file.to_owned(), cause: "it is not there".to_owned() };
     Bundle::from_files(|file| files.get(file).cloned().ok_or_else(|| missing(file))).map_err(OnnxError::Manifest)
 }

@@ -10,6 +10,7 @@ mod adam;
 mod feed;
 mod windows;
 mod sessions;
+mod words;
 
 use std::fmt;
 
@@ -23,6 +24,7 @@ use adam::Adam;
 pub use feed::{Feed, Masked, Sphere};
 pub use sessions::{SESSION_EVENTS_MAX, Sessions};
 pub use windows::{Examples, Windows};
+pub use words::{Meaning, train_words};
 
 /// What the hypersphere of DIST is trained against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -35,7 +35,7 @@ fn bare() -> Bundle {
     let scoring = Scoring { top_share: 0.25, factor_weight: 0.0 };
     let weights = Weights::random(&shape, &mut Random::new(5));
     let manifest = Manifest::new("bare", shape, &vocabulary, &[], scoring);
-    Bundle { manifest, vocabulary, weights }
+    Bundle { manifest, vocabulary, weights, words: None }
 }
 
 /// Every pass of some windows: whole, and under each mask.

@@ -18,7 +18,7 @@ const _: () = {
         assert!(row.kind as usize == at, "the rows stand in the order of their kinds");
         at += 1;
     }
-    assert!(FORMS.len() == Kind::VpnFailed as usize + 1);
+    assert!(FORMS.len() == Kind::AppNote as usize + 1);
 };
 
 /// Every form. The order is that of [`Kind`].
@@ -340,4 +340,22 @@ pub(super) const FORMS: &[Form] = &[
     ])
     .severity(4)
     .by(Who::Address),
+    // What applications say stands in `voices`.
+    form(Kind::AppLoginOk, "", (F::Generic, A::Login, O::Ok), &[]).by(Who::Address),
+    form(Kind::AppLoginFailed, "", (F::Generic, A::Login, O::Failed), &[]).by(Who::Address),
+    form(Kind::AppLogout, "", (F::Generic, A::Logout, O::Ok), &[]).by(Who::Address),
+    form(Kind::AppCommand, "", (F::Generic, A::Command, O::Ok), &[]).by(Who::Address),
+    form(Kind::AppAccount, "", (F::Generic, A::Account, O::Ok), &[]).by(Who::Address),
+    form(Kind::AppService, "", (F::Generic, A::Service, O::Ok), &[]).by(Who::Address),
+    form(Kind::AppServiceFailed, "", (F::Generic, A::Service, O::Failed), &[]).by(Who::Address),
+    form(Kind::AppFile, "", (F::Generic, A::File, O::Ok), &[]).by(Who::Address),
+    form(Kind::AppProcess, "", (F::Generic, A::Process, O::Ok), &[]).by(Who::Address),
+    form(Kind::AppConnection, "", (F::Generic, A::Connection, O::Ok), &[]).by(Who::Address),
+    form(Kind::AppConnectionFailed, "", (F::Generic, A::Connection, O::Failed), &[]).by(Who::Address),
+    form(Kind::AppBlock, "", (F::Generic, A::Block, O::Failed), &[]).by(Who::Address),
+    form(Kind::AppLease, "", (F::Generic, A::Lease, O::Ok), &[]).by(Who::Address),
+    form(Kind::AppRequest, "", (F::Generic, A::Request, O::Ok), &[]).by(Who::Address),
+    form(Kind::AppRequestFailed, "", (F::Generic, A::Request, O::Failed), &[]).by(Who::Address),
+    form(Kind::AppAlert, "", (F::Generic, A::Ids, O::Failed), &[]).by(Who::Address),
+    form(Kind::AppNote, "", (F::Generic, A::Other, O::None), &[]),
 ];

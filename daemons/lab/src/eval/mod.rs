@@ -4,7 +4,10 @@ mod measure;
 mod baseline;
 mod hdfs;
 mod templates;
+mod rewordings;
+mod transfer;
 
 pub use hdfs::{HdfsFiles, HdfsOptions, Split, hdfs};
 pub use measure::Row;
 pub use templates::{Grouping, accuracy, templates};
+pub use transfer::{Figure, transfer};

@@ -1,19 +1,20 @@
 //! `train base`: the shipped bundle from generated networks, in one command.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
 use nms_model::bundle::{Bundle, Calibration, Manifest, Scoring, sha256};
-use nms_model::key::{Factor, Vocabulary};
+use nms_model::key::{Factor, Vocabulary, Words};
 use nms_model::net::Shape;
 use nms_model::random::Random;
 use nms_model::score::Scorer;
 use nms_model::sequence::Sequence;
-use nms_model::train::{self, Examples, Recipe, Trainer};
+use nms_model::train::{self, Examples, Recipe, Trainer, train_words};
 use nms_model::window::Window;
 use nms_proto::limits::MODEL_WINDOW_EVENTS;
 
 use super::windows::{Kinds, windows_of};
-use crate::corpus::{Attack, CATEGORIES, Extras, Twin, generate};
+use crate::corpus::{Attack, CATEGORIES, Extras, Twin, VENDORS, generate, lessons};
 
 /// Quantiles that a calibration keeps.
 const QUANTILES: usize = 400;
@@ -29,6 +30,8 @@ pub struct BaseOptions {
     pub recipe: Recipe,
     /// How events become a surprise.
     pub scoring: Scoring,
+    /// The vendors whose applications it may see; all of them where it is empty.
+    pub vendors: Range<usize>,
 }
 
 impl Default for BaseOptions {
@@ -38,20 +41,22 @@ impl Default for BaseOptions {
             days: 4,
             recipe: Recipe::default(),
             scoring: Scoring { top_share: 0.25, factor_weight: 1.0 },
+            vendors: 0..VENDORS,
         }
     }
 }
 
 /// The windows that training may see; every seed below the evaluation set's.
-pub fn training_set(networks: u64, days: usize, seed: u64) -> Kinds {
+pub fn training_set(networks: u64, options: &BaseOptions, words: Option<&Words>) -> Kinds {
+    let (days, seed) = (options.days, options.recipe.seed);
     let mut kinds = Kinds::default();
     for network in 0..networks {
         // A third of the networks are attacked, and all have a twin now and then, as life has.
         let attacks = if network % 3 == 0 { Attack::ALL.to_vec() } else { Vec::new() };
         let twins = Random::new(seed ^ network).pick(&Twin::ALL).copied().into_iter().collect();
-        let extras = Extras { attacks, twins, novelties: Vec::new() };
+        let extras = Extras { attacks, twins, novelties: Vec::new(), vendors: options.vendors.clone() };
         let (network, emissions) = generate(seed.wrapping_mul(1000) + network, days, &extras);
-        kinds.add(windows_of(&network, &emissions));
+        kinds.add(windows_of(&network, &emissions, words));
     }
     // To the model a twin is ordinary life.
     let twins = std::mem::take(&mut kinds.twins);
@@ -98,7 +103,11 @@ pub fn train_base(
     checkpoint: Option<&[u8]>,
     mut each: impl FnMut(&Trainer<'_>) -> Result<(), String>,
 ) -> Result<(Bundle, Kinds), String> {
-    let kinds = training_set(options.networks, options.days, options.recipe.seed);
+    let words = train_words(
+        lessons(&options.vendors, options.recipe.seed).iter().map(|(l, m)| (l.as_str(), *m)),
+        options.recipe.seed,
+    );
+    let kinds = training_set(options.networks, options, Some(&words));
     let keys = kinds.ordinary.iter().flat_map(|window| window.positions.iter().map(|position| position.key));
     let vocabulary = Vocabulary::learn(keys);
     let examples = examples(&kinds, &vocabulary);
@@ -117,8 +126,9 @@ pub fn train_base(
     let mut manifest = Manifest::new("base", shape, &vocabulary, &CATEGORIES, options.scoring);
     manifest.training = story(options, &kinds, &examples);
     let weights = trainer.weights().map_err(|cause| text(&cause))?;
-    let mut bundle = Bundle { manifest, vocabulary, weights };
-    let fresh = training_set(8, options.days, options.recipe.seed + 77);
+    let mut bundle = Bundle { manifest, vocabulary, weights, words: Some(words) };
+    let recipe = Recipe { seed: options.recipe.seed + 77, ..options.recipe.clone() };
+    let fresh = training_set(8, &BaseOptions { recipe, ..options.clone() }, bundle.words.as_ref());
     bundle.manifest.calibration = calibrate(&bundle, &fresh.ordinary)?;
     Ok((bundle, kinds))
 }

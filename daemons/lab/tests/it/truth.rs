@@ -40,11 +40,12 @@ fn wrong(network: &Network, emission: &Emission) -> Option<String> {
 
 #[test]
 fn extractors_read_what_was_meant() {
-    let extras = Extras { attacks: Attack::ALL.to_vec(), twins: Twin::ALL.to_vec(), novelties: Vec::new() };
+    let extras = Extras { attacks: Attack::ALL.to_vec(), twins: Twin::ALL.to_vec(), ..Extras::default() };
     let mut kinds: BTreeMap<String, (usize, Vec<String>)> = BTreeMap::new();
     for seed in 0..4 {
         let (network, emissions) = generate(seed, 4, &extras);
-        for emission in &emissions {
+        // What an application says nobody wrote an extractor for.
+        for emission in emissions.iter().filter(|emission| emission.vendor.is_none()) {
             let row = kinds.entry(format!("{:?}", emission.kind)).or_default();
             row.0 += 1;
             row.1.extend(wrong(&network, emission));

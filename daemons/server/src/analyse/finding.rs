@@ -10,7 +10,7 @@ use std::{borrow::Cow, num::NonZeroUsize};
 use lru::LruCache;
 use nms_detect::{extract, fuse};
 use nms_model::{
-    key::Scope,
+    key::{Scope, TypedKey},
     window::{KeyedEvent, Window, Windows},
 };
 use nms_proto::{
@@ -23,7 +23,7 @@ use nms_proto::{
     },
 };
 
-use super::{Analysis, Said, Setting, actor_scope, model::Judged, source_id, source_scope};
+use super::{Analysis, Said, Setting, actor_scope, model::Judged, source_id};
 
 /// The hubs' open incidents, by the scopes that they are about.
 #[derive(Debug)]
@@ -123,8 +123,7 @@ fn scopes(seed: u64, finding: &Finding, events: &[Event]) -> Vec<Scope> {
     });
     let mut scopes: Vec<Scope> = actor.iter().map(|actor| Scope::Actor(actor_scope(source, actor))).collect();
     for event in events {
-        let key = nms_model::key::TypedKey::of(&extract(event));
-        scopes.push(source_scope(source_id(seed, &event.source), key));
+        scopes.push(Scope::Source(source_id(seed, &event.source), extract(event).family));
     }
     scopes.sort();
     scopes.dedup();
@@ -167,8 +166,9 @@ fn own_window(seed: u64, events: &[Event]) -> Option<Window> {
     for event in events {
         let extraction = extract(event);
         let source = source_id(seed, &event.source);
-        let keyed = KeyedEvent::of(event, &extraction, 0);
-        last = Some(source_scope(source, keyed.key));
+        // What a correlator counts has an action.
+        let keyed = KeyedEvent::of(event, &extraction, TypedKey::of(&extraction), 0);
+        last = Some(Scope::Source(source, extraction.family));
         windows.push(0, source, None, keyed);
     }
     windows.window(last?)

@@ -26,7 +26,7 @@ use nms_model::{
 use nms_proto::{
     alert::Alert,
     event::{Body, Event},
-    extraction::{Actor, Extraction},
+    extraction::{Action, Actor, AppFamily, Extraction, Outcome},
     id::{EndpointId, Instance},
     limits::ALERT_EVIDENCE_MAX,
     scan::Scanner,
@@ -200,12 +200,15 @@ impl Analysis {
         let extraction = extract(event);
         if let Body::Syslog(line) = &event.body {
             self.scanner.scan(&line.message);
+        }
+        let key = at.model.key(event, &extraction, &self.scanner);
+        if matches!(event.body, Body::Syslog(_)) {
             let learnt = self.miner.learn(self.scanner.masked());
-            self.words.note(TypedKey::of(&extraction), learnt.id);
+            self.words.note(key, learnt.id);
         }
         self.first_ms.get_or_insert(event.at.unix_ms);
         self.last_ms = self.last_ms.max(event.at.unix_ms);
-        let keyed = KeyedEvent::of(event, &extraction, token);
+        let keyed = KeyedEvent::of(event, &extraction, key, token);
         let source = source_id(seed, &event.source);
         let actor = extraction.actor.map(|actor| actor_scope(source, &actor));
         if let Some(actor) = actor {
@@ -262,7 +265,10 @@ impl Analysis {
         hubs.sort();
         hubs.dedup();
         let source = lines.last()?.source.clone();
-        let family = window.positions.last().map(|last| family_name(last.key)).unwrap_or_default();
+        let family = match window.scope {
+            Scope::Source(_, family) => family_name(family),
+            Scope::Actor(_) => window.positions.last().map(|last| family_name(last.key.family())).unwrap_or_default(),
+        };
         let unexpected = at.model.unexpected(&judged.score, &mut self.reader(&mut *at.past));
         let alert = model_only(Unusual {
             instance: *hubs.first()?,
@@ -291,13 +297,8 @@ fn actor_scope(source: u64, actor: &Actor<'_>) -> u64 {
     }
 }
 
-/// The family of a key as it is written.
-fn family_name(key: TypedKey) -> String {
-    let name = key.to_string();
+/// A family as it is written.
+fn family_name(family: AppFamily) -> String {
+    let name = TypedKey::new(family, Action::Other, Outcome::None).to_string();
     name.split('.').next().unwrap_or_default().to_owned()
-}
-
-/// The scope of a source's family.
-fn source_scope(source: u64, key: TypedKey) -> Scope {
-    Scope::Source(source, key.family())
 }

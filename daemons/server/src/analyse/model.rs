@@ -4,11 +4,17 @@ use std::fmt;
 
 use nms_model::{
     bundle::Bundle,
+    key::{TypedKey, Words},
     net::NetError,
     score::{EventScore, Score, ScoreError, Scorer},
     window::Window,
 };
-use nms_proto::alert::{Expected, ModelVerdict, Unexpected};
+use nms_proto::{
+    alert::{Expected, ModelVerdict, Unexpected},
+    event::{Body, Event},
+    extraction::Extraction,
+    scan::Scanner,
+};
 
 use super::words::Reader;
 
@@ -20,6 +26,7 @@ const UNEXPECTED_MAX: usize = 5;
 /// One bundle, ready to score. One a thread: it keeps buffers and a cache.
 pub struct Model {
     scorer: Scorer,
+    words: Option<Words>,
     id: Box<str>,
     hash: Box<str>,
     threshold: f32,
@@ -48,10 +55,19 @@ impl Model {
     pub fn new(bundle: &Bundle) -> Result<Self, NetError> {
         Ok(Self {
             scorer: Scorer::new(bundle)?,
+            words: bundle.words.clone(),
             id: bundle.manifest.name.as_str().into(),
             hash: bundle.version().into(),
             threshold: threshold(&bundle.manifest.calibration.surprise),
         })
+    }
+
+    /// The key of an event; `scanner` has just scanned its line, where it is one.
+    pub fn key(&self, event: &Event, extraction: &Extraction<'_>, scanner: &Scanner) -> TypedKey {
+        match (&self.words, &event.body) {
+            (Some(words), Body::Syslog(_)) => words.key(extraction, scanner),
+            _ => TypedKey::of(extraction),
+        }
     }
 
     /// The model's word on a window; none where it has none.

@@ -113,14 +113,17 @@ impl Reader<'_> {
     /// A kind of event that was expected.
     pub fn expected(&self, key: TypedKey) -> Box<str> {
         let of_kind = self.words.0.get(key.index()).copied().flatten();
-        // Other messages have little in common: the last one says nothing of the next.
-        let text = of_kind.filter(|_| key.action() != Action::Other).and_then(|template| self.template(key, template));
+        // Other messages have little in common, unless their words put them into a group: the last one says nothing of the next.
+        let is_kind = key.is_group() || key.action() != Action::Other;
+        let text = of_kind.filter(|_| is_kind).and_then(|template| self.template(key, template));
         text.unwrap_or_else(|| describe(key).into())
     }
 
     /// A template behind its application, cut like a line of evidence.
     fn template(&self, key: TypedKey, template: TemplateId) -> Option<Box<str>> {
-        let text = format!("{}: {}", super::family_name(key), self.miner.text(template)?);
+        let text = self.miner.text(template)?;
+        // A group has no application of its own.
+        let text = if key.is_group() { text } else { format!("{}: {text}", super::family_name(key.family())) };
         let end = text.floor_char_boundary(EVIDENCE_LINE_BYTES.min(text.len()));
         text.get(..end).map(Into::into)
     }
