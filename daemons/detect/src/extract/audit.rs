@@ -76,6 +76,8 @@ impl<'a> Record<'a> {
         let outcome = match action {
             // That a login is allowed at all, or its password right, is said before it is one.
             Action::Login if self.kind != "USER_LOGIN" && outcome == Outcome::Ok => Outcome::None,
+            // What failed was said in a record before it.
+            Action::Login if self.kind == "USER_LOGIN" && outcome == Outcome::Failed => Outcome::None,
             _ => outcome,
         };
         Some(self.with(action, outcome))

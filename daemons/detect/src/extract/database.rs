@@ -42,7 +42,11 @@ fn login<'a>(outcome: Outcome) -> Extraction<'a> {
 /// `Access denied for user 'bob'@'192.0.2.7' (using password: YES)`.
 fn mysql(text: &str) -> Option<Extraction<'_>> {
     if let Some(tail) = after(text, "Access denied for user '") {
-        let (who, _rest) = tail.rsplit_once("' (using ").or_else(|| tail.rsplit_once("' to database ")).or_else(|| tail.rsplit_once('\''))?;
+        let (who, rest) = tail.rsplit_once("' (using ").or_else(|| tail.rsplit_once("' to database ")).or_else(|| tail.rsplit_once('\''))?;
+        // The server's line ends there; words behind it are somebody else's quotation.
+        if !rest.is_empty() && !rest.ends_with([')', '\'']) {
+            return None;
+        }
         let (account, host) = who.rsplit_once("'@'")?;
         return Some(login(Outcome::Failed).maybe_by(peer(host)).account(account));
     }
@@ -61,6 +65,10 @@ fn mysql(text: &str) -> Option<Extraction<'_>> {
 /// `Login failed for user 'sa'. Reason: ... [CLIENT: 192.0.2.7]`.
 fn sql_server(text: &str) -> Option<Extraction<'_>> {
     let (head, tail) = text.rsplit_once("[CLIENT: ")?;
+    // Its own column stands before what it says; a quotation has words there.
+    if head.split_once(" failed for user").is_some_and(|(before, _tail)| before.contains(": ")) {
+        return None;
+    }
     let actor = peer(tail.split(']').next()?.trim_ascii());
     let (outcome, tail) = if let Some(tail) = after(head, "Login failed for user") {
         (Outcome::Failed, tail)

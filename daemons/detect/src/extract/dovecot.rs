@@ -19,7 +19,7 @@ const TRIES_MAX: usize = 6;
 
 /// Whether a text is a line of one of Dovecot's login processes.
 pub(super) fn recognises(text: &str) -> bool {
-    text.contains(", rip=") && text.contains("user=<")
+    text.contains(", rip=") && text.contains("user=<") || text.starts_with("auth-worker(") || text.starts_with("auth: ")
 }
 
 /// A line of Dovecot, as written in the name of `app`.
@@ -44,10 +44,13 @@ fn login_process(text: &str) -> Option<Extraction<'_>> {
         (Action::Login, Outcome::Failed, attempts.unwrap_or(1))
     } else if holds_any(
         said,
-        &["auth failed", "auth_failed", "disallowed plaintext", "disallowed cleartext", "Password mismatch", "unknown user"],
+        &["auth failed", "auth_failed", "tried to use dis", "Password mismatch", "unknown user"],
     ) {
         (Action::Login, Outcome::Failed, 1)
-    } else if said.contains("finish SASL auth") || said.contains("Too many invalid") {
+    } else if holds_any(said, &["finish SASL auth", "SSL_accept() ", "before auth was ready"])
+        || said.contains("read(size=")
+        || tail.contains("SSL_accept() ")
+    {
         (Action::Connection, Outcome::Failed, 1)
     } else {
         (Action::Connection, Outcome::None, 1)
@@ -68,12 +71,12 @@ fn lookup(text: &str) -> Option<Extraction<'_>> {
         Some((user, said, Actor::Address(address(ip)?)))
     })?;
     let account = driver(inside)?;
-    let unknown = holds_any(said, &["unknown user", "user not found", "User unknown", "no such user"]);
+    let unknown = holds_any(said, &["unknown user", "user not found", "User unknown", "User not known", "no such user"]);
     let refused = unknown
         || starts(said, "password mismatch")
         || starts(said, "invalid credentials")
         || starts(said, "login user")
-        || holds_any(said, &["assword mismatch", "uthentication failure", "uthentication failed", "invalid cred", "login: failed"]);
+        || holds_any(said, &["assword mismatch", "uthentication failure", "uthentication failed", "invalid cred", "pam_authenticate() failed"]);
     if !refused {
         return None;
     }
@@ -87,7 +90,7 @@ fn driver(inside: &str) -> Option<&str> {
     for _section in 0..TRIES_MAX {
         let (_driver, tail) = rest.split_once('(')?;
         let (argument, behind) = tail.split_once("): ").unwrap_or((tail, ""));
-        if is_number(argument) || argument.starts_with("pid=") {
+        if is_number(argument) || ["pid=", "uid=", "default"].iter().any(|start| argument.starts_with(start)) {
             rest = behind;
         } else {
             return Some(tail);

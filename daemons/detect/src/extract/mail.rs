@@ -10,18 +10,18 @@ use super::{
     build::{Build as _, of},
     generic::generic,
 };
-use crate::text::{after, between, bracketed_word, holds_any, in_brackets};
+use crate::text::{after, between, bracketed_word, caller, holds_any, in_brackets, word};
 
 const FAMILY: AppFamily = AppFamily::Generic;
 
 /// Whether a text without an application is a line of Exim's log.
 pub(super) fn recognises(text: &str) -> bool {
-    text.contains(" authenticator failed for ") || text.contains(" H=") && text.contains('[') && text.contains(" rejected ")
+    text.contains(" authenticator failed for ") || text.contains(" SA: Action: ") || text.contains("rblsmtpd: ") || text.contains(" H=") && text.contains('[') && text.contains(" rejected ")
 }
 
 /// A line of a mail server.
 pub(super) fn mail(text: &str) -> Extraction<'_> {
-    exim(text).or_else(|| sendmail(text)).unwrap_or_else(|| generic(text))
+    exim(text).or_else(|| sendmail(text)).or_else(|| rblsmtpd(text)).unwrap_or_else(|| generic(text))
 }
 
 fn exim(text: &str) -> Option<Extraction<'_>> {
@@ -31,6 +31,11 @@ fn exim(text: &str) -> Option<Extraction<'_>> {
         return Some(account.map_or(found, |account| found.account(account)));
     }
     let client = || text.split_once("H=").and_then(|(_head, tail)| bracketed_word(tail));
+    if let Some((_queue, verdict)) = text.split_once("SA: Action: ") {
+        let kept = verdict.contains("flagged") || verdict.contains("tossed") || verdict.contains("rejected");
+        let actor = verdict.rsplit_once("(host=").and_then(|(_head, tail)| bracketed_word(tail));
+        return Some(of(FAMILY, Action::Request, if kept { Outcome::Failed } else { Outcome::None }).maybe_by(actor));
+    }
     if text.contains(" <= ") {
         let found = of(FAMILY, Action::Request, Outcome::Ok).maybe_by(client());
         let account = between(text, " A=", " ").and_then(|who| after(who, ":"));
@@ -77,4 +82,12 @@ fn sendmail(text: &str) -> Option<Extraction<'_>> {
         _ => Outcome::None,
     };
     Some(of(FAMILY, Action::Request, outcome))
+}
+
+/// `rblsmtpd: 192.0.2.7 pid 7 ...: 451 ...`: a client that a list names.
+fn rblsmtpd(text: &str) -> Option<Extraction<'_>> {
+    let tail = text.split_once("rblsmtpd: ").map_or(text, |(_stamp, tail)| tail);
+    let (first, rest) = word(tail);
+    let (client, _rest) = if rest.starts_with("pid ") { (first, rest) } else { word(rest.strip_prefix("blocked ")?) };
+    Some(of(FAMILY, Action::Block, Outcome::Failed).maybe_by(caller(client)))
 }

@@ -25,6 +25,7 @@ mod dnsmasq;
 mod dropbear;
 mod fortigate;
 mod generic;
+mod apps;
 mod appliance;
 mod audit;
 mod console;
@@ -167,11 +168,11 @@ fn service<'a>(app: &'a str, lower: &str, text: &'a str) -> Extraction<'a> {
         "postgres" | "postgresql" | "mysql" | "mysqld" | "mariadb" | "mariadbd" | "mongod" | "mongos" | "redis"
         | "redis-server" | "valkey-server" | "mssql" | "mssqlserver" | "sqlservr" => database::database(text),
         "chronyd" | "ntpd" | "ntpdate" | "sntp" | "ntp" | "systemd-timesyncd" => ntp::ntp(text),
-        "exim" | "exim4" | "sendmail" | "sm-mta" | "sm-msp-queue" => mail::mail(text),
+        "exim" | "exim4" | "sendmail" | "sm-mta" | "sm-msp-queue" | "rblsmtpd" => mail::mail(text),
         "vsftpd" | "proftpd" | "pure-ftpd" => ftp::ftp(text),
         "asterisk" | "freeswitch" => phone::phone(text),
         "named" | "bind" | "nsd" | "unbound" => names::names(text),
-        "haproxy" | "squid" => proxy::proxy(text),
+        "haproxy" | "squid" | "danted" | "sockd" => proxy::proxy(text),
         "audit" | "auditd" | "audispd" | "audisp-syslog" | "type" => audit::audit(text),
         "login" | "polkitd" | "telnetd" | "in.telnetd" | "portsentry" | "scanlogd" | "xinetd" | "utmp" => {
             console::console(text)

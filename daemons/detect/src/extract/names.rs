@@ -41,8 +41,9 @@ fn nsd(text: &str) -> Option<Extraction<'_>> {
         return Some(of(FAMILY, Action::Request, Outcome::Failed).maybe_by(caller(word(tail).0.trim_end_matches([',', '.']))));
     }
     if let Some(tail) = after(text, "ratelimit block ") {
-        let target = after(tail, " query ").and_then(|query| word(query).0.strip_suffix('.').or(Some(word(query).0)));
-        return target.map(|_query| of(FAMILY, Action::Block, Outcome::Failed).maybe_by(tail.rsplit_once("target ").and_then(|(_head, target)| caller(target.split('/').next()?))));
+        // `target` is the network that is held back, `query` the client.
+        let client = after(tail, " query ").and_then(|query| caller(word(query).0));
+        return Some(of(FAMILY, Action::Block, Outcome::Failed).maybe_by(client));
     }
     let done = ["zone ", "running", "exiting", "starting BIND", "shutting down", "reloading", "nsd started"];
     done.iter().any(|start| starts(text, start)).then(|| of(FAMILY, Action::Service, if text.contains("fail") { Outcome::Failed } else { Outcome::Ok }))

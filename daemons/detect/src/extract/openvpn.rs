@@ -43,7 +43,9 @@ pub(super) fn openvpn(text: &str) -> Extraction<'_> {
         account.map_or(found, |account| found.account(account))
     };
     if holds_any(said, &["client-instance exiting", "client-instance restarting", "Connection reset, restarting"]) {
-        return found(Action::Logout, Outcome::None);
+        // A client that has no name yet never logged in.
+        let left = account.is_some() || said.starts_with("SIGTERM");
+        return if left { found(Action::Logout, Outcome::None) } else { found(Action::Connection, Outcome::Failed) };
     }
     if said.starts_with("MULTI: Learn: ") {
         return found(Action::Login, Outcome::Ok);

@@ -17,7 +17,7 @@ const FAMILY: AppFamily = AppFamily::Generic;
 pub(super) fn recognises(text: &str) -> bool {
     text.contains("SecurityEvent=\"")
         || text.contains("' failed for '")
-        || text.contains("] chan_sip.c")
+        || text.contains("] chan_")
         || text.contains("] sofia_reg.c:")
         || text.contains("] res_pjsip")
         || text.contains("] Ext. ")
@@ -45,8 +45,9 @@ fn event(text: &str) -> Option<Extraction<'_>> {
         _ => login(Outcome::Failed),
     };
     let (before, from) = tail.split_once("RemoteAddress=\"")?;
-    // An account's name is the caller's: where it wrote a second address, neither is believed.
-    let actor = from.split('"').next().and_then(transport).filter(|_actor| !from.contains("RemoteAddress=\""));
+    // Names and session ids are the caller's and stand before the address.
+    let from = from.rsplit_once("RemoteAddress=\"").map_or(from, |(_head, last)| last);
+    let actor = from.split('"').next().and_then(transport);
     let found = found.maybe_by(actor);
     let account = between(before, "AccountID=\"", "\"").filter(|account| !account.is_empty());
     let found = account.map_or(found, |account| found.account(account));
@@ -74,7 +75,12 @@ fn said(text: &str) -> Option<Extraction<'_>> {
         let outcome = if refused { Outcome::Failed } else { Outcome::None };
         return Some(of(FAMILY, Action::Request, outcome).maybe_by(caller(from)));
     }
-    let host = |tail| caller(word(tail).0.trim_end_matches([':', '.']));
+    if let Some((_head, tail)) = text.split_once("Call (").filter(|(_head, tail)| tail.contains(" rejected because ")) {
+        let (from, _extension) = tail.split_once(") to extension '")?;
+        let from = from.split_once(':').filter(|(how, _from)| how.bytes().all(|byte| byte.is_ascii_uppercase()));
+        return Some(of(FAMILY, Action::Request, Outcome::Failed).maybe_by(from.and_then(|(_how, from)| caller(from))));
+    }
+    let host = |tail| caller(word(tail).0.trim_end_matches([':', '.', '"']));
     if let Some((_head, tail)) = text.split_once(": Host ").or_else(|| text.strip_prefix("Host ").map(|tail| ("", tail))) {
         let refused = holds_any(tail, &[" failed ", " denied access", "failed to authenticate"]);
         return refused.then(|| {

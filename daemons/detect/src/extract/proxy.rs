@@ -1,4 +1,4 @@
-//! Proxies: HAProxy and Squid.
+//! Proxies: HAProxy, Squid, Dante.
 //!
 //! HAProxy: `192.0.2.7:4711 [10/Mar/2026:10:11:12.123] front back/web1 0/0/0/1/1 401 123 - - ---- ... "GET / HTTP/1.1"`;
 //! Squid: `1773137472.123 45 192.0.2.7 TCP_DENIED/403 3900 GET http://x bob HIER_NONE/- text/html`.
@@ -21,7 +21,7 @@ pub(super) fn recognises(text: &str) -> bool {
 
 /// A line of a proxy.
 pub(super) fn proxy(text: &str) -> Extraction<'_> {
-    haproxy(text).or_else(|| squid(text)).unwrap_or_else(|| generic(text))
+    haproxy(text).or_else(|| squid(text)).or_else(|| dante(text)).unwrap_or_else(|| generic(text))
 }
 
 fn haproxy(text: &str) -> Option<Extraction<'_>> {
@@ -36,7 +36,14 @@ fn haproxy(text: &str) -> Option<Extraction<'_>> {
     };
     let status: u16 = status.parse().unwrap_or(0);
     let path = word(word(request).1).0;
-    let outcome = if (200..400).contains(&status) { Outcome::Ok } else { Outcome::Failed };
+    // What the server behind it refused, that server tells; the first letter of the state is `P` where the proxy refused.
+    let own = fields.nth(3).is_some_and(|state| state.starts_with('P'));
+    let outcome = match status {
+        200..=399 => Outcome::Ok,
+        401 | 407 => Outcome::Failed,
+        _ if own => Outcome::Failed,
+        _ => Outcome::None,
+    };
     let action = if status == 401 || status == 407 { Action::Login } else { Action::Request };
     let found = of(FAMILY, action, outcome).by(actor);
     Some(if path.is_empty() { found } else { found.object(Object::Path(path)) })
@@ -62,4 +69,21 @@ fn squid(text: &str) -> Option<Extraction<'_>> {
     };
     let found = of(FAMILY, if login { Action::Login } else { Action::Request }, outcome).by(actor).object(Object::Path(url));
     Some(if user == "-" { found } else { found.account(user) })
+}
+
+/// Dante: `info: block(1): tcp/accept ]: 192.0.2.7.50550 10.0.0.1.1080: error after reading 35 bytes ...`.
+fn dante(text: &str) -> Option<Extraction<'_>> {
+    let text = text.strip_prefix("info: ").unwrap_or(text);
+    let (verdict, tail) = text.split_once("): ")?;
+    let (_what, tail) = tail.split_once("]: ").or_else(|| tail.split_once("[: "))?;
+    let (from, tail) = word(tail);
+    let actor = Actor::Address(super::pf::dotted(from)?.0);
+    let blocked = verdict.starts_with("block");
+    let (action, outcome) = match blocked {
+        true if tail.contains("authentication") || tail.contains("could not access user") => (Action::Login, Outcome::Failed),
+        true => (Action::Block, Outcome::Failed),
+        false => (Action::Connection, Outcome::Ok),
+    };
+    let found = of(FAMILY, action, outcome).by(actor);
+    Some(crate::text::quoted(tail, '"').filter(|_name| blocked).map_or(found, |account| found.account(account)))
 }

@@ -5,7 +5,7 @@
 use nms_proto::extraction::{AppFamily, Extraction};
 
 use super::{
-    apache, appliance, audit, cisco, console, container, database, dovecot, fortigate, ftp, generic, mail, mikrotik, named,
+    apache, appliance, apps, audit, cisco, console, container, database, dovecot, fortigate, ftp, generic, mail, mikrotik, named,
     names, netfilter, nginx, package, pam, phone, proxy, sshd, suricata, winlogon,
 };
 use crate::text::word;
@@ -21,8 +21,7 @@ fn tagged(text: &str) -> Option<(&str, &str)> {
 
 /// Routes by the text.
 pub(super) fn shaped<'a>(app: &'a str, text: &'a str) -> Extraction<'a> {
-    // One look at the text tells which of the bytes asked for below it holds.
-    let holds = |byte: u8| memchr(text, byte);
+    let holds = |byte: u8| text.as_bytes().contains(&byte);
     if app.starts_with('%') {
         return cisco::cisco(app.trim_end_matches(':'), text);
     }
@@ -35,6 +34,11 @@ pub(super) fn shaped<'a>(app: &'a str, text: &'a str) -> Extraction<'a> {
         && let Some((tag, rest)) = tagged(text)
     {
         return named(tag, rest);
+    }
+    if app.is_empty()
+        && let Some((tag, rest)) = text.strip_prefix('[').and_then(|tail| tail.split_once(']')).filter(|(tag, _rest)| *tag == "sshd")
+    {
+        return named(tag, rest.trim_start_matches(':').trim_ascii_start());
     }
     if sshd::recognises(text) {
         return sshd::sshd(text);
@@ -55,11 +59,7 @@ pub(super) fn shaped<'a>(app: &'a str, text: &'a str) -> Extraction<'a> {
     if let Some(found) = first_byte(text) {
         return found;
     }
-    appliance::appliance(text).unwrap_or_else(|| generic::generic(text))
-}
-
-fn memchr(text: &str, byte: u8) -> bool {
-    text.as_bytes().contains(&byte)
+    apps::apps(text).or_else(|| appliance::appliance(text)).unwrap_or_else(|| generic::generic(text))
 }
 
 /// Texts that hold an equals sign.
@@ -105,11 +105,11 @@ fn quotes(text: &str) -> Option<Extraction<'_>> {
 /// Texts by what they begin with.
 fn first_byte(text: &str) -> Option<Extraction<'_>> {
     match text.as_bytes().first()? {
+        b'[' | b'0'..=b'9' if nginx::recognises(text) => Some(nginx::nginx(text)),
         b'[' if apache::recognises(text) => Some(apache::apache(text)),
         b'[' if suricata::recognises(text) => Some(suricata::suricata(text)),
-        b'0'..=b'9' if nginx::recognises(text) => Some(nginx::nginx(text)),
         b'0'..=b'9' if proxy::recognises(text) => Some(proxy::proxy(text)),
-        b'M' if winlogon::recognises(text) => Some(winlogon::winlogon("", text, None)),
+        b'M' | b'<' if winlogon::recognises(text) => Some(winlogon::winlogon("", text, None)),
         b'A' | b'L' if text.starts_with("Login failed for user") || text.starts_with("Access denied for user") => {
             Some(database::database(text))
         }

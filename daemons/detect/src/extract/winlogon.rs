@@ -27,12 +27,15 @@ struct Said<'a> {
     object: Option<&'a str>,
     to: Option<&'a str>,
     port: Option<u16>,
+    /// Sysmon has numbers of its own.
+    sysmon: bool,
 }
 
 /// Whether a text without a known application is such an event.
 pub(super) fn recognises(text: &str) -> bool {
     text.starts_with("MSWinEventLog")
         || text.contains("Microsoft-Windows-Security-Auditing")
+        || text.starts_with("<Event ") && text.contains("<EventID")
         || text.contains("\"event_id\"") && text.contains("\"winlog\"")
         || text.contains("\"EventID\"") && text.contains("\"Channel\"")
 }
@@ -42,6 +45,7 @@ pub(super) fn winlogon<'a>(app: &str, text: &'a str, data: Option<&'a str>) -> E
     let said = match data.filter(|data| data.contains("EventID=")) {
         Some(data) => of_pairs(data),
         None if text.contains("\"EventID\"") || text.contains("\"event_id\"") || text.contains("\"winlog\"") => of_json(text),
+        None if text.contains("<EventID") => of_xml(text),
         None if text.contains("EventID=") => of_pairs(text),
         None => of_text(app, text),
     };
@@ -64,16 +68,16 @@ impl<'a> Said<'a> {
                 }
                 return;
             }
-            "DestPort" => {
+            "DestPort" | "DestinationPort" => {
                 self.port = value.and_then(|value| value.parse().ok());
                 return;
             }
-            "TargetUserName" | "AccountName" | "LogonAccount" | "user" => &mut self.target,
+            "TargetUserName" | "AccountName" | "LogonAccount" | "user" | "User" => &mut self.target,
             "SubjectUserName" => &mut self.subject,
             "IpAddress" | "ClientAddress" | "SourceAddress" | "SourceNetworkAddress" => &mut self.ip,
             "WorkstationName" | "Workstation" | "CallerComputerName" => &mut self.workstation,
-            "DestAddress" => &mut self.to,
-            "ServiceName" | "NewProcessName" | "TaskName" | "ShareName" | "ObjectName" => &mut self.object,
+            "DestAddress" | "DestinationIp" => &mut self.to,
+            "ServiceName" | "NewProcessName" | "TaskName" | "ShareName" | "ObjectName" | "Image" | "TargetFilename" => &mut self.object,
             _ => return,
         };
         if value.is_some() {
@@ -95,6 +99,22 @@ impl<'a> Said<'a> {
             let found = Extraction { actor: subject, ..with(action, Outcome::Ok) };
             self.object.map_or(found, |object| found.object(Object::Service(object)))
         };
+        if self.sysmon {
+            let (action, outcome) = match self.id {
+                1 => (Action::Process, Outcome::Ok),
+                3 => (Action::Connection, Outcome::Ok),
+                11..=15 | 17 | 18 | 23 | 26 => (Action::File, Outcome::Ok),
+                4 | 16 => (Action::Service, Outcome::Ok),
+                22 => (Action::Request, Outcome::None),
+                _ => (Action::Process, Outcome::None),
+            };
+            let found = of(FAMILY, action, outcome).maybe_by(account.and_then(name));
+            return Some(match self.object {
+                _ if self.id == 3 => self.towards(found),
+                Some(object) => found.object(Object::Program(object)),
+                None => found,
+            });
+        }
         Some(match self.id {
             4624 | 528 | 540 | 4778 | 1149 => with(Action::Login, Outcome::Ok),
             4625 | 529..=537 | 539 | 4825 => self.known(with(Action::Login, Outcome::Failed)),
@@ -150,6 +170,25 @@ fn of_json(text: &str) -> Said<'_> {
         if member.name != "code" || member.parent == "event" {
             said.take(member.name, member.value);
         }
+    }
+    said
+}
+
+/// `<EventID>4625</EventID> ... <Data Name="TargetUserName">bob</Data>`; what is inside a value has its brackets escaped.
+fn of_xml(text: &str) -> Said<'_> {
+    let mut said = Said::default();
+    let mut rest = text;
+    while let Some((_head, tail)) = rest.split_once('<') {
+        let Some((tag, behind)) = tail.split_once('>') else { break };
+        let value = behind.split('<').next().unwrap_or_default();
+        if tag.starts_with("EventID") {
+            said.take("EventID", value);
+        } else if let Some(tag) = tag.strip_prefix("Data Name=") {
+            said.take(tag.trim_matches(['"', '\'']), value);
+        } else if tag.starts_with("Provider ") && tag.contains("Sysmon") {
+            said.sysmon = true;
+        }
+        rest = behind;
     }
     said
 }

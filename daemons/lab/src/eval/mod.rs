@@ -4,7 +4,12 @@ mod measure;
 mod baseline;
 mod hdfs;
 mod templates;
+mod lines;
+mod security;
+mod coverage;
 
+pub use coverage::{Coverage, coverage};
 pub use hdfs::{HdfsFiles, HdfsOptions, Split, hdfs};
 pub use measure::Row;
+pub use security::{Miss, Score, fail2ban};
 pub use templates::{Grouping, accuracy, templates};
