@@ -165,6 +165,24 @@ enum Eval {
         #[arg(long)]
         json: bool,
     },
+    /// What is made of public lines whose truth is known.
+    Security {
+        /// fail2ban's test lines; those in the folder that `NMS_DATA` names without it.
+        #[arg(long)]
+        fail2ban: Option<PathBuf>,
+        /// Each line that is read otherwise than it is meant, too.
+        #[arg(long)]
+        misses: bool,
+        /// One JSON object a set.
+        #[arg(long)]
+        json: bool,
+    },
+    /// For how many lines of public sets, by program, the extractors know what was done.
+    Coverage {
+        /// One JSON object a program.
+        #[arg(long)]
+        json: bool,
+    },
     /// LogBERT and simple detectors on the public HDFS sessions, in the folder that `NMS_DATA` names.
     Hdfs {
         /// Which published training split.
@@ -236,6 +254,12 @@ fn main() -> ExitCode {
                 Ok(())
             })
         }
+        Arguments::Eval(Eval::Security { fail2ban, misses, json }) => security(fail2ban, misses, json),
+        Arguments::Eval(Eval::Coverage { json }) => public_data().and_then(|data| {
+            let Some(data) = data else { return Ok(()) };
+            list(&eval::coverage(&data)?, json);
+            Ok(())
+        }),
         Arguments::Eval(Eval::Hdfs {
             split,
             seed,
@@ -330,6 +354,19 @@ fn model(bundle: Option<&Path>, networks: u64) -> Result<(), String> {
     let training = training_set(options.networks, &options, words);
     let figures = evaluate(&bundle, &training.ordinary, &evaluation_set(networks, 0..VENDORS, words))?;
     println!("bundle {} {}\n{figures}", bundle.manifest.name, bundle.version());
+    Ok(())
+}
+
+fn security(fail2ban: Option<PathBuf>, misses: bool, json: bool) -> Result<(), String> {
+    let usual = || Ok::<_, String>(public_data()?.map(|data| data.join("security/fail2ban/lines.jsonl")));
+    let Some(path) = fail2ban.map_or_else(usual, |path| Ok(Some(path)))? else { return Ok(()) };
+    let (scores, missed) = eval::fail2ban(&path)?;
+    list(&scores, json);
+    if misses {
+        for miss in missed {
+            eprintln!("{}", serde_json::to_string(&miss).unwrap_or_default());
+        }
+    }
     Ok(())
 }
 

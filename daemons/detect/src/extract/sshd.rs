@@ -62,6 +62,8 @@ fn without_level(text: &str) -> &str {
         Some((_id, tail)) => tail,
         None => text,
     };
+    // Some systems hand sshd's lines on through the kernel's log.
+    let text = text.strip_prefix("kernel:").map_or(text, |tail| tail.split_once("] ").or_else(|| tail.split_once("]: ")).map_or(tail, |(_clock, tail)| tail));
     ["error: ", "fatal: ", "info: "].iter().find_map(|level| text.strip_prefix(level)).unwrap_or(text)
 }
 
@@ -69,8 +71,10 @@ fn login<'a>(outcome: Outcome) -> Extraction<'a> {
     of(FAMILY, Action::Login, outcome)
 }
 
+/// A connection that came to nothing; where no peer is named another line tells of it.
 fn refused_connection(actor: Option<Actor<'_>>) -> Extraction<'_> {
-    of(FAMILY, Action::Connection, Outcome::Failed).maybe_by(actor)
+    let outcome = if actor.is_some() { Outcome::Failed } else { Outcome::None };
+    of(FAMILY, Action::Connection, outcome).maybe_by(actor)
 }
 
 /// `password for alice from 10.0.0.5 port 50022 ssh2: RSA SHA256:...`.
@@ -161,7 +165,8 @@ fn not_allowed(rest: &str) -> Option<Extraction<'_>> {
     let found = login(Outcome::Failed).companion();
     Some(match who.rsplit_once(" from ") {
         Some((account, host)) => found.maybe_by(peer(host)).account(account),
-        None => found.account(who),
+        // The account's own state, as said beside the attempt.
+        None => Extraction { outcome: Outcome::None, ..found.account(who) },
     })
 }
 
