@@ -38,10 +38,13 @@ fn record(text: &str) -> Option<Extraction<'_>> {
             }
             "method" | "request_method" | "RequestMethod" | "verb" => method = member.value,
             "uri" | "path" | "url" | "RequestPath" | "request_uri" if path.is_none() => path = Some(member.value),
-            "client_ip" | "remote_ip" | "ClientHost" | "remote_addr" | "remoteAddr" | "src_ip" | "clientip" | "ip" | "remote_address" => {
+            "client_ip" | "remote_ip" | "ClientHost" | "remote_addr" | "remoteAddr" | "src_ip" | "clientip" | "ip"
+            | "remote_address" => {
                 from = endpoint(member.value).map(|(from, _port)| from).or(from);
             }
-            "user_id" | "ClientUsername" | "remote_user" | "username" if !matches!(member.value, "" | "-") => user = Some(member.value),
+            "user_id" | "ClientUsername" | "remote_user" | "username" if !matches!(member.value, "" | "-") => {
+                user = Some(member.value)
+            }
             "eventid" => kind = member.value,
             _ => {}
         }
@@ -79,7 +82,9 @@ fn drupal(text: &str) -> Option<Extraction<'_>> {
     let (kind, from) = (parts.nth(2)?, address(parts.next()?)?);
     let (_head, said) = text.rsplit_once('|')?;
     let by = |action, outcome| of(FAMILY, action, outcome).by(Actor::Address(from));
-    if let Some(account) = said.strip_prefix("Login attempt failed for ").or_else(|| said.strip_prefix("Login attempt failed from ")) {
+    if let Some(account) =
+        said.strip_prefix("Login attempt failed for ").or_else(|| said.strip_prefix("Login attempt failed from "))
+    {
         return Some(by(Action::Login, Outcome::Failed).account(account.trim_end_matches('.')));
     }
     if let Some(account) = said.strip_prefix("Session opened for ") {

@@ -5,8 +5,8 @@
 use nms_proto::extraction::{AppFamily, Extraction};
 
 use super::{
-    apache, appliance, apps, audit, cisco, console, container, database, dovecot, fortigate, ftp, generic, mail, mikrotik, named,
-    names, netfilter, nginx, package, pam, phone, proxy, sshd, suricata, winlogon,
+    apache, appliance, apps, audit, cisco, console, container, database, dovecot, fortigate, ftp, generic, mail,
+    mikrotik, named, names, netfilter, nginx, package, pam, phone, proxy, sshd, suricata, winlogon,
 };
 use crate::text::word;
 
@@ -36,7 +36,8 @@ pub(super) fn shaped<'a>(app: &'a str, text: &'a str) -> Extraction<'a> {
         return named(tag, rest);
     }
     if app.is_empty()
-        && let Some((tag, rest)) = text.strip_prefix('[').and_then(|tail| tail.split_once(']')).filter(|(tag, _rest)| *tag == "sshd")
+        && let Some((tag, rest)) =
+            text.strip_prefix('[').and_then(|tail| tail.split_once(']')).filter(|(tag, _rest)| *tag == "sshd")
     {
         return named(tag, rest.trim_start_matches(':').trim_ascii_start());
     }

@@ -63,7 +63,9 @@ fn without_level(text: &str) -> &str {
         None => text,
     };
     // Some systems hand sshd's lines on through the kernel's log.
-    let text = text.strip_prefix("kernel:").map_or(text, |tail| tail.split_once("] ").or_else(|| tail.split_once("]: ")).map_or(tail, |(_clock, tail)| tail));
+    let text = text.strip_prefix("kernel:").map_or(text, |tail| {
+        tail.split_once("] ").or_else(|| tail.split_once("]: ")).map_or(tail, |(_clock, tail)| tail)
+    });
     ["error: ", "fatal: ", "info: "].iter().find_map(|level| text.strip_prefix(level)).unwrap_or(text)
 }
 

@@ -8,6 +8,7 @@
 
 mod forms;
 mod phrases;
+mod products;
 mod voices;
 mod text;
 mod network;
@@ -86,6 +87,7 @@ pub struct Emission {
     pub text: String,
     /// The vendor of the application that said it; none for a program that is known.
     pub vendor: Option<usize>,
+    form: &'static Form,
     /// Why it was generated.
     pub label: Label,
     /// Whether an administrative session is open on the host.
@@ -95,23 +97,19 @@ pub struct Emission {
 }
 
 impl Emission {
-    fn form(&self) -> &'static Form {
-        form_of(self.kind)
-    }
-
     /// The program that wrote it.
     pub fn program(&self) -> &'static str {
-        self.vendor.map_or(self.form().program, voices::program)
+        self.vendor.map_or(self.form.program, voices::program)
     }
 
     /// Its syslog severity.
     pub fn severity(&self) -> u8 {
-        self.form().severity
+        self.form.severity
     }
 
     /// What an extractor should read out of the text.
     pub fn truth(&self) -> Extraction<'_> {
-        let form = self.form();
+        let form = self.form;
         let (family, action, outcome) = form.meaning;
         let p = &self.params;
         Extraction {
@@ -153,7 +151,7 @@ impl Emission {
         if self.kind != Kind::FileChanged {
             return Body::Syslog(Syslog {
                 severity: self.severity(),
-                app: Some(self.program().into()),
+                app: Some(self.program()).filter(|program| !program.is_empty()).map(Into::into),
                 message: self.text.as_str().into(),
                 ..Syslog::default()
             });
@@ -248,35 +246,49 @@ pub(crate) struct Scribe {
     random: Random,
     label: Label,
     emissions: Vec<Emission>,
+    /// The product of each host.
+    products: Vec<&'static str>,
 }
 
 impl Scribe {
-    fn new(random: Random) -> Self {
-        Self { random, label: Label::Ordinary, emissions: Vec::new() }
+    fn new(random: Random, network: &Network) -> Self {
+        let products = network.hosts.iter().map(|host| host.product).collect();
+        Self { random, label: Label::Ordinary, emissions: Vec::new(), products }
     }
 
     /// Writes down that `kind` happened on `host`.
     fn emit(&mut self, at_ms: i64, host: usize, kind: Kind, params: &Params) {
-        let phrases = form_of(kind).phrases;
-        let phrase = self.random.pick(phrases).copied().unwrap_or_default();
-        self.write(at_ms, host, kind, None, phrase, params);
+        let product = self.products.get(host).copied().unwrap_or_default();
+        let form = products::row(product, kind).unwrap_or_else(|| form_of(kind));
+        let phrase = self.random.pick(form.phrases).copied().unwrap_or_default();
+        self.write(at_ms, host, form, None, phrase, params);
     }
 
     /// Writes down that an application said so, in its vendor's words: an application always says it in the same ones.
     fn emit_app(&mut self, at_ms: i64, app: App, kind: Kind, params: &Params) {
-        let (_, action, outcome) = form_of(kind).meaning;
+        let form = form_of(kind);
+        let (_, action, outcome) = form.meaning;
         let said = phrasings(app.vendor, action, outcome);
         let choice = if kind == Kind::AppNote { self.random.below(said.len()) } else { app.manner % said.len().max(1) };
         let text = said.get(choice).map(|phrasing| phrasing.text.clone()).unwrap_or_default();
-        self.write(at_ms, app.host, kind, Some(app.vendor), &text, params);
+        self.write(at_ms, app.host, form, Some(app.vendor), &text, params);
     }
 
-    fn write(&mut self, at_ms: i64, host: usize, kind: Kind, vendor: Option<usize>, phrase: &str, params: &Params) {
+    fn write(
+        &mut self,
+        at_ms: i64,
+        host: usize,
+        form: &'static Form,
+        vendor: Option<usize>,
+        phrase: &str,
+        params: &Params,
+    ) {
         let text = text::fill(phrase, params, at_ms, &mut self.random);
         let emission = Emission {
             at_ms,
             host,
-            kind,
+            kind: form.kind,
+            form,
             params: params.clone(),
             text,
             vendor,
@@ -305,7 +317,7 @@ pub struct Extras {
 pub fn generate(seed: u64, days: usize, extras: &Extras) -> (Network, Vec<Emission>) {
     let mut random = Random::new(seed);
     let network = Network::new(&mut random.fork(1), &extras.vendors);
-    let mut scribe = Scribe::new(random.fork(2));
+    let mut scribe = Scribe::new(random.fork(2), &network);
     for day in 0..days {
         ordinary::day(&network, day, &mut scribe);
     }

@@ -6,6 +6,7 @@ use std::ops::Range;
 use nms_model::random::Random;
 
 use super::VENDORS;
+use super::products::{DESKS, ROUTERS, WEB_SERVERS};
 use super::text::mac;
 
 /// What a host is for.
@@ -34,6 +35,8 @@ pub struct Host {
     pub mac: String,
     /// What it is for.
     pub role: Role,
+    /// What is installed on it.
+    pub product: &'static str,
 }
 
 /// An application of a vendor on a host.
@@ -97,7 +100,13 @@ impl Network {
         let mut hosts = Vec::new();
         let mut add = |name: String, role: Role, random: &mut Random| {
             let address = IpAddr::V4(Ipv4Addr::new(10, 20, subnet, 10 + hosts.len() as u8));
-            hosts.push(Host { name, address, mac: mac(random), role });
+            let products: &[&'static str] = match role {
+                Role::Router => &ROUTERS,
+                Role::Exposed => &WEB_SERVERS,
+                _ => &[],
+            };
+            let product = random.pick(products).copied().unwrap_or_default();
+            hosts.push(Host { name, address, mac: mac(random), role, product });
         };
         add("gw".to_owned(), Role::Router, random);
         add("web1".to_owned(), Role::Exposed, random);
@@ -113,7 +122,9 @@ impl Network {
         let mut users = Vec::new();
         for desk in 0..desks {
             let address = IpAddr::V4(Ipv4Addr::new(10, 20, subnet, 100 + desk as u8));
-            hosts.push(Host { name: format!("desk{desk}"), address, mac: mac(random), role: Role::Workstation });
+            let product = random.pick(&DESKS).copied().unwrap_or_default();
+            let name = format!("desk{desk}");
+            hosts.push(Host { name, address, mac: mac(random), role: Role::Workstation, product });
             let name = format!("{}{}", random.pick(&NAMES).copied().unwrap_or("x"), desk);
             users.push(User {
                 name,

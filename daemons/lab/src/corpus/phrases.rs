@@ -271,7 +271,6 @@ pub(super) const FORMS: &[Form] = &[
     .by(Who::Address),
     form(Kind::MailSent, "postfix/smtp", (F::Postfix, A::Other, O::Ok), &[
         "{token}: to=<{user}@{name}>, relay={name}[{ip}]:25, delay=0.{number}, dsn=2.0.0, status=sent (250 2.0.0 OK)",
-        "{token}: removed",
     ]),
     form(Kind::MailLoginOk, "dovecot", (F::Dovecot, A::Login, O::Ok), &[
         "imap-login: Login: user=<{user}>, method=PLAIN, rip={ip}, lip={peer}, mpid={number}, TLS, session=<{token}>",
