@@ -104,7 +104,9 @@ pub(crate) fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
             None => match tail.strip_prefix('\'') {
                 // The audit log puts further pairs between single quotes.
                 Some(inner) => ("", inner),
-                None => tail.split_once(|c: char| c.is_ascii_whitespace() || c.is_ascii_control()).unwrap_or((tail, "")),
+                None => {
+                    tail.split_once(|c: char| c.is_ascii_whitespace() || c.is_ascii_control()).unwrap_or((tail, ""))
+                }
             },
         };
         rest = tail;

@@ -71,8 +71,18 @@ fn error(text: &str) -> Option<Extraction<'_>> {
         let found = login.account(account);
         return Some(if unknown { found.exists(false) } else { found });
     }
-    let failed =
-        ["failed", "denied", "not found", "does not exist", "invalid", "mismatch", "attack", "wrong ", "unknown ", "via SNI"];
+    let failed = [
+        "failed",
+        "denied",
+        "not found",
+        "does not exist",
+        "invalid",
+        "mismatch",
+        "attack",
+        "wrong ",
+        "unknown ",
+        "via SNI",
+    ];
     let found = of(FAMILY, Action::Request, Outcome::Failed).maybe_by(actor);
     if said.starts_with("ModSecurity") {
         return Some(of(FAMILY, Action::Ids, Outcome::Failed).maybe_by(actor));
@@ -99,8 +109,28 @@ fn ordinary(text: &str, said: &str) -> bool {
 /// Whether a first part of a path is asked for by whoever looks for something to break into.
 fn is_probed(part: &str) -> bool {
     const PROBED: [&str; 22] = [
-        "admin", "mail", "sql", "pma", "phpmy", "wp-", "xmlrpc", "cgi-bin", "w00tw00t", "roundcube", "webdav", "setup", "install",
-        "shell", "manager", "jmx-", "solr", ".env", ".git", "vtiger", "horde", "phpunit",
+        "admin",
+        "mail",
+        "sql",
+        "pma",
+        "phpmy",
+        "wp-",
+        "xmlrpc",
+        "cgi-bin",
+        "w00tw00t",
+        "roundcube",
+        "webdav",
+        "setup",
+        "install",
+        "shell",
+        "manager",
+        "jmx-",
+        "solr",
+        ".env",
+        ".git",
+        "vtiger",
+        "horde",
+        "phpunit",
     ];
     PROBED.iter().any(|word| part.contains(word))
 }

@@ -15,7 +15,9 @@ const FAMILY: AppFamily = AppFamily::Generic;
 pub(super) fn appliance(text: &str) -> Option<Extraction<'_>> {
     match text.as_bytes().first()? {
         b'A'..=b'Z' => juniper(text).or_else(|| storage(text)),
-        b'0'..=b'9' if text.contains(",TRAFFIC,") || text.contains(",THREAT,") || text.contains(",SYSTEM,") => paloalto(text),
+        b'0'..=b'9' if text.contains(",TRAFFIC,") || text.contains(",THREAT,") || text.contains(",SYSTEM,") => {
+            paloalto(text)
+        }
         b'c' | b'e' => qnap(text),
         b'd' if text.contains("log_component=") => sophos(text),
         _ => None,
@@ -46,7 +48,11 @@ fn juniper(text: &str) -> Option<Extraction<'_>> {
             Some(of(FAMILY, Action::Command, Outcome::Ok).maybe_by(quoted(said, '\'').and_then(crate::text::name)))
         }
         "RT_FLOW_SESSION_DENY" | "RT_FLOW_SESSION_CREATE" | "RT_FLOW_SESSION_CLOSE" => {
-            let found = if tag.ends_with("DENY") { of(FAMILY, Action::Block, Outcome::Failed) } else { of(FAMILY, Action::Connection, Outcome::Ok) };
+            let found = if tag.ends_with("DENY") {
+                of(FAMILY, Action::Block, Outcome::Failed)
+            } else {
+                of(FAMILY, Action::Connection, Outcome::Ok)
+            };
             let (from, to) = said.split_once("->")?;
             let (from, _port) = super::asa::slashed(from.rsplit_once(' ').map_or(from, |(_head, from)| from))?;
             let (to, port) = super::asa::slashed(word(to).0)?;
@@ -124,7 +130,10 @@ fn paloalto(text: &str) -> Option<Extraction<'_>> {
         if !failed && !said.contains("authenticated for user") && !said.contains("logged in via") {
             return None;
         }
-        let from = said.rsplit_once("From: ").and_then(|(_head, tail)| endpoint(tail.trim_end_matches('.'))).map(|(from, _port)| Actor::Address(from));
+        let from = said
+            .rsplit_once("From: ")
+            .and_then(|(_head, tail)| endpoint(tail.trim_end_matches('.')))
+            .map(|(from, _port)| Actor::Address(from));
         let found = of(FAMILY, Action::Login, if failed { Outcome::Failed } else { Outcome::Ok }).maybe_by(from);
         return Some(quoted(said, '\'').map_or(found, |account| found.account(account)));
     }

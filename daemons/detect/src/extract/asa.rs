@@ -15,13 +15,20 @@ const FAMILY: AppFamily = AppFamily::Asa;
 /// The message `number`.
 pub(super) fn asa<'a>(number: &str, text: &'a str) -> Option<Extraction<'a>> {
     match number.as_bytes() {
-        [b'1', b'0', b'6', ..] | [b'7', b'1', b'0', ..] | b"313001" | b"313004" | b"313005" | b"401004" | b"338006" | b"338008" => {
-            packet(number, text)
-        }
+        [b'1', b'0', b'6', ..]
+        | [b'7', b'1', b'0', ..]
+        | b"313001"
+        | b"313004"
+        | b"313005"
+        | b"401004"
+        | b"338006"
+        | b"338008" => packet(number, text),
         [b'1', b'1', b'1', ..] | [b'5', b'0', b'2', ..] => administration(number, text),
         [b'3', b'0', b'2' | b'5', ..] => connection(number, text),
         [b'4', b'0', b'0', ..] | b"733100" | b"733101" | b"733102" | b"430001" => {
-            let from = between(text, " from ", " ").or_else(|| between(text, "Host ", " ")).or_else(|| between(text, "Object ", " "));
+            let from = between(text, " from ", " ")
+                .or_else(|| between(text, "Host ", " "))
+                .or_else(|| between(text, "Object ", " "));
             let actor = from.and_then(slashed).map(|(from, _port)| Actor::Address(from));
             Some(of(FAMILY, Action::Ids, Outcome::Failed).maybe_by(actor))
         }
@@ -48,7 +55,8 @@ fn packet<'a>(number: &str, text: &'a str) -> Option<Extraction<'a>> {
     }
     // `src outside:192.0.2.7/4711 dst inside:10.0.0.5/22`, `from 192.0.2.7/4711 to 10.0.0.5/22`, `192.0.2.7 ==> 10.0.0.5`.
     let spaced = |start: &str| after(text, start).and_then(|tail| tail.split(' ').take(2).find_map(plain));
-    let from = spaced("src ").or_else(|| spaced("from laddr ")).or_else(|| spaced(" from ")).or_else(|| spaced("packet: "));
+    let from =
+        spaced("src ").or_else(|| spaced("from laddr ")).or_else(|| spaced(" from ")).or_else(|| spaced("packet: "));
     let to = spaced("dst ").or_else(|| spaced(" ==> ")).or_else(|| spaced(" to "));
     let (from, _port) = from?;
     let found = found.by(Actor::Address(from));
@@ -57,7 +65,11 @@ fn packet<'a>(number: &str, text: &'a str) -> Option<Extraction<'a>> {
 
 /// Connections built and torn down.
 fn connection<'a>(number: &str, text: &'a str) -> Option<Extraction<'a>> {
-    let outcome = if matches!(number, "302014" | "302016" | "302018" | "302021" | "305012" | "305010") { Outcome::None } else { Outcome::Ok };
+    let outcome = if matches!(number, "302014" | "302016" | "302018" | "302021" | "305012" | "305010") {
+        Outcome::None
+    } else {
+        Outcome::Ok
+    };
     if number == "305006" || number == "305005" {
         return Some(of(FAMILY, Action::Connection, Outcome::Failed));
     }
@@ -100,7 +112,9 @@ fn session<'a>(number: &str, text: &'a str) -> Option<Extraction<'a>> {
         "304001" => (Action::Request, Outcome::Ok),
         "304002" => (Action::Request, Outcome::Failed),
         "713119" | "713120" | "602303" | "750006" => (Action::Connection, Outcome::Ok),
-        "713048" | "713903" | "713902" | "750003" | "402117" | "402119" | "713123" => (Action::Connection, Outcome::Failed),
+        "713048" | "713903" | "713902" | "750003" | "402117" | "402119" | "713123" => {
+            (Action::Connection, Outcome::Failed)
+        }
         _ => return None,
     };
     let found = of(FAMILY, action, outcome);
@@ -111,14 +125,19 @@ fn session<'a>(number: &str, text: &'a str) -> Option<Extraction<'a>> {
         .or_else(|| between(text, "IP address: ", ","))
         .or_else(|| between(text, "SRC ", " "))
         .or_else(|| after(text, "from ").and_then(|tail| tail.split([' ', '(', ')']).find(|token| !token.is_empty())));
-    let found = found.maybe_by(from.and_then(|from| slashed(from.trim_ascii())).map(|(from, _port)| Actor::Address(from)));
+    let found =
+        found.maybe_by(from.and_then(|from| slashed(from.trim_ascii())).map(|(from, _port)| Actor::Address(from)));
     let account = between(text, "User <", ">")
         .or_else(|| between(text, "Username = ", ","))
-        .or_else(|| text.rsplit_once(" : user = ").map(|(_head, account)| account.split(" :").next().unwrap_or(account)))
+        .or_else(|| {
+            text.rsplit_once(" : user = ").map(|(_head, account)| account.split(" :").next().unwrap_or(account))
+        })
         .or_else(|| after(text, "Uname: "))
         .or_else(|| quoted(text, '"'))
         .or_else(|| quoted(text, '\''))
-        .or_else(|| text.strip_prefix("User ").filter(|_tail| holds_any(text, &[" locked out"])).map(|tail| word(tail).0));
+        .or_else(|| {
+            text.strip_prefix("User ").filter(|_tail| holds_any(text, &[" locked out"])).map(|tail| word(tail).0)
+        });
     Some(account.map_or(found, |account| found.account(account.trim_ascii())))
 }
 

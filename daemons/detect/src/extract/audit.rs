@@ -58,15 +58,15 @@ impl<'a> Record<'a> {
         let action = match self.kind {
             // Each of these follows the one that decides.
             "USER_LOGIN" | "USER_AUTH" | "USER_ACCT" | "USER_ERR" | "GRP_AUTH" => Action::Login,
-            "USER_START" | "CRED_ACQ" | "CRED_REFR" | "USER_ROLE_CHANGE" => return Some(self.with(Action::Login, Outcome::None)),
+            "USER_START" | "CRED_ACQ" | "CRED_REFR" | "USER_ROLE_CHANGE" => {
+                return Some(self.with(Action::Login, Outcome::None));
+            }
             "USER_END" | "CRED_DISP" | "USER_LOGOUT" => Action::Logout,
             "USER_CMD" => Action::Command,
-            "ADD_USER" | "DEL_USER" | "ADD_GROUP" | "DEL_GROUP" | "USER_MGMT" | "GRP_MGMT" | "USER_CHAUTHTOK" | "CHUSER_ID" | "CHGRP_ID" => {
-                Action::Account
-            }
-            "SERVICE_START" | "SERVICE_STOP" | "DAEMON_START" | "DAEMON_END" | "DAEMON_CONFIG" | "SYSTEM_BOOT" | "SYSTEM_SHUTDOWN" => {
-                Action::Service
-            }
+            "ADD_USER" | "DEL_USER" | "ADD_GROUP" | "DEL_GROUP" | "USER_MGMT" | "GRP_MGMT" | "USER_CHAUTHTOK"
+            | "CHUSER_ID" | "CHGRP_ID" => Action::Account,
+            "SERVICE_START" | "SERVICE_STOP" | "DAEMON_START" | "DAEMON_END" | "DAEMON_CONFIG" | "SYSTEM_BOOT"
+            | "SYSTEM_SHUTDOWN" => Action::Service,
             "EXECVE" | "SYSCALL" | "ANOM_ABEND" => Action::Process,
             "AVC" | "USER_AVC" | "1400" => return Some(self.with(Action::Process, Outcome::Failed)),
             "ANOM_PROMISCUOUS" | "ANOM_LOGIN_FAILURES" | "RESP_ACCT_LOCK" => Action::Ids,
@@ -87,7 +87,8 @@ impl<'a> Record<'a> {
         let program = self.program.map(|program| program.rsplit_once('/').map_or(program, |(_folder, base)| base));
         let found = of(FAMILY, action, outcome);
         let found = found.maybe_by(self.from.or_else(|| self.by.filter(|_by| action != Action::Login).and_then(name)));
-        let found = self.account.filter(|account| *account != "(unknown)").map_or(found, |account| found.account(account));
+        let found =
+            self.account.filter(|account| *account != "(unknown)").map_or(found, |account| found.account(account));
         let found = self.program.map_or(found, |program| found.object(Object::Program(program)));
         let told = action == Action::Login && program.is_some_and(|program| REPORTING.contains(&program));
         if told { found.companion() } else { found }

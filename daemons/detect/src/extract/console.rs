@@ -22,7 +22,8 @@ fn unquoted(text: &str) -> &str {
 }
 
 fn login(text: &str) -> Option<Extraction<'_>> {
-    let failed = starts(text, "failed login") || starts(text, "too many login tries") || starts(text, "invalid password");
+    let failed =
+        starts(text, "failed login") || starts(text, "too many login tries") || starts(text, "invalid password");
     let passed = starts(text, "login on ") || starts(text, "root login ") || starts(text, "dialup at ");
     if !failed && !passed {
         return None;
@@ -30,11 +31,18 @@ fn login(text: &str) -> Option<Extraction<'_>> {
     let found = of(FAMILY, Action::Login, if failed { Outcome::Failed } else { Outcome::Ok });
     // The name is typed by whoever sits there and stands last.
     let head = text.split_once(" FOR ").or_else(|| text.split_once(" for ")).map_or(text, |(head, _name)| head);
-    let from = head.rsplit_once(" FROM ").or_else(|| head.rsplit_once(" from ")).map(|(_head, tail)| word(tail).0.trim_end_matches(','));
+    let from = head
+        .rsplit_once(" FROM ")
+        .or_else(|| head.rsplit_once(" from "))
+        .map(|(_head, tail)| word(tail).0.trim_end_matches(','));
     let found = found.maybe_by(from.and_then(|from| peer(unquoted(from))));
-    let account = after(text, " FOR ").or_else(|| after(text, " for ")).and_then(|tail| tail.rsplit_once(',')).map(|(name, _why)| name);
+    let account = after(text, " FOR ")
+        .or_else(|| after(text, " for "))
+        .and_then(|tail| tail.rsplit_once(','))
+        .map(|(name, _why)| name);
     let account = account.or_else(|| after(text, " BY ").map(|tail| word(tail).0)).map(unquoted);
-    let account = account.or_else(|| text.starts_with("ROOT LOGIN").then(|| text.get(..4)).flatten().filter(|_root| false));
+    let account =
+        account.or_else(|| text.starts_with("ROOT LOGIN").then(|| text.get(..4)).flatten().filter(|_root| false));
     Some(account.map_or(found, |account| found.account(account)))
 }
 
@@ -58,7 +66,8 @@ fn asked(text: &str) -> Option<Extraction<'_>> {
 fn knocked(text: &str) -> Option<Extraction<'_>> {
     let first = |tail| caller(word(tail).0.trim_end_matches([',', ':', '.']));
     if let Some(tail) = text.strip_prefix("connect from ") {
-        let actor = tail.rsplit_once('(').and_then(|(_host, ip)| caller(ip.trim_end_matches(')'))).or_else(|| first(tail));
+        let actor =
+            tail.rsplit_once('(').and_then(|(_host, ip)| caller(ip.trim_end_matches(')'))).or_else(|| first(tail));
         return Some(of(FAMILY, Action::Connection, Outcome::None).maybe_by(actor));
     }
     if starts(text, "attackalert: ") {

@@ -32,9 +32,8 @@ fn event(text: &str) -> Option<Extraction<'_>> {
     let at = if text.starts_with("container ") { 0 } else { text.find(" container ")? + 1 };
     let (verb, tail) = word(text.get(at..)?.strip_prefix("container ")?);
     let (action, outcome) = match verb {
-        "start" | "stop" | "create" | "remove" | "restart" | "init" | "cleanup" | "pause" | "unpause" | "destroy" | "kill" | "died" | "die" => {
-            (Action::Service, Outcome::Ok)
-        }
+        "start" | "stop" | "create" | "remove" | "restart" | "init" | "cleanup" | "pause" | "unpause" | "destroy"
+        | "kill" | "died" | "die" => (Action::Service, Outcome::Ok),
         "oom" => (Action::Service, Outcome::Failed),
         "attach" | "exec" | "exec_died" => (Action::Command, Outcome::Ok),
         "health_status" | "health_status:" => (Action::Service, Outcome::None),
@@ -102,7 +101,9 @@ fn audit(text: &str) -> Extraction<'_> {
     let action = match (code, part, verb) {
         (401, ..) => Action::Login,
         (_, "exec" | "attach", _) => Action::Command,
-        (_, _, "create" | "update" | "patch" | "delete") if resource.ends_with("bindings") || resource.ends_with("roles") => {
+        (_, _, "create" | "update" | "patch" | "delete")
+            if resource.ends_with("bindings") || resource.ends_with("roles") =>
+        {
             Action::Account
         }
         _ => Action::Request,

@@ -42,7 +42,10 @@ fn login<'a>(outcome: Outcome) -> Extraction<'a> {
 /// `Access denied for user 'bob'@'192.0.2.7' (using password: YES)`.
 fn mysql(text: &str) -> Option<Extraction<'_>> {
     if let Some(tail) = after(text, "Access denied for user '") {
-        let (who, rest) = tail.rsplit_once("' (using ").or_else(|| tail.rsplit_once("' to database ")).or_else(|| tail.rsplit_once('\''))?;
+        let (who, rest) = tail
+            .rsplit_once("' (using ")
+            .or_else(|| tail.rsplit_once("' to database "))
+            .or_else(|| tail.rsplit_once('\''))?;
         // The server's line ends there; words behind it are somebody else's quotation.
         if !rest.is_empty() && !rest.ends_with([')', '\'']) {
             return None;
@@ -76,10 +79,16 @@ fn sql_server(text: &str) -> Option<Extraction<'_>> {
         (Outcome::Ok, tail)
     } else {
         let failed = holds_any(head, &["Login failed", "failed", "error"]);
-        return Some(of(FAMILY, Action::Connection, if failed { Outcome::Failed } else { Outcome::None }).maybe_by(actor));
+        return Some(
+            of(FAMILY, Action::Connection, if failed { Outcome::Failed } else { Outcome::None }).maybe_by(actor),
+        );
     };
     let found = login(outcome).maybe_by(actor);
-    let account = tail.trim_ascii_start().strip_prefix('\'').and_then(|tail| tail.rsplit_once("'. ")).map(|(account, _why)| account);
+    let account = tail
+        .trim_ascii_start()
+        .strip_prefix('\'')
+        .and_then(|tail| tail.rsplit_once("'. "))
+        .map(|(account, _why)| account);
     let found = account.filter(|account| !account.is_empty()).map_or(found, |account| found.account(account));
     Some(if head.contains("Could not find a login matching") { found.exists(false) } else { found })
 }
@@ -87,8 +96,9 @@ fn sql_server(text: &str) -> Option<Extraction<'_>> {
 fn postgres(text: &str) -> Option<Extraction<'_>> {
     if let Some((head, said)) = text.split_once("FATAL:") {
         let said = said.trim_ascii_start();
-        return Some(fatal(said).map_or(of(FAMILY, Action::Connection, Outcome::Failed), |found| {
-            Extraction { actor: found.actor.or_else(|| prefix(head)), ..found }
+        return Some(fatal(said).map_or(of(FAMILY, Action::Connection, Outcome::Failed), |found| Extraction {
+            actor: found.actor.or_else(|| prefix(head)),
+            ..found
         }));
     }
     let (head, said) = text.split_once("LOG:")?;
@@ -110,7 +120,10 @@ fn postgres(text: &str) -> Option<Extraction<'_>> {
         of(FAMILY, Action::Connection, Outcome::Failed)
     } else if said.starts_with("provided user name (") {
         login(Outcome::Failed).companion()
-    } else if said.starts_with("database system is ") || said.contains("shutdown request") || said.contains("shutting down") {
+    } else if said.starts_with("database system is ")
+        || said.contains("shutdown request")
+        || said.contains("shutting down")
+    {
         of(FAMILY, Action::Service, Outcome::Ok)
     } else {
         return None;
@@ -119,9 +132,14 @@ fn postgres(text: &str) -> Option<Extraction<'_>> {
 }
 
 fn fatal(said: &str) -> Option<Extraction<'_>> {
-    if let Some(tail) = strip_any(said, &["no pg_hba.conf entry for host \"", "pg_hba.conf rejects connection for host \""]) {
+    if let Some(tail) =
+        strip_any(said, &["no pg_hba.conf entry for host \"", "pg_hba.conf rejects connection for host \""])
+    {
         let (host, tail) = tail.split_once('"')?;
-        let account = tail.strip_prefix(", user \"").and_then(|tail| tail.split_once("\", database \"")).map(|(account, _rest)| account);
+        let account = tail
+            .strip_prefix(", user \"")
+            .and_then(|tail| tail.split_once("\", database \""))
+            .map(|(account, _rest)| account);
         let found = login(Outcome::Failed).maybe_by(peer(host));
         return Some(account.map_or(found, |account| found.account(account)));
     }
@@ -155,7 +173,8 @@ fn mongo(text: &str) -> Option<Extraction<'_>> {
     if text.starts_with('{') {
         return mongo_record(text);
     }
-    let last = |mark: &str| text.rsplit_once(mark).and_then(|(_head, tail)| caller(tail.split([' ', ';', ',']).next()?));
+    let last =
+        |mark: &str| text.rsplit_once(mark).and_then(|(_head, tail)| caller(tail.split([' ', ';', ',']).next()?));
     let account = |mark: &str, end: &str| between(text, mark, end);
     if text.contains("uthentication failed for ") || text.contains("Failed to authenticate ") {
         let found = login(Outcome::Failed).maybe_by(last(" from client ").or_else(|| last(" from ")));
@@ -170,7 +189,8 @@ fn mongo(text: &str) -> Option<Extraction<'_>> {
     if text.contains("connection accepted from ") {
         return Some(of(FAMILY, Action::Connection, Outcome::Ok).maybe_by(last("accepted from ")));
     }
-    text.contains("end connection ").then(|| of(FAMILY, Action::Connection, Outcome::None).maybe_by(last("end connection ")))
+    text.contains("end connection ")
+        .then(|| of(FAMILY, Action::Connection, Outcome::None).maybe_by(last("end connection ")))
 }
 
 fn mongo_record(text: &str) -> Option<Extraction<'_>> {
@@ -204,7 +224,8 @@ fn redis(text: &str) -> Option<Extraction<'_>> {
     if let Some((_head, tail)) = text.split_once(" Accepted ") {
         return caller(tail).map(|actor| of(FAMILY, Action::Connection, Outcome::Ok).by(actor));
     }
-    let done = holds_any(text, &["Ready to accept connections", "bye bye", "Server initialized", "User requested shutdown"]);
+    let done =
+        holds_any(text, &["Ready to accept connections", "bye bye", "Server initialized", "User requested shutdown"]);
     let numbered = || word(text).0.split(':').next().is_some_and(is_number);
     (done || (numbered() && text.contains("DB saved on disk"))).then(|| of(FAMILY, Action::Service, Outcome::Ok))
 }

@@ -42,15 +42,10 @@ fn login_process(text: &str) -> Option<Extraction<'_>> {
     } else if let Some(tail) = after(said, "auth failed, ") {
         let attempts = tail.split(' ').next().and_then(|count| count.parse().ok());
         (Action::Login, Outcome::Failed, attempts.unwrap_or(1))
-    } else if holds_any(
-        said,
-        &["auth failed", "auth_failed", "tried to use dis", "Password mismatch", "unknown user"],
-    ) {
-        (Action::Login, Outcome::Failed, 1)
-    } else if holds_any(said, &["finish SASL auth", "SSL_accept() ", "before auth was ready"])
-        || said.contains("read(size=")
-        || tail.contains("SSL_accept() ")
+    } else if holds_any(said, &["auth failed", "auth_failed", "tried to use dis", "Password mismatch", "unknown user"])
     {
+        (Action::Login, Outcome::Failed, 1)
+    } else if said.contains("before auth was ready") {
         (Action::Connection, Outcome::Failed, 1)
     } else {
         (Action::Connection, Outcome::None, 1)
@@ -71,12 +66,22 @@ fn lookup(text: &str) -> Option<Extraction<'_>> {
         Some((user, said, Actor::Address(address(ip)?)))
     })?;
     let account = driver(inside)?;
-    let unknown = holds_any(said, &["unknown user", "user not found", "User unknown", "User not known", "no such user"]);
+    let unknown =
+        holds_any(said, &["unknown user", "user not found", "User unknown", "User not known", "no such user"]);
     let refused = unknown
         || starts(said, "password mismatch")
         || starts(said, "invalid credentials")
         || starts(said, "login user")
-        || holds_any(said, &["assword mismatch", "uthentication failure", "uthentication failed", "invalid cred", "pam_authenticate() failed"]);
+        || holds_any(
+            said,
+            &[
+                "assword mismatch",
+                "uthentication failure",
+                "uthentication failed",
+                "invalid cred",
+                "pam_authenticate() failed",
+            ],
+        );
     if !refused {
         return None;
     }

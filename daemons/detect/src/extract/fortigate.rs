@@ -37,7 +37,8 @@ pub(super) fn fortigate(text: &str) -> Extraction<'_> {
             "remip" => fields.remote = address(value).map(Actor::Address),
             // `ui="https(192.0.2.7)"`, in releases that do not name a source.
             "ui" if fields.from.is_none() => {
-                fields.from = value.split_once('(').and_then(|(_how, ip)| address(ip.trim_end_matches(')'))).map(Actor::Address);
+                fields.from =
+                    value.split_once('(').and_then(|(_how, ip)| address(ip.trim_end_matches(')'))).map(Actor::Address);
             }
             "dstip" | "dst" => fields.to = address(value),
             "dstport" => fields.port = value.parse().ok(),
@@ -82,7 +83,9 @@ impl Fields<'_> {
             ("event", "user", _) => (Action::Login, outcome),
             ("event", "system", _) if self.what.starts_with("DHCP") => (Action::Lease, Outcome::Ok),
             ("event", "wireless", _) => (Action::Connection, Outcome::None),
-            ("event", "system" | "ha" | "router", _) => (Action::Service, if failed { Outcome::Failed } else { Outcome::None }),
+            ("event", "system" | "ha" | "router", _) => {
+                (Action::Service, if failed { Outcome::Failed } else { Outcome::None })
+            }
             _ => return None,
         })
     }

@@ -79,7 +79,8 @@ fn proftpd(text: &str) -> Option<Extraction<'_>> {
         let outcome = if said.contains("successful") { Outcome::Ok } else { Outcome::Failed };
         return Some(found(Action::Login, outcome));
     }
-    let opened = holds_any(said, &["session opened", "session closed", "Preparing to chroot", "FTP no transfer timeout"]);
+    let opened =
+        holds_any(said, &["session opened", "session closed", "Preparing to chroot", "FTP no transfer timeout"]);
     opened.then(|| found(Action::Connection, Outcome::None))
 }
 

@@ -128,7 +128,9 @@ impl<'a> Seen<'a> {
             Meaning::Negation => self.negated = NEGATION_WORDS,
             Meaning::Success => self.succeeded = true,
             // "no auth attempts", "empty username": nobody tried.
-            Meaning::Login | Meaning::User if matches!(before.0, "no" | "empty") && token != "password" => self.untried = true,
+            Meaning::Login | Meaning::User if matches!(before.0, "no" | "empty") && token != "password" => {
+                self.untried = true
+            }
             Meaning::Login | Meaning::User => self.about_login = true,
             Meaning::Block => self.blocked = true,
             Meaning::Peer => {

@@ -27,7 +27,15 @@ pub(super) fn ios<'a>(code: &str, text: &'a str) -> Option<Extraction<'a>> {
             let found = of(FAMILY, Action::Ids, Outcome::Failed).maybe_by(caller(from));
             Some(crate::text::endpoint(to).map_or(found, |(to, port)| found.towards(to, port)))
         }
-        "UPDOWN" | "ADJCHANGE" | "NBRCHANGE" | "IF_UP" | "IF_DOWN_LINK_FAILURE" | "ERR_DISABLE" | "RESTART" | "RELOAD" | "CHANGED" => {
+        "UPDOWN"
+        | "ADJCHANGE"
+        | "NBRCHANGE"
+        | "IF_UP"
+        | "IF_DOWN_LINK_FAILURE"
+        | "ERR_DISABLE"
+        | "RESTART"
+        | "RELOAD"
+        | "CHANGED" => {
             let down = holds_any(text, &["down", "Down", "err-disable", "DOWN"]);
             let found = of(FAMILY, Action::Service, if down { Outcome::Failed } else { Outcome::Ok });
             let interface = after(text, "nterface ").map(|tail| word(tail).0.trim_end_matches(','));
@@ -48,7 +56,11 @@ fn packet(text: &str) -> Option<Extraction<'_>> {
         let from = after(text, " denied ").or_else(|| after(text, " permitted "))?;
         return Some(found.by(Actor::Address(address(word(from).0)?)));
     };
-    let from = from.split_ascii_whitespace().rev().find_map(|token| bracketed(token).or_else(|| crate::text::endpoint(token)))?.0;
+    let from = from
+        .split_ascii_whitespace()
+        .rev()
+        .find_map(|token| bracketed(token).or_else(|| crate::text::endpoint(token)))?
+        .0;
     let to = to.split([',', ' ']).next()?;
     let (to, port) = bracketed(to).or_else(|| crate::text::endpoint(to))?;
     Some(found.by(Actor::Address(from)).towards(to, port))
@@ -107,10 +119,21 @@ fn session<'a>(code: &str, mnemonic: &str, text: &'a str) -> Option<Extraction<'
 fn layer_two<'a>(mnemonic: &str, text: &'a str) -> Option<Extraction<'a>> {
     let by = |action, outcome| of(FAMILY, action, outcome).maybe_by(wireless::station(text));
     Some(match mnemonic {
-        "PSECURE_VIOLATION" | "DHCP_SNOOPING_UNTRUSTED_PORT" | "DHCP_SNOOPING_MATCH_MAC_FAIL" | "DHCP_SNOOPING_DENY"
-        | "DHCP_SNOOPING_FAKE_INTERFACE" | "DHCP_SNOOPING_ERRDISABLE_WARNING" | "INVALID_ARP" | "ACL_DENY" | "MACFLAP_NOTIF"
-        | "PACKET_RATE_EXCEEDED" | "DUPADDR" | "SECURITY_VIOLATION" => by(Action::Ids, Outcome::Failed),
-        "ASSOC" | "SUCCESS" | "REASSOC" => Extraction { actor: wireless::dot11(text), ..by(Action::Login, Outcome::Ok) },
+        "PSECURE_VIOLATION"
+        | "DHCP_SNOOPING_UNTRUSTED_PORT"
+        | "DHCP_SNOOPING_MATCH_MAC_FAIL"
+        | "DHCP_SNOOPING_DENY"
+        | "DHCP_SNOOPING_FAKE_INTERFACE"
+        | "DHCP_SNOOPING_ERRDISABLE_WARNING"
+        | "INVALID_ARP"
+        | "ACL_DENY"
+        | "MACFLAP_NOTIF"
+        | "PACKET_RATE_EXCEEDED"
+        | "DUPADDR"
+        | "SECURITY_VIOLATION" => by(Action::Ids, Outcome::Failed),
+        "ASSOC" | "SUCCESS" | "REASSOC" => {
+            Extraction { actor: wireless::dot11(text), ..by(Action::Login, Outcome::Ok) }
+        }
         "DISASSOC" | "DISCONNECT" => by(Action::Logout, Outcome::None),
         "FAIL" | "MAXRETRIES" | "MIC_FAILURE" => by(Action::Login, Outcome::Failed),
         "ASSIGN" | "ADDRESS_ASSIGN" => by(Action::Lease, Outcome::Ok),

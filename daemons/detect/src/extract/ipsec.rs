@@ -24,7 +24,11 @@ pub(super) fn ipsec(text: &str) -> Extraction<'_> {
 /// Takes off `05[IKE] ` and `<road|7> `.
 fn without_thread(text: &str) -> &str {
     let text = match text.split_once("] ") {
-        Some((head, tail)) if head.len() <= 8 && head.contains('[') => tail,
+        Some((head, tail))
+            if head.len() <= 8 && head.contains('[') && head.starts_with(|c: char| c.is_ascii_digit()) =>
+        {
+            tail
+        }
         _ => text,
     };
     match text.strip_prefix('<').and_then(|tail| tail.split_once("> ")) {
@@ -64,7 +68,9 @@ fn strongswan(said: &str) -> Option<Extraction<'_>> {
         };
         return Some(if tail.contains("(myself)") { login(Outcome::None) } else { login(outcome).account(account) });
     }
-    if let Some((_method, tail)) = said.strip_prefix("EAP method ").and_then(|tail| tail.split_once(" failed for peer ")) {
+    if let Some((_method, tail)) =
+        said.strip_prefix("EAP method ").and_then(|tail| tail.split_once(" failed for peer "))
+    {
         return Some(login(Outcome::Failed).account(tail));
     }
     if holds_any(
@@ -115,7 +121,8 @@ fn libreswan(said: &str) -> Option<Extraction<'_>> {
     if said.contains("no connection has been authorized") || said.contains("no suitable connection") {
         return Some(of(FAMILY, Action::Connection, Outcome::Failed));
     }
-    if holds_any(said, &["ISAKMP SA established", "IKE SA established", "established IKE SA", "initiator established"]) {
+    if holds_any(said, &["ISAKMP SA established", "IKE SA established", "established IKE SA", "initiator established"])
+    {
         return Some(login(Outcome::Ok));
     }
     said.starts_with("deleting state").then(|| of(FAMILY, Action::Logout, Outcome::Ok))
@@ -147,6 +154,7 @@ fn racoon(said: &str) -> Option<Extraction<'_>> {
 
 /// The last address of `A[500]...B[500]`, `A[id]...B[id]`, as the daemons of `IPsec` write pairs of peers.
 fn far_end(text: &str) -> Option<Actor<'_>> {
-    let (_near, far) = text.rsplit_once("...").or_else(|| text.rsplit_once("<=>")).or_else(|| text.rsplit_once("]-"))?;
+    let (_near, far) =
+        text.rsplit_once("...").or_else(|| text.rsplit_once("<=>")).or_else(|| text.rsplit_once("]-"))?;
     address(far.split(['[', ' ', ',']).next()?).map(Actor::Address)
 }

@@ -35,7 +35,12 @@ pub(super) fn kernel(text: &str) -> Extraction<'_> {
     if text.contains("entered promiscuous mode") {
         return of(FAMILY, Action::Ids, Outcome::None);
     }
-    if starts(text, "Out of memory") || text.contains("oom-kill") || starts(text, "Memory cgroup out of memory") || text.contains(" general protection fault") || text.contains(" segfault at ") {
+    if starts(text, "Out of memory")
+        || text.contains("oom-kill")
+        || starts(text, "Memory cgroup out of memory")
+        || text.contains(" general protection fault")
+        || text.contains(" segfault at ")
+    {
         return of(FAMILY, Action::Process, Outcome::Failed);
     }
     Extraction::unknown(FAMILY)

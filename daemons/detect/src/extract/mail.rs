@@ -16,7 +16,10 @@ const FAMILY: AppFamily = AppFamily::Generic;
 
 /// Whether a text without an application is a line of Exim's log.
 pub(super) fn recognises(text: &str) -> bool {
-    text.contains(" authenticator failed for ") || text.contains(" SA: Action: ") || text.contains("rblsmtpd: ") || text.contains(" H=") && text.contains('[') && text.contains(" rejected ")
+    text.contains(" authenticator failed for ")
+        || text.contains(" SA: Action: ")
+        || text.contains("rblsmtpd: ")
+        || text.contains(" H=") && text.contains('[') && text.contains(" rejected ")
 }
 
 /// A line of a mail server.
@@ -44,9 +47,19 @@ fn exim(text: &str) -> Option<Extraction<'_>> {
     if text.starts_with("SMTP call from ") || text.starts_with("SMTP connection from ") {
         let refused = holds_any(text, &[" dropped: ", " refused", "closed by DROP", "lost"]);
         let actor = after(text, " from ").and_then(bracketed_word);
-        return Some(of(FAMILY, Action::Connection, if refused { Outcome::Failed } else { Outcome::None }).maybe_by(actor));
+        return Some(
+            of(FAMILY, Action::Connection, if refused { Outcome::Failed } else { Outcome::None }).maybe_by(actor),
+        );
     }
-    let refused = [" rejected ", "SMTP protocol error", "SMTP protocol synchronization error", "SMTP syntax error", " temporarily rejected ", "SMTP command timeout", "unexpected disconnection"];
+    let refused = [
+        " rejected ",
+        "SMTP protocol error",
+        "SMTP protocol synchronization error",
+        "SMTP syntax error",
+        " temporarily rejected ",
+        "SMTP command timeout",
+        "unexpected disconnection",
+    ];
     if text.contains("H=") && holds_any(text, &refused) {
         return client().map(|actor| of(FAMILY, Action::Request, Outcome::Failed).by(actor));
     }
@@ -55,10 +68,12 @@ fn exim(text: &str) -> Option<Extraction<'_>> {
 
 fn sendmail(text: &str) -> Option<Extraction<'_>> {
     // A queue number stands before what concerns one message.
-    let said = text.split_once(": ").filter(|(queue, _tail)| !queue.contains([' ', '['])).map_or(text, |(_queue, tail)| tail);
+    let said =
+        text.split_once(": ").filter(|(queue, _tail)| !queue.contains([' ', '['])).map_or(text, |(_queue, tail)| tail);
     if let Some(tail) = after(said, "AUTH failure (") {
         let (_head, relay) = tail.rsplit_once("relay=")?;
-        let found = of(FAMILY, Action::Login, Outcome::Failed).maybe_by(bracketed_word(relay).or_else(|| in_brackets(relay)));
+        let found =
+            of(FAMILY, Action::Login, Outcome::Failed).maybe_by(bracketed_word(relay).or_else(|| in_brackets(relay)));
         return Some(if tail.contains("user not found") { found.exists(false) } else { found });
     }
     if said.starts_with("AUTH=server, relay=") {
@@ -71,7 +86,13 @@ fn sendmail(text: &str) -> Option<Extraction<'_>> {
     if let Some((_head, tail)) = said.split_once("rejecting commands from ") {
         return Some(of(FAMILY, Action::Connection, Outcome::Failed).maybe_by(bracketed_word(tail)));
     }
-    let odd = ["possible SMTP attack: ", "did not issue MAIL/EXPN/VRFY/ETRN", "[may be forged]... rejected", "User unknown", "ETRN"];
+    let odd = [
+        "possible SMTP attack: ",
+        "did not issue MAIL/EXPN/VRFY/ETRN",
+        "[may be forged]... rejected",
+        "User unknown",
+        "ETRN",
+    ];
     if holds_any(said, &odd) && said.contains('[') {
         let relay = said.rsplit_once("relay=").map_or(said, |(_head, relay)| relay);
         return Some(of(FAMILY, Action::Connection, Outcome::Failed).maybe_by(bracketed_word(relay)));

@@ -13,8 +13,24 @@ const FAMILY: AppFamily = AppFamily::Mikrotik;
 
 /// Topics that only a MikroTik puts first.
 const TOPICS: [&str; 18] = [
-    "firewall", "system", "dhcp", "wireless", "interface", "ppp", "l2tp", "pptp", "sstp", "ovpn", "ipsec", "hotspot",
-    "account", "script", "caps", "radius", "pppoe", "wireguard",
+    "firewall",
+    "system",
+    "dhcp",
+    "wireless",
+    "interface",
+    "ppp",
+    "l2tp",
+    "pptp",
+    "sstp",
+    "ovpn",
+    "ipsec",
+    "hotspot",
+    "account",
+    "script",
+    "caps",
+    "radius",
+    "pppoe",
+    "wireguard",
 ];
 
 /// Whether the topics or the text are a MikroTik's.
@@ -35,7 +51,11 @@ pub(super) fn is_packet(text: &str) -> bool {
 /// A line of a MikroTik.
 pub(super) fn mikrotik(text: &str) -> Extraction<'_> {
     let text = text.split_once(' ').filter(|(topics, _rest)| topics.contains(',')).map_or(text, |(_topics, rest)| rest);
-    packet(text).or_else(|| login(text)).or_else(|| tunnel(text)).or_else(|| note(text)).unwrap_or(Extraction::unknown(FAMILY))
+    packet(text)
+        .or_else(|| login(text))
+        .or_else(|| tunnel(text))
+        .or_else(|| note(text))
+        .unwrap_or(Extraction::unknown(FAMILY))
 }
 
 fn packet(text: &str) -> Option<Extraction<'_>> {
@@ -82,11 +102,15 @@ fn tunnel(text: &str) -> Option<Extraction<'_>> {
     if let Some((account, _counts)) = said.split_once(" logged out, ") {
         return Some(of(FAMILY, Action::Logout, Outcome::Ok).account(account));
     }
-    if holds_any(said, &["phase1 negotiation failed", "failed to pre-process ph1", "no suitable proposal", "parsing packet failed"]) {
+    if holds_any(
+        said,
+        &["phase1 negotiation failed", "failed to pre-process ph1", "no suitable proposal", "parsing packet failed"],
+    ) {
         let peer = said.split([' ', '[', '<', '>', ',', '=']).find_map(address).map(Actor::Address);
         return Some(of(FAMILY, Action::Connection, Outcome::Failed).maybe_by(peer));
     }
-    let (_head, from) = said.split_once("connection established from ").or_else(|| said.split_once("new connection from "))?;
+    let (_head, from) =
+        said.split_once("connection established from ").or_else(|| said.split_once("new connection from "))?;
     Some(of(FAMILY, Action::Connection, Outcome::None).maybe_by(caller(word(from).0)))
 }
 

@@ -160,8 +160,22 @@ fn service<'a>(app: &'a str, lower: &str, text: &'a str) -> Extraction<'a> {
         "hostapd" | "wpa_supplicant" | "wlceventd" | "stahtd" | "wevent" | "mcad" | "ubnt_custom_event" => {
             wireless::wireless(text)
         }
-        "dpkg" | "apt" | "apt-get" | "aptitude" | "unattended-upgrade" | "unattended-upgrades" | "yum" | "dnf" | "rpm"
-        | "pacman" | "apk" | "zypper" | "zypp" | "opkg" | "packagekitd" | "snapd" => package::package(text),
+        "dpkg"
+        | "apt"
+        | "apt-get"
+        | "aptitude"
+        | "unattended-upgrade"
+        | "unattended-upgrades"
+        | "yum"
+        | "dnf"
+        | "rpm"
+        | "pacman"
+        | "apk"
+        | "zypper"
+        | "zypp"
+        | "opkg"
+        | "packagekitd"
+        | "snapd" => package::package(text),
         "docker" | "dockerd" | "containerd" | "podman" | "kubelet" | "kube-apiserver" | "k3s" | "crio" | "conmon" => {
             container::container(text)
         }

@@ -24,12 +24,15 @@ pub(super) fn names(text: &str) -> Extraction<'_> {
 }
 
 fn named(text: &str) -> Option<Extraction<'_>> {
-    let tail = text.strip_prefix("client ").or_else(|| after(text, ": client "))?;
+    let tail = text.strip_prefix("client ").or_else(|| after(text, ": client ")).or_else(|| after(text, " client "))?;
     let tail = tail.strip_prefix('@').map_or(tail, |tail| word(tail).1);
     let (address, said) = tail.split_once('#')?;
     let (_name, said) = said.split_once(": ")?;
     let refused = said.ends_with(" denied")
-        || holds_any(said, &[" denied (", "rate limit", " failed", "REFUSED", "bad zone transfer request", "drop ", "expected a"]);
+        || holds_any(
+            said,
+            &[" denied (", "rate limit", " failed", "REFUSED", "bad zone transfer request", "drop ", "expected a"],
+        );
     let outcome = if refused { Outcome::Failed } else { Outcome::None };
     Some(of(FAMILY, Action::Request, outcome).maybe_by(caller(address)))
 }
@@ -38,7 +41,9 @@ fn named(text: &str) -> Option<Extraction<'_>> {
 fn nsd(text: &str) -> Option<Extraction<'_>> {
     if text.contains(" refused") {
         let tail = after(text, " from client ").or_else(|| after(text, " from "))?;
-        return Some(of(FAMILY, Action::Request, Outcome::Failed).maybe_by(caller(word(tail).0.trim_end_matches([',', '.']))));
+        return Some(
+            of(FAMILY, Action::Request, Outcome::Failed).maybe_by(caller(word(tail).0.trim_end_matches([',', '.']))),
+        );
     }
     if let Some(tail) = after(text, "ratelimit block ") {
         // `target` is the network that is held back, `query` the client.
@@ -46,5 +51,7 @@ fn nsd(text: &str) -> Option<Extraction<'_>> {
         return Some(of(FAMILY, Action::Block, Outcome::Failed).maybe_by(client));
     }
     let done = ["zone ", "running", "exiting", "starting BIND", "shutting down", "reloading", "nsd started"];
-    done.iter().any(|start| starts(text, start)).then(|| of(FAMILY, Action::Service, if text.contains("fail") { Outcome::Failed } else { Outcome::Ok }))
+    done.iter()
+        .any(|start| starts(text, start))
+        .then(|| of(FAMILY, Action::Service, if text.contains("fail") { Outcome::Failed } else { Outcome::Ok }))
 }

@@ -13,14 +13,23 @@ const FAMILY: AppFamily = AppFamily::Ntp;
 pub(super) fn ntp(text: &str) -> Extraction<'_> {
     if let Some(tail) = strip_any(
         text,
-        &["Contacted time server ", "Synchronized to time server ", "Initial synchronization to time server ", "Initial clock synchronization to time server "],
+        &[
+            "Contacted time server ",
+            "Synchronized to time server ",
+            "Initial synchronization to time server ",
+            "Initial clock synchronization to time server ",
+        ],
     ) {
         return towards(of(FAMILY, Action::Connection, Outcome::Ok), tail);
     }
-    if let Some(tail) = strip_any(text, &["Timed out waiting for reply from ", "Server has too large root distance", "Received bad packet from "]) {
+    if let Some(tail) = strip_any(
+        text,
+        &["Timed out waiting for reply from ", "Server has too large root distance", "Received bad packet from "],
+    ) {
         return towards(of(FAMILY, Action::Connection, Outcome::Failed), tail);
     }
-    if holds_any(text, &["no selectable sources", "no servers reachable", "no reachable servers", "no server suitable"]) {
+    if holds_any(text, &["no selectable sources", "no servers reachable", "no reachable servers", "no server suitable"])
+    {
         return of(FAMILY, Action::Service, Outcome::Failed);
     }
     if holds_any(text, &[" starting", " exiting", "exiting on signal", "Listen normally on", "Started NTP"]) {

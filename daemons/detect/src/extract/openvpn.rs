@@ -50,7 +50,8 @@ pub(super) fn openvpn(text: &str) -> Extraction<'_> {
     if said.starts_with("MULTI: Learn: ") {
         return found(Action::Login, Outcome::Ok);
     }
-    if let Some((name, _rest)) = said.strip_prefix('[').and_then(|tail| tail.split_once("] Peer Connection Initiated")) {
+    if let Some((name, _rest)) = said.strip_prefix('[').and_then(|tail| tail.split_once("] Peer Connection Initiated"))
+    {
         return found(Action::Login, Outcome::Ok).account(name);
     }
     if let Some(tail) = said.strip_prefix("TLS: Username/Password authentication ") {
@@ -82,7 +83,8 @@ fn client(text: &str) -> (Option<&str>, Option<Actor<'_>>, &str) {
         Some((account, endpoint)) => (Some(account), endpoint),
         None => (None, first),
     };
-    let endpoint = strip_any(endpoint, &["[AF_INET]", "[AF_INET6]", "udp4:", "udp6:", "tcp4-server:"]).unwrap_or(endpoint);
+    let endpoint =
+        strip_any(endpoint, &["[AF_INET]", "[AF_INET6]", "udp4:", "udp6:", "tcp4-server:"]).unwrap_or(endpoint);
     match caller(endpoint) {
         Some(actor) => (account, Some(actor), rest),
         None => (None, None, text),

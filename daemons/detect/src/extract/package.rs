@@ -20,7 +20,8 @@ pub(super) fn recognises(text: &str) -> bool {
 
 /// A line of a package manager.
 pub(super) fn package(text: &str) -> Extraction<'_> {
-    let text = text.split_once("] [ALPM] ").or_else(|| text.split_once("] [PACMAN] ")).map_or(text, |(_stamp, tail)| tail);
+    let text =
+        text.split_once("] [ALPM] ").or_else(|| text.split_once("] [PACMAN] ")).map_or(text, |(_stamp, tail)| tail);
     let text = strip_any(text, &["[ALPM] ", "[PACMAN] ", "SUBDEBUG ", "INFO ", "INFO: ", "DEBUG "]).unwrap_or(text);
     dpkg(text).or_else(|| others(text)).unwrap_or(Extraction::unknown(FAMILY))
 }
@@ -35,7 +36,8 @@ fn dpkg(text: &str) -> Option<Extraction<'_>> {
     match verb {
         "status" => {
             let (state, rest) = word(rest);
-            let known = strip_any(state, &["installed", "unpacked", "half-", "config-files", "not-installed", "triggers-"]);
+            let known =
+                strip_any(state, &["installed", "unpacked", "half-", "config-files", "not-installed", "triggers-"]);
             known.map(|_state| changed(Outcome::Ok, word(rest).0))
         }
         "install" | "upgrade" | "configure" | "remove" | "purge" | "trigproc" | "disappear" | "conffile" => {
@@ -48,9 +50,26 @@ fn dpkg(text: &str) -> Option<Extraction<'_>> {
 
 fn others(text: &str) -> Option<Extraction<'_>> {
     const DONE: [&str; 20] = [
-        "Installed: ", "Updated: ", "Upgraded: ", "Upgrade: ", "Erased: ", "Removed: ", "Reinstalled: ", "Downgraded: ",
-        "Install: ", "Remove: ", "Purge: ", "Erase: ", "Installed ", "installed ", "upgraded ", "removed ", "reinstalled ",
-        "Upgrading ", "Removing ", "downgraded ",
+        "Installed: ",
+        "Updated: ",
+        "Upgraded: ",
+        "Upgrade: ",
+        "Erased: ",
+        "Removed: ",
+        "Reinstalled: ",
+        "Downgraded: ",
+        "Install: ",
+        "Remove: ",
+        "Purge: ",
+        "Erase: ",
+        "Installed ",
+        "installed ",
+        "upgraded ",
+        "removed ",
+        "reinstalled ",
+        "Upgrading ",
+        "Removing ",
+        "downgraded ",
     ];
     if let Some(tail) = strip_any(text, &DONE) {
         return Some(changed(Outcome::Ok, word(tail).0.trim_end_matches([',', '.'])));
@@ -58,7 +77,9 @@ fn others(text: &str) -> Option<Extraction<'_>> {
     if let Some(tail) = strip_any(text, &["Installing ", "Configuring ", "Unpacking ", "Setting up "]) {
         return Some(changed(Outcome::None, word(tail).0.trim_end_matches(['.', ','])));
     }
-    if let Some(command) = strip_any(text, &["Commandline: ", "Running '", "Command line: ", "DNF command: ", "Command: "]) {
+    if let Some(command) =
+        strip_any(text, &["Commandline: ", "Running '", "Command line: ", "DNF command: ", "Command: "])
+    {
         let command = command.trim_end_matches('\'');
         return Some(of(FAMILY, Action::Command, Outcome::Ok).object(Object::Program(command)));
     }

@@ -81,7 +81,9 @@ fn said(text: &str) -> Option<Extraction<'_>> {
         return Some(of(FAMILY, Action::Request, Outcome::Failed).maybe_by(from.and_then(|(_how, from)| caller(from))));
     }
     let host = |tail| caller(word(tail).0.trim_end_matches([':', '.', '"']));
-    if let Some((_head, tail)) = text.split_once(": Host ").or_else(|| text.strip_prefix("Host ").map(|tail| ("", tail))) {
+    if let Some((_head, tail)) =
+        text.split_once(": Host ").or_else(|| text.strip_prefix("Host ").map(|tail| ("", tail)))
+    {
         let refused = holds_any(tail, &[" failed ", " denied access", "failed to authenticate"]);
         return refused.then(|| {
             let found = login(Outcome::Failed).maybe_by(host(tail));
@@ -96,7 +98,11 @@ fn said(text: &str) -> Option<Extraction<'_>> {
         return Some(of(FAMILY, Action::Connection, Outcome::Failed).maybe_by(host(tail)));
     }
     if let Some((_head, from)) = text.rsplit_once(" from ip ") {
-        let outcome = if text.contains("auth failure") || text.contains("Can't find user") { Outcome::Failed } else { Outcome::None };
+        let outcome = if text.contains("auth failure") || text.contains("Can't find user") {
+            Outcome::Failed
+        } else {
+            Outcome::None
+        };
         let account = between(text, " for [", "@");
         let found = login(outcome).maybe_by(host(from));
         return Some(account.map_or(found, |account| found.account(account)));

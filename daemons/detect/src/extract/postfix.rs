@@ -21,7 +21,9 @@ pub(super) fn postfix(text: &str) -> Extraction<'_> {
         "too" => rest.strip_prefix("many errors after ").and_then(|tail| Some(failed(from(tail)?))),
         "SSL_accept" => from(text).map(failed),
         // What follows a login that failed is told of with the login.
-        "improper" => from(text).map(|actor| plain(if rest.contains(" after AUTH ") { Outcome::None } else { Outcome::Failed }, Some(actor))),
+        "improper" => from(text).map(|actor| {
+            plain(if rest.contains(" after AUTH ") { Outcome::None } else { Outcome::Failed }, Some(actor))
+        }),
         "warning:" => warning(rest),
         "CONNECT" | "PASS" | "PREGREET" | "HANGUP" | "DNSBL" | "BLACKLISTED" | "DENYLISTED" | "COMMAND" | "BARE"
         | "NON-SMTP" => screened(first, rest),
@@ -66,7 +68,8 @@ fn disconnect(tail: &str) -> Extraction<'_> {
 fn ended(rest: &str) -> Option<Extraction<'_>> {
     let tail = strip_any(rest, &["connection after ", "after "])?;
     let (during, _tail) = word(tail);
-    let odd = rest.starts_with("connection") && !matches!(during, "DATA" | "END-OF-MESSAGE" | "QUIT" | "EHLO" | "HELO" | "AUTH");
+    let odd = rest.starts_with("connection")
+        && !matches!(during, "DATA" | "END-OF-MESSAGE" | "QUIT" | "EHLO" | "HELO" | "AUTH");
     Some(plain(if odd { Outcome::Failed } else { Outcome::None }, from(tail)))
 }
 
@@ -75,11 +78,20 @@ fn warning(text: &str) -> Option<Extraction<'_>> {
     if let Some(said) = rest.strip_prefix("SASL ").filter(|_said| first.ends_with([':', ']'])) {
         let found = of(FAMILY, Action::Login, Outcome::Failed).maybe_by(in_brackets(text));
         // The server's own trouble says nothing about the client, and no password was tried where the way was refused.
-        if holds_any(said, &["Connection lost to authentication server", "Temporary authentication failure", "Invalid authentication mechanism"]) {
+        if holds_any(
+            said,
+            &[
+                "Connection lost to authentication server",
+                "Temporary authentication failure",
+                "Invalid authentication mechanism",
+            ],
+        ) {
             return Some(Extraction { outcome: Outcome::None, ..found });
         }
         let account = said.rsplit_once("sasl_username=").map(|(_head, account)| account);
-        return Some(account.map_or(found, |account| found.account(account.split([',', ' ']).next().unwrap_or(account))));
+        return Some(
+            account.map_or(found, |account| found.account(account.split([',', ' ']).next().unwrap_or(account))),
+        );
     }
     if text.contains(" limit exceeded: ") {
         return Some(of(FAMILY, Action::Block, Outcome::Failed).maybe_by(from(text)));

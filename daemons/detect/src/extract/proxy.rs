@@ -16,7 +16,9 @@ const FAMILY: AppFamily = AppFamily::Generic;
 /// Whether a text without an application begins as Squid's log does.
 pub(super) fn recognises(text: &str) -> bool {
     let (first, _rest) = word(text);
-    first.split_once('.').is_some_and(|(seconds, part)| seconds.len() == 10 && is_number(seconds) && part.len() == 3 && is_number(part))
+    first
+        .split_once('.')
+        .is_some_and(|(seconds, part)| seconds.len() == 10 && is_number(seconds) && part.len() == 3 && is_number(part))
 }
 
 /// A line of a proxy.
@@ -32,7 +34,14 @@ fn haproxy(text: &str) -> Option<Extraction<'_>> {
     let status = fields.nth(3)?;
     // A raw TCP line has bytes there, and no request.
     let Some((_head, request)) = tail.split_once('"') else {
-        return Some(of(FAMILY, Action::Connection, if tail.contains("SSL handshake failure") { Outcome::Failed } else { Outcome::None }).by(actor));
+        return Some(
+            of(
+                FAMILY,
+                Action::Connection,
+                if tail.contains("SSL handshake failure") { Outcome::Failed } else { Outcome::None },
+            )
+            .by(actor),
+        );
     };
     let status: u16 = status.parse().unwrap_or(0);
     let path = word(word(request).1).0;
@@ -67,7 +76,8 @@ fn squid(text: &str) -> Option<Extraction<'_>> {
         _ if failed => Outcome::Failed,
         _ => Outcome::Ok,
     };
-    let found = of(FAMILY, if login { Action::Login } else { Action::Request }, outcome).by(actor).object(Object::Path(url));
+    let found =
+        of(FAMILY, if login { Action::Login } else { Action::Request }, outcome).by(actor).object(Object::Path(url));
     Some(if user == "-" { found } else { found.account(user) })
 }
 
@@ -80,7 +90,9 @@ fn dante(text: &str) -> Option<Extraction<'_>> {
     let actor = Actor::Address(super::pf::dotted(from)?.0);
     let blocked = verdict.starts_with("block");
     let (action, outcome) = match blocked {
-        true if tail.contains("authentication") || tail.contains("could not access user") => (Action::Login, Outcome::Failed),
+        true if tail.contains("authentication") || tail.contains("could not access user") => {
+            (Action::Login, Outcome::Failed)
+        }
         true => (Action::Block, Outcome::Failed),
         false => (Action::Connection, Outcome::Ok),
     };

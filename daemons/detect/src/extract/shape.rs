@@ -5,8 +5,8 @@
 use nms_proto::extraction::{AppFamily, Extraction};
 
 use super::{
-    apache, appliance, apps, audit, cisco, console, container, database, dovecot, fortigate, ftp, generic, mail, mikrotik, named,
-    names, netfilter, nginx, package, pam, phone, proxy, sshd, suricata, winlogon,
+    apache, appliance, apps, audit, cisco, console, container, database, dovecot, fortigate, ftp, generic, mail,
+    mikrotik, named, names, netfilter, nginx, openvpn, package, pam, phone, proxy, sshd, suricata, winlogon,
 };
 use crate::text::word;
 
@@ -36,7 +36,8 @@ pub(super) fn shaped<'a>(app: &'a str, text: &'a str) -> Extraction<'a> {
         return named(tag, rest);
     }
     if app.is_empty()
-        && let Some((tag, rest)) = text.strip_prefix('[').and_then(|tail| tail.split_once(']')).filter(|(tag, _rest)| *tag == "sshd")
+        && let Some((tag, rest)) =
+            text.strip_prefix('[').and_then(|tail| tail.split_once(']')).filter(|(tag, _rest)| *tag == "sshd")
     {
         return named(tag, rest.trim_start_matches(':').trim_ascii_start());
     }
@@ -110,14 +111,12 @@ fn first_byte(text: &str) -> Option<Extraction<'_>> {
         b'[' if suricata::recognises(text) => Some(suricata::suricata(text)),
         b'0'..=b'9' if proxy::recognises(text) => Some(proxy::proxy(text)),
         b'M' | b'<' if winlogon::recognises(text) => Some(winlogon::winlogon("", text, None)),
-        b'A' | b'L' if text.starts_with("Login failed for user") || text.starts_with("Access denied for user") => {
-            Some(database::database(text))
-        }
         b'a' if text.starts_with("attackalert: ") => Some(console::console(text)),
         _ if package::recognises(text) => Some(package::package(text)),
         _ if phone::recognises(text) => Some(phone::phone(text)),
         _ if database::recognises(text) => Some(database::database(text)),
         _ if mail::recognises(text) => Some(mail::mail(text)),
+        _ if text.contains("[AF_INET]") || text.contains(" TLS Auth Error") => Some(openvpn::openvpn(text)),
         _ if names::recognises(text) => Some(names::names(text)),
         _ => None,
     }

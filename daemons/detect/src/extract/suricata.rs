@@ -64,7 +64,8 @@ fn record(text: &str) -> Option<Extraction<'_>> {
 
 /// `This is Suricata version 7.0.3 RELEASE running in SYSTEM mode`, `Signal Received.  Stopping engine.`.
 fn own(text: &str) -> Option<Extraction<'_>> {
-    let text = text.rsplit_once("- <").and_then(|(_head, tail)| tail.split_once("> - ")).map_or(text, |(_level, said)| said);
+    let text =
+        text.rsplit_once("- <").and_then(|(_head, tail)| tail.split_once("> - ")).map_or(text, |(_level, said)| said);
     let done = ["This is ", "Signal Received", "all ", "Stats for", "rule reload complete", "Snort exiting"];
     done.iter().any(|start| starts(text, start)).then(|| of(FAMILY, Action::Service, Outcome::Ok))
 }

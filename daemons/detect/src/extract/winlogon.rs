@@ -44,7 +44,9 @@ pub(super) fn recognises(text: &str) -> bool {
 pub(super) fn winlogon<'a>(app: &str, text: &'a str, data: Option<&'a str>) -> Extraction<'a> {
     let said = match data.filter(|data| data.contains("EventID=")) {
         Some(data) => of_pairs(data),
-        None if text.contains("\"EventID\"") || text.contains("\"event_id\"") || text.contains("\"winlog\"") => of_json(text),
+        None if text.contains("\"EventID\"") || text.contains("\"event_id\"") || text.contains("\"winlog\"") => {
+            of_json(text)
+        }
         None if text.contains("<EventID") => of_xml(text),
         None if text.contains("EventID=") => of_pairs(text),
         None => of_text(app, text),
@@ -77,7 +79,9 @@ impl<'a> Said<'a> {
             "IpAddress" | "ClientAddress" | "SourceAddress" | "SourceNetworkAddress" => &mut self.ip,
             "WorkstationName" | "Workstation" | "CallerComputerName" => &mut self.workstation,
             "DestAddress" | "DestinationIp" => &mut self.to,
-            "ServiceName" | "NewProcessName" | "TaskName" | "ShareName" | "ObjectName" | "Image" | "TargetFilename" => &mut self.object,
+            "ServiceName" | "NewProcessName" | "TaskName" | "ShareName" | "ObjectName" | "Image" | "TargetFilename" => {
+                &mut self.object
+            }
             _ => return,
         };
         if value.is_some() {
@@ -165,7 +169,9 @@ impl<'a> Said<'a> {
 
 fn of_json(text: &str) -> Said<'_> {
     let mut said = Said::default();
-    for member in members(text).filter(|member| matches!(member.parent, "" | "winlog" | "event_data" | "event" | "EventData")) {
+    for member in
+        members(text).filter(|member| matches!(member.parent, "" | "winlog" | "event_data" | "event" | "EventData"))
+    {
         // `event.code` is Winlogbeat's; elsewhere a code is something else.
         if member.name != "code" || member.parent == "event" {
             said.take(member.name, member.value);
@@ -208,16 +214,20 @@ fn of_text<'a>(app: &str, text: &'a str) -> Said<'a> {
     // The address is Windows' last word; what stands before it was chosen by whoever logged in.
     let ip = ["Source Network Address:", "Client Address:", "Source Address:"];
     said.ip = ip.iter().find_map(|label| text.rsplit_once(label)).map(|(_head, tail)| value(tail));
-    let first = |labels: &[&str]| labels.iter().find_map(|label| after(text, label)).map(value).filter(|value| *value != "-");
+    let first =
+        |labels: &[&str]| labels.iter().find_map(|label| after(text, label)).map(value).filter(|value| *value != "-");
     said.workstation = first(&["Workstation Name:", "Source Workstation:", "Caller Computer Name:"]);
     said.to = first(&["Destination Address:"]);
     said.port = first(&["Destination Port:"]).and_then(|port| port.parse().ok());
-    said.status = first(&["Sub Status:", "Failure Code:", "Result Code:", "Error Code:"]).filter(|status| *status != "0x0").unwrap_or_default();
+    said.status = first(&["Sub Status:", "Failure Code:", "Result Code:", "Error Code:"])
+        .filter(|status| *status != "0x0")
+        .unwrap_or_default();
     if said.status.is_empty() {
         said.status = first(&["Status:"]).unwrap_or_default();
     }
     let group = if text.contains("Member:") || text.contains("Group:") { first(&["Group Name:"]) } else { None };
-    said.object = group.or_else(|| first(&["New Process Name:", "Service Name:", "Task Name:", "Share Name:", "Object Name:"]));
+    said.object =
+        group.or_else(|| first(&["New Process Name:", "Service Name:", "Task Name:", "Share Name:", "Object Name:"]));
     let sections = [
         "Account For Which Logon Failed:",
         "Account Whose Credentials Were Used:",
@@ -231,7 +241,11 @@ fn of_text<'a>(app: &str, text: &'a str) -> Said<'a> {
     let named = |text: &'a str| after(text, "Account Name:").map(value).filter(|value| *value != "-");
     said.subject = after(text, "Subject:").and_then(named);
     said.target = sections.iter().find_map(|section| after(text, section)).and_then(named);
-    said.target = said.target.or_else(|| first(&["Logon Account:", "User Name:", "User:"])).or(said.subject).or_else(|| named(text));
+    said.target = said
+        .target
+        .or_else(|| first(&["Logon Account:", "User Name:", "User:"]))
+        .or(said.subject)
+        .or_else(|| named(text));
     said
 }
 

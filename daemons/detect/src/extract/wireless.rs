@@ -61,7 +61,10 @@ fn said(text: &str) -> Option<Extraction<'_>> {
         of(FAMILY, Action::Connection, Outcome::None)
     } else if holds_any(text, &["AP-ENABLED", "AP-DISABLED", "interface state "]) {
         of(FAMILY, Action::Service, Outcome::Ok)
-    } else if holds_any(text, &["Trying to associate", "Trying to authenticate", "did not acknowledge", "RADIUS: starting"]) {
+    } else if holds_any(
+        text,
+        &["Trying to associate", "Trying to authenticate", "did not acknowledge", "RADIUS: starting"],
+    ) {
         of(FAMILY, Action::Connection, Outcome::None)
     } else {
         return None;
@@ -71,7 +74,9 @@ fn said(text: &str) -> Option<Extraction<'_>> {
 
 /// The first hardware address of a text.
 pub(super) fn station(text: &str) -> Option<Actor<'_>> {
-    let token = text.split([' ', ',', '=', ';', '[', ']', '(', ')']).find(|token| is_hardware(token.trim_end_matches(['.', ':'])))?;
+    let token = text
+        .split([' ', ',', '=', ';', '[', ']', '(', ')'])
+        .find(|token| is_hardware(token.trim_end_matches(['.', ':'])))?;
     Some(Actor::Name(token.trim_end_matches(['.', ':'])))
 }
 
@@ -79,7 +84,10 @@ pub(super) fn station(text: &str) -> Option<Actor<'_>> {
 fn is_hardware(token: &str) -> bool {
     let bytes = token.as_bytes();
     let parted = |every: usize, marks: &[u8]| {
-        bytes.iter().enumerate().all(|(at, byte)| if at % every == every - 1 { marks.contains(byte) } else { byte.is_ascii_hexdigit() })
+        bytes
+            .iter()
+            .enumerate()
+            .all(|(at, byte)| if at % every == every - 1 { marks.contains(byte) } else { byte.is_ascii_hexdigit() })
     };
     bytes.len() == 17 && parted(3, b":-") || bytes.len() == 14 && parted(5, b".")
 }

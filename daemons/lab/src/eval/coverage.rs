@@ -77,7 +77,8 @@ struct Found {
 impl Found {
     fn take(&mut self, found: &Extraction<'_>, wanted: &[&String]) {
         self.known += usize::from(found.action != Action::Other);
-        let names = |source: &&&String| is(found.actor, source) || found.account.is_some_and(|name| name == source.as_str());
+        let names =
+            |source: &&&String| is(found.actor, source) || found.account.is_some_and(|name| name == source.as_str());
         self.named.extend(wanted.iter().filter(names).map(|source| (*source).clone()));
     }
 }
@@ -115,7 +116,13 @@ fn loghub(folder: &Path) -> Result<Vec<Coverage>, String> {
             found.lines += 1;
             meaning(line, |extraction| found.take(extraction, &[]));
         }
-        rows.push(Coverage { set: "loghub".into(), program, lines: found.lines, known: found.known, ..Coverage::default() });
+        rows.push(Coverage {
+            set: "loghub".into(),
+            program,
+            lines: found.lines,
+            known: found.known,
+            ..Coverage::default()
+        });
     }
     rows.sort_by(|left, right| left.program.cmp(&right.program));
     Ok(with_total(rows))
