@@ -43,7 +43,7 @@ fn record(text: &str) -> Option<Extraction<'_>> {
                 from = endpoint(member.value).map(|(from, _port)| from).or(from);
             }
             "user_id" | "ClientUsername" | "remote_user" | "username" if !matches!(member.value, "" | "-") => {
-                user = Some(member.value)
+                user = Some(member.value);
             }
             "eventid" => kind = member.value,
             _ => {}

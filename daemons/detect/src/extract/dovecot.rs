@@ -51,6 +51,7 @@ fn login_process(text: &str) -> Option<Extraction<'_>> {
         (Action::Connection, Outcome::None, 1)
     };
     let found = Extraction { times, ..of(FAMILY, action, outcome).maybe_by(actor) };
+    let found = if (action, outcome) == (Action::Login, Outcome::Ok) { found.exists(true) } else { found };
     Some(account.map_or(found, |account| found.account(account)))
 }
 

@@ -26,7 +26,7 @@ pub(super) fn package(text: &str) -> Extraction<'_> {
     dpkg(text).or_else(|| others(text)).unwrap_or(Extraction::unknown(FAMILY))
 }
 
-fn changed<'a>(outcome: Outcome, package: &'a str) -> Extraction<'a> {
+fn changed(outcome: Outcome, package: &str) -> Extraction<'_> {
     let found = of(FAMILY, Action::File, outcome);
     if package.is_empty() { found } else { found.object(Object::Program(package)) }
 }

@@ -13,11 +13,11 @@ fn sensors_and_stations() {
     );
     table(
         "hostapd",
-        r#"
+        "
         wlan0: STA aa:bb:cc:dd:ee:ff IEEE 802.11: authenticated => wireless login ok by name aa:bb:cc:dd:ee:ff
         wlan0: AP-STA-POSSIBLE-PSK-MISMATCH aa:bb:cc:dd:ee:ff => wireless login failed by name aa:bb:cc:dd:ee:ff
         wlan0: AP-STA-DISCONNECTED aa:bb:cc:dd:ee:ff => wireless logout none by name aa:bb:cc:dd:ee:ff
-        "#,
+        ",
     );
     table(
         "stahtd",
@@ -42,22 +42,22 @@ fn sensors_and_stations() {
     );
     table(
         "proftpd",
-        r#"
+        "
         ftp.example (client.example[192.0.2.7]) - USER bob (Login failed): Incorrect password => generic login failed by 192.0.2.7 account bob
         ftp.example (client.example[192.0.2.7]) - USER x: no such user found from client.example [192.0.2.7] to 10.0.0.1:21 => generic login failed by 192.0.2.7 account x (unknown)
-        "#,
+        ",
     );
     table(
         "pure-ftpd",
-        r#"
+        "
         (?@192.0.2.7) [WARNING] Authentication failed for user [bob] => generic login failed by 192.0.2.7 account bob
-        "#,
+        ",
     );
     table(
         "named",
-        r#"
+        "
         client @0x7f65 192.0.2.7#5353 (example.org): query (cache) 'example.org/A/IN' denied => generic request failed by 192.0.2.7
-        "#,
+        ",
     );
     table(
         "haproxy",
@@ -67,9 +67,9 @@ fn sensors_and_stations() {
     );
     table(
         "squid",
-        r#"
+        "
         1773137472.123     45 192.0.2.7 TCP_DENIED/403 3900 GET http://example.org/ - HIER_NONE/- text/html => generic request failed by 192.0.2.7 path http://example.org/
-        "#,
+        ",
     );
     table(
         "auditd",
@@ -80,9 +80,9 @@ fn sensors_and_stations() {
     );
     table(
         "login",
-        r#"
+        "
         FAILED LOGIN (2) on '/dev/tty1' FROM '192.0.2.7' FOR 'bob', Authentication failure => generic login failed by 192.0.2.7 account bob
-        "#,
+        ",
     );
 }
 
@@ -90,10 +90,10 @@ fn sensors_and_stations() {
 fn windows_events() {
     table(
         "MSWinEventLog",
-        r#"
+        "
         1	Security	7	Tue Mar 10 10:00:00 2026	4625	Microsoft-Windows-Security-Auditing	bob	N/A	Failure Audit	DC1	Logon		An account failed to log on.    Subject:   Security ID:  S-1-0-0   Account Name:  -   Account Domain:  -    Logon Type:  3    Account For Which Logon Failed:   Security ID:  S-1-0-0   Account Name:  bob   Account Domain:  CORP    Failure Information:   Failure Reason:  %%2313   Status:  0xC000006D   Sub Status:  0xC000006A    Network Information:   Workstation Name:  PC7   Source Network Address:  192.0.2.7   Source Port:  4711 => winlogon login failed by 192.0.2.7 account bob (exists)
         1	Security	8	Tue Mar 10 10:00:00 2026	4624	Microsoft-Windows-Security-Auditing	bob	N/A	Success Audit	DC1	Logon		An account was successfully logged on.    Subject:   Account Name:  DC1$    New Logon:   Security ID:  S-1-5-21   Account Name:  bob   Account Domain:  CORP    Network Information:   Workstation Name:  PC7   Source Network Address:  192.0.2.7   Source Port:  4711 => winlogon login ok by 192.0.2.7 account bob
-        "#,
+        ",
     );
     table(
         "nxlog",
@@ -117,69 +117,69 @@ fn windows_events() {
 fn network_devices() {
     table(
         "%ASA-6-113015",
-        r#"
+        "
         AAA user authentication Rejected : reason = Invalid password : local database : user = bob : user IP = 192.0.2.7 => asa login failed by 192.0.2.7 account bob
-        "#,
+        ",
     );
     table(
         "%ASA-6-716039",
-        r#"
+        "
         Group <DfltGrpPolicy> User <bob> IP <192.0.2.7> Authentication: rejected, Session Type: WebVPN. => asa login failed by 192.0.2.7 account bob
-        "#,
+        ",
     );
     table(
         "%ASA-4-733100",
-        r#"
+        "
         [ Scanning] drop rate-1 exceeded. Current burst rate is 10 per second => asa ids failed
-        "#,
+        ",
     );
     table(
         "%ASA-3-710003",
-        r#"
+        "
         TCP access denied by ACL from 192.0.2.7/4711 to outside:198.51.100.1/22 => asa block failed by 192.0.2.7 to 198.51.100.1 port 22
-        "#,
+        ",
     );
     table(
         "%ASA-6-302014",
-        r#"
+        "
         Teardown TCP connection 7 for outside:192.0.2.7/4711 to inside:10.0.0.5/22 duration 0:00:01 bytes 1 TCP FINs => asa connection none by 192.0.2.7 to 10.0.0.5 port 22
-        "#,
+        ",
     );
     table(
         "%SYS-5-CONFIG_I",
-        r#"
+        "
         Configured from console by bob on vty0 (192.0.2.7) => ios command ok by name bob
-        "#,
+        ",
     );
     table(
         "%SEC_LOGIN-1-QUIET_MODE_ON",
-        r#"
+        "
         Still timeleft for watching failures is 25 secs, [user: x] [Source: 203.0.113.66] y] [Source: 192.0.2.7] [localport: 22] [Reason: Login Authentication Failed] [ACL: sl_def_acl] => ios block failed by 192.0.2.7 account x] [Source: 203.0.113.66] y
-        "#,
+        ",
     );
     table(
         "%PORT_SECURITY-2-PSECURE_VIOLATION",
-        r#"
+        "
         Security violation occurred, caused by MAC address aabb.ccdd.eeff on port GigabitEthernet1/0/1. => ios ids failed by name aabb.ccdd.eeff
-        "#,
+        ",
     );
     table(
         "dhcp,info",
-        r#"
+        "
         dhcp1 assigned 192.168.88.7 to AA:BB:CC:DD:EE:FF => mikrotik lease ok by name AA:BB:CC:DD:EE:FF to 192.168.88.7
-        "#,
+        ",
     );
     table(
         "interface,info",
-        r#"
+        "
         ether1 link down => mikrotik service failed service ether1
-        "#,
+        ",
     );
     table(
         "system,info,account",
-        r#"
+        "
         user bob logged out from 192.0.2.7 via winbox => mikrotik logout ok by 192.0.2.7 account bob
-        "#,
+        ",
     );
     table(
         "",

@@ -405,6 +405,16 @@ fn applications_that_are_not_listed() {
         backup of 10.0.0.5 finished: 12 files, 0 failed => generic other none
         login statistics: failed=0 for user=bob from 10.0.0.5 => generic other none
         user not found => generic other none
+        BLOCK* ask 10.0.0.50 to replicate blk_7 => generic other none
+        user unknown: attempt from IP address 10.0.0.50 => generic login failed by 10.0.0.50
+        user bob doesn't exist, client 10.0.0.50 => generic login failed by 10.0.0.50
+        host 10.0.0.50 is not allowed to talk to us => generic other failed by 10.0.0.50
+        hacking attempt detected '10.0.0.50' => generic ids failed by 10.0.0.50
+        blocking 10.0.0.50: too many errors => generic block failed by 10.0.0.50
+        {"level":"warn","msg":"login failed","remote_ip":"10.0.0.50","user":"bob"} => generic login failed by 10.0.0.50 account bob
+        {"status":401,"request":{"remote_ip":"10.0.0.50","method":"GET","uri":"/"},"user_id":"bob"} => generic login failed by 10.0.0.50 account bob path /
+        HttpRequest: access denied -- client 10.0.0.50: wrong password for user 'bob' => generic login failed by 10.0.0.50 account bob
+        HttpRequest: access denied -- client 10.0.0.50: missing or invalid Authorization header => generic login none by 10.0.0.50
         the quick brown fox => generic other none
         ",
     );

@@ -6,7 +6,7 @@ use super::table;
 fn mail_servers() {
     table(
         "postfix/smtpd",
-        r#"
+        "
         connect from unknown[192.0.2.7] => postfix connection none by 192.0.2.7
         lost connection after STARTTLS from unknown[192.0.2.7] => postfix connection failed by 192.0.2.7
         lost connection after AUTH from unknown[192.0.2.7] => postfix connection none by 192.0.2.7
@@ -19,19 +19,19 @@ fn mail_servers() {
         4ABC0D1E2F: client=mail.example[192.0.2.7], sasl_method=PLAIN, sasl_username=bob => postfix login ok by 192.0.2.7 account bob
         warning: Connection concurrency limit exceeded: 51 from unknown[192.0.2.7] for service smtp => postfix block failed by 192.0.2.7
         too many errors after AUTH from unknown[192.0.2.7] => postfix connection failed by 192.0.2.7
-        "#,
+        ",
     );
     table(
         "postfix/postscreen",
-        r#"
+        "
         PREGREET 14 after 0.1 from [192.0.2.7]:4711: EHLO x [203.0.113.66] => postfix connection failed by 192.0.2.7
         PASS NEW [192.0.2.7]:4711 => postfix connection ok by 192.0.2.7
-        "#,
+        ",
     );
     table(
         "dovecot",
-        r#"
-        imap-login: Login: user=<bob>, method=PLAIN, rip=192.0.2.7, lip=10.0.0.1, mpid=7, TLS, session=<abc> => dovecot login ok by 192.0.2.7 account bob
+        "
+        imap-login: Login: user=<bob>, method=PLAIN, rip=192.0.2.7, lip=10.0.0.1, mpid=7, TLS, session=<abc> => dovecot login ok by 192.0.2.7 account bob (exists)
         imap-login: Disconnected (auth failed, 3 attempts in 14 secs): user=<bob>, method=PLAIN, rip=192.0.2.7, lip=10.0.0.1, session=<abc> => dovecot login failed by 192.0.2.7 account bob x3
         imap-login: Aborted login (auth failed, 1 attempts in 2 secs): user=<x, rip=203.0.113.66>, method=PLAIN, rip=192.0.2.7, lip=10.0.0.1 => dovecot login failed by 192.0.2.7 account x, rip=203.0.113.66
         imap-login: Disconnected (no auth attempts in 0 secs): user=<>, rip=192.0.2.7, lip=10.0.0.1 => dovecot connection none by 192.0.2.7
@@ -39,22 +39,22 @@ fn mail_servers() {
         auth: passwd-file(bob,192.0.2.7): unknown user => dovecot login failed by 192.0.2.7 account bob (unknown) x0
         auth: ldap(x,203.0.113.66): unknown user,192.0.2.7,<abc>): invalid credentials => dovecot login failed by 192.0.2.7 account x,203.0.113.66): unknown user x0
         imap(bob)<7><abc>: Logged out in=12 out=345 => dovecot logout ok account bob
-        "#,
+        ",
     );
     table(
         "exim",
-        r#"
+        "
         login authenticator failed for (host) [192.0.2.7]: 535 Incorrect authentication data (set_id=bob) => generic login failed by 192.0.2.7 account bob
         plain authenticator failed for host.example ([203.0.113.66]) [192.0.2.7]:4711: 535 Incorrect authentication data (set_id=bob) => generic login failed by 192.0.2.7 account bob
         H=host.example ([203.0.113.66]) [192.0.2.7] F=<a@example.org> rejected RCPT <x@example.net>: relay not permitted => generic request failed by 192.0.2.7
-        "#,
+        ",
     );
     table(
         "sendmail",
-        r#"
+        "
         ruleset=check_rcpt, arg1=<x@example.net>, relay=host.example [192.0.2.7], reject=550 5.7.1 <x@example.net>... Relaying denied => generic request failed by 192.0.2.7
         x1: AUTH failure (LOGIN): authentication failure (-13) SASL(-13): checkpass failed, relay=host.example [192.0.2.7] => generic login failed by 192.0.2.7
-        "#,
+        ",
     );
 }
 
@@ -62,32 +62,32 @@ fn mail_servers() {
 fn tunnels() {
     table(
         "openvpn",
-        r#"
+        "
         192.0.2.7:4711 TLS Auth Error: Auth Username/Password verification failed for peer => openvpn login failed by 192.0.2.7
         192.0.2.7:4711 TLS Error: TLS handshake failed => openvpn login failed by 192.0.2.7 x0
-        bob/192.0.2.7:4711 MULTI: Learn: 10.8.0.6 -> bob/192.0.2.7:4711 => openvpn login ok by 192.0.2.7 account bob
-        192.0.2.7:4711 [bob] Peer Connection Initiated with [AF_INET]192.0.2.7:4711 => openvpn login ok by 192.0.2.7 account bob
+        bob/192.0.2.7:4711 MULTI: Learn: 10.8.0.6 -> bob/192.0.2.7:4711 => openvpn login ok by 192.0.2.7 account bob (exists)
+        192.0.2.7:4711 [bob] Peer Connection Initiated with [AF_INET]192.0.2.7:4711 => openvpn login ok by 192.0.2.7 account bob (exists)
         bob/192.0.2.7:4711 SIGTERM[soft,remote-exit] received, client-instance exiting => openvpn logout none by 192.0.2.7 account bob
         TLS Error: cannot locate HMAC in incoming packet from [AF_INET]192.0.2.7:4711 => openvpn connection failed by 192.0.2.7
         Initialization Sequence Completed => openvpn service ok
-        "#,
+        ",
     );
     table(
         "kernel",
-        r#"
+        "
         wireguard: wg0: Handshake for peer 3 (192.0.2.7:51820) did not complete after 5 seconds, retrying (try 2) => openvpn connection failed by 192.0.2.7
         wireguard: wg0: Invalid handshake initiation from 192.0.2.7:51820 => openvpn connection failed by 192.0.2.7
-        "#,
+        ",
     );
     table(
         "charon",
-        r#"
+        "
         05[IKE] authentication of 'bob' with EAP successful => ipsec login ok account bob
         05[IKE] <road|7> IKE_SA road[7] established between 10.0.0.1[gw.example]...192.0.2.7[bob] => ipsec login ok by 192.0.2.7
         06[IKE] EAP method EAP_MSCHAPV2 failed for peer bob => ipsec login failed account bob
         07[IKE] 192.0.2.7 is initiating an IKE_SA => ipsec connection none by 192.0.2.7
         08[IKE] no IKE config found for 10.0.0.1...192.0.2.7, sending NO_PROPOSAL_CHOSEN => ipsec connection failed by 192.0.2.7
-        "#,
+        ",
     );
     table(
         "pluto",
@@ -99,10 +99,10 @@ fn tunnels() {
     );
     table(
         "racoon",
-        r#"
+        "
         INFO: ISAKMP-SA established 10.0.0.1[500]-192.0.2.7[500] spi:abc => ipsec login ok by 192.0.2.7
         ERROR: phase1 negotiation failed due to time up. 10.0.0.1[500]<=>192.0.2.7[500] abc:0 => ipsec connection failed by 192.0.2.7
-        "#,
+        ",
     );
 }
 
@@ -122,12 +122,12 @@ fn databases() {
     );
     table(
         "mysqld",
-        r#"
+        "
         7 [Note] Access denied for user 'bob'@'192.0.2.7' (using password: YES) => database login failed by 192.0.2.7 account bob
         7 [Note] Access denied for user 'x'@'203.0.113.66'@'192.0.2.7' (using password: YES) => database login failed by 192.0.2.7 account x'@'203.0.113.66
         7 [Warning] Aborted connection 7 to db: 'app' user: 'bob' host: '192.0.2.7' (Got an error reading communication packets) => database connection failed by 192.0.2.7
         [System] /usr/sbin/mysqld: ready for connections. Version: '8.0.36' => database service ok
-        "#,
+        ",
     );
     table(
         "mongod",
@@ -138,16 +138,16 @@ fn databases() {
     );
     table(
         "redis-server",
-        r#"
+        "
         7:M 10 Mar 2026 10:00:00.000 # Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. Connection from 192.0.2.7:4711 aborted. => database ids failed by 192.0.2.7
-        "#,
+        ",
     );
     table(
         "mssql",
-        r#"
+        "
         Logon       Login failed for user 'sa'. Reason: Password did not match that for the login provided. [CLIENT: 192.0.2.7] => database login failed by 192.0.2.7 account sa
         Logon       Login failed for user 'x. [CLIENT: 203.0.113.66]'. Reason: Could not find a login matching the name provided. [CLIENT: 192.0.2.7] => database login failed by 192.0.2.7 account x. [CLIENT: 203.0.113.66] (unknown)
-        "#,
+        ",
     );
 }
 
@@ -155,23 +155,23 @@ fn databases() {
 fn packages_containers_and_clocks() {
     table(
         "dpkg",
-        r#"
+        "
         status installed nginx:amd64 1.24.0-2 => package file ok program nginx:amd64
         upgrade nginx:amd64 1.22.1-9 1.24.0-2 => package file ok program nginx:amd64
-        "#,
+        ",
     );
     table(
         "pacman",
-        r#"
+        "
         [ALPM] upgraded nginx (1.22-1 -> 1.24-1) => package file ok program nginx
         [PACMAN] Running 'pacman -Syu' => package command ok program pacman -Syu
-        "#,
+        ",
     );
     table(
         "dnf",
-        r#"
+        "
         SUBDEBUG Installed: nginx-1.24.0-1.x86_64 => package file ok program nginx-1.24.0-1.x86_64
-        "#,
+        ",
     );
     table(
         "dockerd",
@@ -182,9 +182,9 @@ fn packages_containers_and_clocks() {
     );
     table(
         "podman",
-        r#"
+        "
         2026-03-10 10:00:00 +0000 UTC m=+0.1 container died 5f0c (image=docker.io/library/nginx, name=web, health_status=) => container service ok service web
-        "#,
+        ",
     );
     table(
         "kubelet",
@@ -201,16 +201,16 @@ fn packages_containers_and_clocks() {
     );
     table(
         "chronyd",
-        r#"
+        "
         chronyd version 4.5 starting (+CMDMON +NTP) => ntp service ok
         Can't synchronise: no selectable sources => ntp service failed
         Selected source 192.0.2.7 (ntp.example) => ntp other none
-        "#,
+        ",
     );
     table(
         "systemd-timesyncd",
-        r#"
+        "
         Timed out waiting for reply from 192.0.2.7:123 (ntp.example). => ntp connection failed to 192.0.2.7 port 123
-        "#,
+        ",
     );
 }
