@@ -395,7 +395,7 @@ fn web_servers() {
 fn applications_that_are_not_listed() {
     table(
         "someapp",
-        "
+        r#"
         Login failed for user 'bob' from 10.0.0.50 => generic login failed by 10.0.0.50 account bob
         authentication failure rip=10.0.0.50, lip=10.0.0.1, user=<bob> => generic login failed by 10.0.0.50 account bob
         warning: host.example[10.0.0.50]: SASL LOGIN authentication failed: UGFzc3dvcmQ6 => generic login failed by 10.0.0.50
@@ -416,7 +416,7 @@ fn applications_that_are_not_listed() {
         HttpRequest: access denied -- client 10.0.0.50: wrong password for user 'bob' => generic login failed by 10.0.0.50 account bob
         HttpRequest: access denied -- client 10.0.0.50: missing or invalid Authorization header => generic login none by 10.0.0.50
         the quick brown fox => generic other none
-        ",
+        "#,
     );
 }
 
