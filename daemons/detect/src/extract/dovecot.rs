@@ -24,9 +24,10 @@ pub(super) fn recognises(text: &str) -> bool {
 
 /// A line of Dovecot, as written in the name of `app`.
 pub(super) fn dovecot<'a>(app: &'a str, text: &'a str) -> Extraction<'a> {
-    if text.contains("pam_unix(") && text.contains("authentication failure;") {
-        let (_service, said) = text.split_once("pam_unix(").unwrap_or_default();
-        return pam::pam(app, text.get(text.len() - said.len() - "pam_unix(".len()..).unwrap_or(text));
+    // Some builds hand on what PAM says; behind a name it is the client's word.
+    let handed = ["pam_unix(", "auth: pam_unix("].iter().any(|start| text.starts_with(start));
+    if handed {
+        return pam::pam(app, text.strip_prefix("auth: ").unwrap_or(text));
     }
     login_process(text).or_else(|| lookup(text)).or_else(|| process(text)).unwrap_or(Extraction::unknown(FAMILY))
 }

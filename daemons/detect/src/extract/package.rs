@@ -14,8 +14,7 @@ pub(super) fn recognises(text: &str) -> bool {
     text.starts_with("status ") && text.contains(':') && dpkg(text).is_some()
         || text.starts_with("startup archives ")
         || text.starts_with("startup packages ")
-        || text.contains("] [ALPM] ")
-        || text.contains("] [PACMAN] ")
+        || text.starts_with('[') && (text.contains("[ALPM] ") || text.contains("[PACMAN] "))
 }
 
 /// A line of a package manager.

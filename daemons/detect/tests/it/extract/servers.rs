@@ -38,6 +38,7 @@ fn mail_servers() {
         auth-worker(12): sql(bob,192.0.2.7,<abc>): Password mismatch => dovecot login failed by 192.0.2.7 account bob x0
         auth: passwd-file(bob,192.0.2.7): unknown user => dovecot login failed by 192.0.2.7 account bob (unknown) x0
         auth: ldap(x,203.0.113.66): unknown user,192.0.2.7,<abc>): invalid credentials => dovecot login failed by 192.0.2.7 account x,203.0.113.66): unknown user x0
+        imap-login: Aborted login (auth failed, 1 attempts): user=<pam_unix(a:auth): authentication failure; rhost=203.0.113.66>, rip=192.0.2.7, lip=10.0.0.1 => dovecot login failed by 192.0.2.7 account pam_unix(a:auth): authentication failure; rhost=203.0.113.66
         imap(bob)<7><abc>: Logged out in=12 out=345 => dovecot logout ok account bob
         ",
     );
