@@ -43,7 +43,7 @@ fn record(text: &str) -> Option<Extraction<'_>> {
                 from = endpoint(member.value).map(|(from, _port)| from).or(from);
             }
             "user_id" | "ClientUsername" | "remote_user" | "username" if !matches!(member.value, "" | "-") => {
-                user = Some(member.value)
+                user = Some(member.value);
             }
             "eventid" => kind = member.value,
             _ => {}
@@ -100,7 +100,7 @@ fn drupal(text: &str) -> Option<Extraction<'_>> {
 /// `IMAP Error: Login failed for bob from 192.0.2.7. AUTHENTICATE PLAIN: ...`: what follows the sentence says the name again.
 fn roundcube(text: &str) -> Option<Extraction<'_>> {
     let (_head, tail) = text.split_once("Login failed for ")?;
-    let sentence = [". AUTHENTICATE ", ". LOGIN", ". Could not", ". Empty ", "(X-Forwarded-For", " in /"];
+    let sentence = [". AUTHENTICATE ", ". LOGIN", ". Could not", ". Empty ", "(X-", " in /"];
     let end = sentence.iter().filter_map(|end| tail.find(end)).min().unwrap_or(tail.len());
     let (account, from) = tail.get(..end)?.rsplit_once(" from ")?;
     let from = caller(word(from).0.trim_end_matches(['.', ',']))?;
@@ -126,6 +126,10 @@ fn dumped(text: &str) -> Option<Extraction<'_>> {
 
 /// fail2ban: `NOTICE [sshd] Ban 192.0.2.7`.
 fn banned(text: &str) -> Option<Extraction<'_>> {
-    let (_head, tail) = text.rsplit_once("] Ban ")?;
+    let (head, tail) = text.rsplit_once("] Ban ")?;
+    // Whoever was banned again and again is so for longer: nothing new.
+    if head.ends_with("[recidive") {
+        return Some(Extraction::unknown(FAMILY));
+    }
     Some(of(FAMILY, Action::Block, Outcome::Failed).maybe_by(caller(word(tail).0)))
 }

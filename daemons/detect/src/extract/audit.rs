@@ -62,7 +62,7 @@ impl<'a> Record<'a> {
                 return Some(self.with(Action::Login, Outcome::None));
             }
             "USER_END" | "CRED_DISP" | "USER_LOGOUT" => Action::Logout,
-            "USER_CMD" => Action::Command,
+            "USER_CMD" | "CONFIG_CHANGE" => Action::Command,
             "ADD_USER" | "DEL_USER" | "ADD_GROUP" | "DEL_GROUP" | "USER_MGMT" | "GRP_MGMT" | "USER_CHAUTHTOK"
             | "CHUSER_ID" | "CHGRP_ID" => Action::Account,
             "SERVICE_START" | "SERVICE_STOP" | "DAEMON_START" | "DAEMON_END" | "DAEMON_CONFIG" | "SYSTEM_BOOT"
@@ -70,7 +70,6 @@ impl<'a> Record<'a> {
             "EXECVE" | "SYSCALL" | "ANOM_ABEND" => Action::Process,
             "AVC" | "USER_AVC" | "1400" => return Some(self.with(Action::Process, Outcome::Failed)),
             "ANOM_PROMISCUOUS" | "ANOM_LOGIN_FAILURES" | "RESP_ACCT_LOCK" => Action::Ids,
-            "CONFIG_CHANGE" => Action::Command,
             _ => return None,
         };
         let outcome = match action {

@@ -24,9 +24,10 @@ pub(super) fn recognises(text: &str) -> bool {
 
 /// A line of Dovecot, as written in the name of `app`.
 pub(super) fn dovecot<'a>(app: &'a str, text: &'a str) -> Extraction<'a> {
-    if text.contains("pam_unix(") && text.contains("authentication failure;") {
-        let (_service, said) = text.split_once("pam_unix(").unwrap_or_default();
-        return pam::pam(app, text.get(text.len() - said.len() - "pam_unix(".len()..).unwrap_or(text));
+    // Some builds hand on what PAM says; behind a name it is the client's word.
+    let handed = ["pam_unix(", "auth: pam_unix("].iter().any(|start| text.starts_with(start));
+    if handed {
+        return pam::pam(app, text.strip_prefix("auth: ").unwrap_or(text));
     }
     login_process(text).or_else(|| lookup(text)).or_else(|| process(text)).unwrap_or(Extraction::unknown(FAMILY))
 }
@@ -45,15 +46,13 @@ fn login_process(text: &str) -> Option<Extraction<'_>> {
     } else if holds_any(said, &["auth failed", "auth_failed", "tried to use dis", "Password mismatch", "unknown user"])
     {
         (Action::Login, Outcome::Failed, 1)
-    } else if holds_any(said, &["finish SASL auth", "SSL_accept() ", "before auth was ready"])
-        || said.contains("read(size=")
-        || tail.contains("SSL_accept() ")
-    {
+    } else if said.contains("before auth was ready") {
         (Action::Connection, Outcome::Failed, 1)
     } else {
         (Action::Connection, Outcome::None, 1)
     };
     let found = Extraction { times, ..of(FAMILY, action, outcome).maybe_by(actor) };
+    let found = if (action, outcome) == (Action::Login, Outcome::Ok) { found.exists(true) } else { found };
     Some(account.map_or(found, |account| found.account(account)))
 }
 

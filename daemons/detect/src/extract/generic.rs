@@ -129,9 +129,11 @@ impl<'a> Seen<'a> {
             Meaning::Success => self.succeeded = true,
             // "no auth attempts", "empty username": nobody tried.
             Meaning::Login | Meaning::User if matches!(before.0, "no" | "empty") && token != "password" => {
-                self.untried = true
+                self.untried = true;
             }
             Meaning::Login | Meaning::User => self.about_login = true,
+            // A block is also a part of a disk or of a file.
+            Meaning::Block if token.eq_ignore_ascii_case("block") && !matches!(separator, b'=' | b'"' | b'[') => {}
             Meaning::Block => self.blocked = true,
             Meaning::Peer => {
                 self.attacked |= token == "attacker";

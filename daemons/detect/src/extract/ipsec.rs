@@ -24,7 +24,11 @@ pub(super) fn ipsec(text: &str) -> Extraction<'_> {
 /// Takes off `05[IKE] ` and `<road|7> `.
 fn without_thread(text: &str) -> &str {
     let text = match text.split_once("] ") {
-        Some((head, tail)) if head.len() <= 8 && head.contains('[') => tail,
+        Some((head, tail))
+            if head.len() <= 8 && head.contains('[') && head.starts_with(|c: char| c.is_ascii_digit()) =>
+        {
+            tail
+        }
         _ => text,
     };
     match text.strip_prefix('<').and_then(|tail| tail.split_once("> ")) {

@@ -24,7 +24,7 @@ pub(super) fn names(text: &str) -> Extraction<'_> {
 }
 
 fn named(text: &str) -> Option<Extraction<'_>> {
-    let tail = text.strip_prefix("client ").or_else(|| after(text, ": client "))?;
+    let tail = text.strip_prefix("client ").or_else(|| after(text, ": client ")).or_else(|| after(text, " client "))?;
     let tail = tail.strip_prefix('@').map_or(tail, |tail| word(tail).1);
     let (address, said) = tail.split_once('#')?;
     let (_name, said) = said.split_once(": ")?;

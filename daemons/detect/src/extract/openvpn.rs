@@ -48,11 +48,11 @@ pub(super) fn openvpn(text: &str) -> Extraction<'_> {
         return if left { found(Action::Logout, Outcome::None) } else { found(Action::Connection, Outcome::Failed) };
     }
     if said.starts_with("MULTI: Learn: ") {
-        return found(Action::Login, Outcome::Ok);
+        return found(Action::Login, Outcome::Ok).exists(true);
     }
     if let Some((name, _rest)) = said.strip_prefix('[').and_then(|tail| tail.split_once("] Peer Connection Initiated"))
     {
-        return found(Action::Login, Outcome::Ok).account(name);
+        return found(Action::Login, Outcome::Ok).account(name).exists(true);
     }
     if let Some(tail) = said.strip_prefix("TLS: Username/Password authentication ") {
         let outcome = if tail.starts_with("succeeded") { Outcome::Ok } else { Outcome::Failed };

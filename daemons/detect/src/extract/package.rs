@@ -14,8 +14,7 @@ pub(super) fn recognises(text: &str) -> bool {
     text.starts_with("status ") && text.contains(':') && dpkg(text).is_some()
         || text.starts_with("startup archives ")
         || text.starts_with("startup packages ")
-        || text.contains("] [ALPM] ")
-        || text.contains("] [PACMAN] ")
+        || text.starts_with('[') && (text.contains("[ALPM] ") || text.contains("[PACMAN] "))
 }
 
 /// A line of a package manager.
@@ -26,7 +25,7 @@ pub(super) fn package(text: &str) -> Extraction<'_> {
     dpkg(text).or_else(|| others(text)).unwrap_or(Extraction::unknown(FAMILY))
 }
 
-fn changed<'a>(outcome: Outcome, package: &'a str) -> Extraction<'a> {
+fn changed(outcome: Outcome, package: &str) -> Extraction<'_> {
     let found = of(FAMILY, Action::File, outcome);
     if package.is_empty() { found } else { found.object(Object::Program(package)) }
 }

@@ -39,7 +39,7 @@ pub(super) fn postfix(text: &str) -> Extraction<'_> {
     found.unwrap_or(Extraction::unknown(FAMILY))
 }
 
-fn plain<'a>(outcome: Outcome, actor: Option<Actor<'a>>) -> Extraction<'a> {
+fn plain(outcome: Outcome, actor: Option<Actor<'_>>) -> Extraction<'_> {
     of(FAMILY, Action::Connection, outcome).maybe_by(actor)
 }
 
@@ -116,7 +116,7 @@ fn screened<'a>(first: &str, rest: &'a str) -> Option<Extraction<'a>> {
 
 /// A line of one message, or `NOQUEUE` where there is none yet.
 fn queued<'a>(queue: &str, rest: &'a str) -> Option<Extraction<'a>> {
-    if !queue.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+    if !queue.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(&byte)) {
         return None;
     }
     if let Some(tail) = strip_any(rest, &["reject: ", "milter-reject: ", "discard: ", "reject_warning: "]) {

@@ -6,7 +6,7 @@ use nms_proto::extraction::{AppFamily, Extraction};
 
 use super::{
     apache, appliance, apps, audit, cisco, console, container, database, dovecot, fortigate, ftp, generic, mail,
-    mikrotik, named, names, netfilter, nginx, package, pam, phone, proxy, sshd, suricata, winlogon,
+    mikrotik, named, names, netfilter, nginx, openvpn, package, pam, phone, proxy, sshd, suricata, winlogon,
 };
 use crate::text::word;
 
@@ -57,7 +57,7 @@ pub(super) fn shaped<'a>(app: &'a str, text: &'a str) -> Extraction<'a> {
     {
         return found;
     }
-    if let Some(found) = first_byte(text) {
+    if let Some(found) = first_byte(text).or_else(|| rarer_byte(text)) {
         return found;
     }
     apps::apps(text).or_else(|| appliance::appliance(text)).unwrap_or_else(|| generic::generic(text))
@@ -100,6 +100,9 @@ fn quotes(text: &str) -> Option<Extraction<'_>> {
             return Some(winlogon::winlogon("", text, None));
         }
     }
+    if text.contains("SecurityEvent=\"") {
+        return Some(phone::phone(text));
+    }
     ftp::recognises(text).then(|| ftp::ftp(text))
 }
 
@@ -111,15 +114,29 @@ fn first_byte(text: &str) -> Option<Extraction<'_>> {
         b'[' if suricata::recognises(text) => Some(suricata::suricata(text)),
         b'0'..=b'9' if proxy::recognises(text) => Some(proxy::proxy(text)),
         b'M' | b'<' if winlogon::recognises(text) => Some(winlogon::winlogon("", text, None)),
-        b'A' | b'L' if text.starts_with("Login failed for user") || text.starts_with("Access denied for user") => {
-            Some(database::database(text))
-        }
         b'a' if text.starts_with("attackalert: ") => Some(console::console(text)),
-        _ if package::recognises(text) => Some(package::package(text)),
-        _ if phone::recognises(text) => Some(phone::phone(text)),
-        _ if database::recognises(text) => Some(database::database(text)),
-        _ if mail::recognises(text) => Some(mail::mail(text)),
-        _ if names::recognises(text) => Some(names::names(text)),
+        b'[' | b's' if package::recognises(text) => Some(package::package(text)),
+        b'{' if database::recognises(text) => Some(database::database(text)),
         _ => None,
     }
+}
+
+/// Texts by a rarer byte that they hold.
+fn rarer_byte(text: &str) -> Option<Extraction<'_>> {
+    let holds = |byte: u8| text.as_bytes().contains(&byte);
+    if holds(b'[') || holds(b'\'') {
+        if phone::recognises(text) {
+            return Some(phone::phone(text));
+        }
+        if database::recognises(text) {
+            return Some(database::database(text));
+        }
+        if text.contains("[AF_INET]") || mail::recognises(text) {
+            return Some(if text.contains("[AF_INET]") { openvpn::openvpn(text) } else { mail::mail(text) });
+        }
+    }
+    if text.starts_with("rblsmtpd: ") {
+        return Some(mail::mail(text));
+    }
+    (holds(b'#') && names::recognises(text)).then(|| names::names(text))
 }

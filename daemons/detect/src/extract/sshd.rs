@@ -43,7 +43,7 @@ pub(super) fn sshd(text: &str) -> Extraction<'_> {
         "maximum" => after(text, "attempts exceeded for ").and_then(too_many),
         "Connection" => connection(rest, preauth),
         "Received" => received(rest, preauth),
-        "Disconnected" => rest.strip_prefix("from ").and_then(|tail| left(tail, preauth)),
+        "Disconnected" => rest.strip_prefix("from ").and_then(|tail| parted(tail, preauth)),
         "Disconnecting" | "Disconnecting:" => disconnecting(rest),
         "Starting" => starting(rest),
         "Close" => rest.strip_prefix("session: user ").and_then(|tail| session(tail, Action::Logout)),
@@ -214,6 +214,12 @@ fn left(tail: &str, preauth: bool) -> Option<Extraction<'_>> {
     let (_head, actor) = ends_with_peer(tail)?;
     let outcome = if preauth { Outcome::Failed } else { Outcome::None };
     Some(of(FAMILY, Action::Connection, outcome).by(actor))
+}
+
+/// As `left`, where the client took its leave: what it tried for a user that exists is told of by other lines.
+fn parted(tail: &str, preauth: bool) -> Option<Extraction<'_>> {
+    let found = left(tail, preauth)?;
+    Some(if tail.starts_with("authenticating user ") { Extraction { outcome: Outcome::None, ..found } } else { found })
 }
 
 /// `disconnect from 10.0.0.50 port 40022:11: Bye Bye`, `signal 15; terminating.`; what the peer says after the code is its own text.

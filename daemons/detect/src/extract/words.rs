@@ -115,7 +115,10 @@ const WORDS: [(Meaning, &[&str]); 11] = [
     ),
     (
         Meaning::Negation,
-        &["not", "no", "can't", "cannot", "doesn't", "didn't", "isn't", "wasn't", "couldn't", "unable", "never"],
+        &[
+            "not", "no", "can't", "cannot", "doesn't", "didn't", "isn't", "wasn't", "couldn't", "unable", "never",
+            "doesn", "didn", "isn", "wasn", "couldn",
+        ],
     ),
     (
         Meaning::Accepting,

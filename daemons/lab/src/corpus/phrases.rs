@@ -63,7 +63,7 @@ pub(super) const FORMS: &[Form] = &[
         (F::Sshd, A::Login, O::Failed),
         &[
             "Connection closed by authenticating user {user} {ip} port {port} [preauth]",
-            "Disconnected from authenticating user {user} {ip} port {port} [preauth]",
+            "Connection reset by authenticating user {user} {ip} port {port} [preauth]",
         ],
     )
     .by(Who::Address)

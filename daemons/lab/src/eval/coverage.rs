@@ -1,6 +1,6 @@
 //! `eval coverage`: for how many lines of programs that the extractors were not written from they know what was done.
 //!
-//! Lines are CrowdSec's cases, by what the case says its log is, and the sets of loghub. A line is covered where its
+//! Lines are those of `CrowdSec`'s cases, by what the case says its log is, and the sets of loghub. A line is covered where its
 //! action is not `other`. Where a case names the sources of its alerts, it counts as named where the extractors give
 //! each of them as an actor of some line, or as an account.
 

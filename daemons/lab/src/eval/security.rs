@@ -51,7 +51,8 @@ impl fmt::Display for Score {
 #[derive(Debug, Deserialize)]
 struct Line {
     filter: String,
-    line: String,
+    #[serde(rename = "line")]
+    text: String,
     #[serde(rename = "match")]
     must_match: bool,
     host: Option<String>,
@@ -78,11 +79,11 @@ pub fn fail2ban(path: &Path) -> Result<(Vec<Score>, Vec<Miss>), String> {
     let lines: Vec<Line> = objects(path)?;
     let (mut misses, mut verdicts) = (Vec::new(), Vec::new());
     for line in lines {
-        let read = meaning(&line.line, |found| (fits(&line, found), format!("{found:?}")));
+        let read = meaning(&line.text, |found| (fits(&line, found), format!("{found:?}")));
         let (fits, found) = read.unwrap_or((!line.must_match, "no message".into()));
         verdicts.push((line.must_match, fits));
         if !fits {
-            misses.push(Miss { filter: line.filter, must_match: line.must_match, line: line.line, found });
+            misses.push(Miss { filter: line.filter, must_match: line.must_match, line: line.text, found });
         }
     }
     let score = |set, must_match| {
