@@ -54,6 +54,12 @@ impl Model {
         })
     }
 
+    /// The same without a window cache, for measurements.
+    #[must_use]
+    pub fn without_cache(self) -> Self {
+        Self { scorer: self.scorer.without_cache(), ..self }
+    }
+
     /// The model's word on a window; none where it has none.
     pub fn judge(&mut self, window: &Window) -> Option<Judged> {
         let score = match self.scorer.score(window) {

@@ -25,6 +25,7 @@ mod replay;
 mod restart;
 mod store;
 mod tenant;
+mod usual;
 mod wire;
 mod identity;
 mod balancer;
