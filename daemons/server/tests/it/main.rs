@@ -23,6 +23,7 @@ mod outbox;
 mod power;
 mod replay;
 mod restart;
+mod retrain;
 mod store;
 mod tenant;
 mod usual;
