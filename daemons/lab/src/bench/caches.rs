@@ -9,6 +9,7 @@ use nms_detect::extract;
 use nms_kit::clock;
 use nms_model::{
     bundle::Bundle,
+    score::Scorer,
     template::Miner,
     window::{KeyedEvent, Windows},
 };
@@ -22,6 +23,7 @@ use nms_proto::{
 use nmsd_server::{
     analyse::model::Model,
     replay::{Counts, Reading, Replay, Style},
+    retrain::Gatherer,
 };
 
 use super::{Figure, corpus::Corpus};
@@ -48,11 +50,11 @@ pub(super) fn figures(seed: u64, log: Option<&Path>) -> Result<Vec<Figure>, Stri
 /// A log through the server's analysis twice: with the window cache and without.
 fn replayed(name: &str, lines: &[Vec<u8>], modified_ms: i64, year: Option<i16>) -> Result<Vec<Figure>, String> {
     let bundle = Bundle::shipped().map_err(|cause| cause.to_string())?;
+    let reading = Reading { source: None, utc_offset_s: 0, year, modified_ms, admins: Vec::new() };
     let look = |has_cache: bool| {
         let model = Model::new(&bundle).map_err(|cause| cause.to_string())?;
         let model = if has_cache { model } else { model.without_cache() };
-        let reading = Reading { source: None, utc_offset_s: 0, year, modified_ms, admins: Vec::new() };
-        let mut replay = Replay::new(reading, model, Style { json: true, lines: false });
+        let mut replay = Replay::new(reading.clone(), model, Style { json: true, lines: false });
         let begun_us = clock::cpu_us();
         let mut printed = 0usize;
         for line in lines {
@@ -68,15 +70,44 @@ fn replayed(name: &str, lines: &[Vec<u8>], modified_ms: i64, year: Option<i16>) 
         return Err(format!("{name}: with and without caches the analysis says different things"));
     }
     let scored = (with.cache_hits + with.cache_misses).max(1) as f64;
+    let [on_us, off_us] = scoring(&bundle, lines, &reading)?;
     let figure = |what: &str, value: f64, unit| Figure::new("caches", format!("{name}: {what}"), value, unit);
     Ok(vec![
         figure("lines", with.lines as f64, "lines"),
         figure("windows scored", scored, "windows"),
         figure("window cache hits", 100.0 * with.cache_hits as f64 / scored, "%"),
         figure("event cache hits", 100.0 * with.event_hits as f64 / with.lines.max(1) as f64, "%"),
+        figure("scoring, window cache on", on_us, "CPU us a window"),
+        Figure {
+            peer: Some("scoring with it".to_owned()),
+            ratio: Some(off_us / on_us.max(1e-3)),
+            ..figure("scoring, window cache off", off_us, "CPU us a window")
+        },
         figure("the whole analysis, window cache on", with_s * 1e6 / with.lines.max(1) as f64, "CPU us a line"),
         figure("the whole analysis, window cache off", without_s * 1e6 / with.lines.max(1) as f64, "CPU us a line"),
     ])
+}
+
+/// CPU time of scoring a window with the cache and without, in microseconds; the scores have to be the same.
+fn scoring(bundle: &Bundle, lines: &[Vec<u8>], reading: &Reading) -> Result<[f64; 2], String> {
+    let mut gatherer = Gatherer::default();
+    let each = |line: &mut dyn FnMut(&[u8])| {
+        lines.iter().for_each(|bytes| line(bytes));
+        Ok::<(), String>(())
+    };
+    gatherer.file(reading, each)?;
+    let windows = gatherer.finish().windows;
+    let score = |mut scorer: Scorer| {
+        let begun_us = clock::cpu_us();
+        let scores: Vec<_> = windows.iter().map(|window| scorer.score(window)).collect();
+        (scores, (clock::cpu_us() - begun_us) as f64 / windows.len().max(1) as f64)
+    };
+    let scorer = || Scorer::new(bundle).map_err(|cause| cause.to_string());
+    let ((with, on_us), (without, off_us)) = (score(scorer()?), score(scorer()?.without_cache()));
+    if with != without {
+        return Err("with and without the window cache the scores differ".to_owned());
+    }
+    Ok([on_us, off_us])
 }
 
 /// What the steps in front of the windows cost.
