@@ -92,7 +92,9 @@ fn replayed(name: &str, lines: &[Vec<u8>], modified_ms: i64, year: Option<i16>) 
 fn scoring(bundle: &Bundle, lines: &[Vec<u8>], reading: &Reading) -> Result<[f64; 2], String> {
     let mut gatherer = Gatherer::default();
     let each = |line: &mut dyn FnMut(&[u8])| {
-        lines.iter().for_each(|bytes| line(bytes));
+        for bytes in lines {
+            line(bytes);
+        }
         Ok::<(), String>(())
     };
     gatherer.file(reading, each)?;
