@@ -50,14 +50,16 @@ pub struct Parts<'a> {
     pub learn: Vec<&'a Window>,
     /// To calibrate on.
     pub calibrate: Vec<&'a Window>,
-    /// To judge by.
+    /// To judge by: the ordinary ones.
     pub judge: Vec<&'a Window>,
+    /// To judge by: those with events of a finding.
+    pub attacked: Vec<&'a Window>,
     /// Left out of the first two because events of a finding are in them.
     pub suspect: usize,
 }
 
 impl Gathered {
-    /// The windows in three, by time; the last part is whole, as life is.
+    /// The windows in three, by time.
     pub fn parts(&self) -> Parts<'_> {
         let learn = self.windows.len() * LEARN / 10;
         let calibrate = self.windows.len() * (LEARN + CALIBRATE) / 10;
@@ -68,7 +70,10 @@ impl Gathered {
         Parts {
             learn: ordinary(0, learn),
             calibrate: ordinary(learn, calibrate),
-            judge: self.windows.iter().skip(calibrate).collect(),
+            judge: ordinary(calibrate, self.windows.len()),
+            attacked: (self.windows.iter().zip(&self.suspect).skip(calibrate))
+                .filter_map(|(window, suspect)| suspect.then_some(window))
+                .collect(),
             suspect: self.suspect.iter().take(calibrate).filter(|suspect| **suspect).count(),
         }
     }

@@ -49,12 +49,16 @@ pub struct Figures {
     pub ngram: Foreseen,
     /// Share of scored windows whose p value is at most 0.05, 0.01, 0.002.
     pub beyond: [f64; 3],
+    /// Windows with events of a finding that have a score, which are judged apart.
+    pub attacked: u32,
+    /// The same share of those.
+    pub attacked_beyond: [f64; 3],
 }
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = |share: f64| share * 100.0;
-        writeln!(f, "model {}, the last {} windows of the logs", self.model, self.windows)?;
+        writeln!(f, "model {}, the last {} ordinary windows of the logs", self.model, self.windows)?;
         writeln!(f, "windows without a score     {:6.1} %", percent(self.unscored))?;
         writeln!(f, "events with an unknown key  {:6.1} %", percent(self.unknown))?;
         for (name, seen) in [("LogBERT", self.logbert), ("n-gram", self.ngram)] {
@@ -65,8 +69,12 @@ impl fmt::Display for Figures {
                 seen.surprise
             )?;
         }
-        for (threshold, share) in THRESHOLDS.iter().zip(self.beyond) {
-            writeln!(f, "windows with p <= {threshold:<5}  {:6.2} %", percent(share))?;
+        for ((threshold, share), attacked) in THRESHOLDS.iter().zip(self.beyond).zip(self.attacked_beyond) {
+            let (share, attacked, count) = (percent(share), percent(attacked), self.attacked);
+            writeln!(
+                f,
+                "p <= {threshold:<5}  {share:6.2} % of them, {attacked:6.2} % of {count} with events of a finding"
+            )?;
         }
         Ok(())
     }
@@ -123,6 +131,13 @@ pub fn figures(bundle: &Bundle, parts: &Parts<'_>) -> Result<Figures, NetError> 
             theirs.add(probability, rank);
         }
     }
+    let (mut attacked, mut attacked_beyond) = (0, [0.0; THRESHOLDS.len()]);
+    for score in parts.attacked.iter().take(JUDGED_MAX).filter_map(|window| scorer.score(window).ok()) {
+        attacked += 1;
+        for (count, threshold) in attacked_beyond.iter_mut().zip(THRESHOLDS) {
+            *count += f64::from(u8::from(score.p_value <= threshold));
+        }
+    }
     let share = |count: f64, of: f64| if of > 0.0 { count / of } else { 0.0 };
     Ok(Figures {
         model: format!("{} {}", bundle.manifest.name, bundle.version()),
@@ -132,6 +147,8 @@ pub fn figures(bundle: &Bundle, parts: &Parts<'_>) -> Result<Figures, NetError> 
         logbert: ours.mean(),
         ngram: theirs.mean(),
         beyond: beyond.map(|count| share(count, scored)),
+        attacked,
+        attacked_beyond: attacked_beyond.map(|count| share(count, f64::from(attacked))),
     })
 }
 
