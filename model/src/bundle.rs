@@ -19,10 +19,7 @@ use nms_proto::limits::MODEL_BUNDLE_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use nms_proto::extraction::Extraction;
-use nms_proto::scan::Scanner;
-
-use crate::key::{Factor, TypedKey, Vocabulary, VocabularyError, Words};
+use crate::key::{Factor, Vocabulary, VocabularyError, Words};
 use crate::masked::Form;
 use crate::net::{NetError, Shape, Weights};
 
@@ -219,11 +216,6 @@ impl Bundle {
         text.push(b'\n');
         files.insert(MANIFEST.to_owned(), text);
         Ok(files)
-    }
-
-    /// The key of a line that `scanner` has just scanned; without tables of words, what its extraction says.
-    pub fn key(&self, extraction: &Extraction<'_>, scanner: &Scanner) -> TypedKey {
-        self.words.as_ref().map_or_else(|| TypedKey::of(extraction), |words| words.key(extraction, scanner))
     }
 
     /// A name for exactly this model: the hash of its weights, shortened; it goes with every score.

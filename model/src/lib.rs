@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod random;
+pub mod cache;
 pub mod template;
 pub mod key;
 pub mod window;
@@ -13,7 +14,6 @@ pub mod net;
 pub mod bert;
 pub mod fast;
 pub mod masked;
-pub mod cache;
 pub mod bundle;
 pub mod onnx;
 pub mod hf;

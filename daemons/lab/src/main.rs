@@ -95,6 +95,24 @@ enum Bench {
         #[command(flatten)]
         common: Common,
     },
+    /// The model's pass beside ONNX Runtime's, and what the caches save.
+    Model {
+        /// Widths of the nets.
+        #[arg(long, value_delimiter = ',', default_values_t = [64, 128, 256])]
+        widths: Vec<usize>,
+        /// Their layers.
+        #[arg(long, default_value_t = 2)]
+        layers: usize,
+        /// Weights, windows and the corpus.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// A log to replay; the public one of an exposed host, where `NMS_DATA` has it, by default.
+        #[arg(long)]
+        log: Option<PathBuf>,
+        /// One JSON object a figure.
+        #[arg(long)]
+        json: bool,
+    },
     /// Lines into a spool that survives a kill and a power cut, beside rsyslog's disk-assisted queue.
     Spool {
         /// Lines that each of them gets.
@@ -295,6 +313,15 @@ fn main() -> ExitCode {
             let Common { seed, binaries, json } = common;
             bench::overload(&bench::OverloadOptions { binaries, rate, seconds, seed })
                 .map(|figures| show(&figures, json))
+        }
+        Arguments::Bench(Bench::Model { widths, layers, seed, log, json }) => {
+            let usual = || Ok(public_data()?.map(|data| data.join("security/auth_real_host/auth.log")));
+            log.map_or_else(usual, |log| Ok(Some(log))).and_then(|log| {
+                let python = std::env::var_os("NMS_PYTHON").map_or_else(|| "python3".into(), PathBuf::from);
+                let figures = bench::model(&bench::ModelOptions { widths, layers, seed, python, log })?;
+                show(&figures, json);
+                Ok(())
+            })
         }
         Arguments::Bench(Bench::Spool { lines, common }) => {
             let Common { seed, binaries, json } = common;

@@ -17,7 +17,7 @@ use nms_proto::extraction::{Action, AppFamily, Extraction, Outcome};
 pub use context::{Context, FACTORS, Factor, Scope, Situation, SourceRole, UtcOffset};
 pub(crate) use context::{gap_value, repeat_value, scope_value};
 pub use vocabulary::{DIST, EOS, MASK, PAD, SPECIALS, Token, UNKNOWN, Vocabulary, VocabularyError};
-pub use words::{GROUPS, SURE, Words};
+pub use words::{GROUPS, SURE, Words, key_of};
 
 /// Every family with its name in keys, in the order of their declaration.
 const FAMILIES: [(AppFamily, &str); 35] = [

@@ -7,6 +7,7 @@
 //!
 //! Words go by a hash of 32 bits: with a few thousand of them two share one about once in a thousand vocabularies.
 
+use nms_proto::event::{Body, Event};
 use nms_proto::extraction::{Action, Extraction, Outcome};
 use nms_proto::scan::Scanner;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -46,6 +47,14 @@ pub struct Words {
     pub(crate) heads: [Vec<f32>; 2],
     /// The middle of each group, [`WIDTH`] each; fewer than [`GROUPS`] where there were fewer kinds of lines.
     pub(crate) centroids: Vec<f32>,
+}
+
+/// The key of an event, for serving and training alike; `scanner` has just scanned its message, where it is a log line.
+pub fn key_of(words: Option<&Words>, event: &Event, extraction: &Extraction<'_>, scanner: &Scanner) -> TypedKey {
+    match (words, &event.body) {
+        (Some(words), Body::Syslog(_)) => words.key(extraction, scanner),
+        _ => TypedKey::of(extraction),
+    }
 }
 
 impl Words {

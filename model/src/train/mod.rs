@@ -196,6 +196,21 @@ impl<'a> Trainer<'a> {
         Self::with(recipe, shape, Box::new(feed), &weights, random)
     }
 
+    /// Begins with the weights of a net that learnt something else before.
+    ///
+    /// # Errors
+    /// [`TrainError`] where there is nothing to learn from or the weights are not of the shape.
+    pub fn from_weights(
+        recipe: Recipe,
+        shape: &Shape,
+        weights: &Weights,
+        feed: impl Feed + 'a,
+    ) -> Result<Self, TrainError> {
+        shape.check()?;
+        let random = Random::new(recipe.seed);
+        Self::with(recipe, shape, Box::new(feed), weights, random)
+    }
+
     fn with(
         recipe: Recipe,
         shape: &Shape,

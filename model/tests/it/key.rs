@@ -1,7 +1,7 @@
 //! Typed keys, their names, and the factors beside them.
 
 use nms_model::key::{
-    Context, Factor, SPECIALS, Situation, SourceRole, TypedKey, UNKNOWN, UtcOffset, Vocabulary, VocabularyError,
+    Context, Factor, GROUPS, SPECIALS, Situation, SourceRole, TypedKey, UNKNOWN, UtcOffset, Vocabulary, VocabularyError,
 };
 use nms_proto::extraction::{Action, Actor, AppFamily, Extraction, Object, Outcome};
 

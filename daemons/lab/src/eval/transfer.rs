@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rewordings::REWORDINGS;
 use crate::corpus::{Emission, Label, VENDORS, lessons, vendor_lines};
-use crate::train::{BaseOptions, Kinds, evaluation_network, evaluation_set, key_of, train_base, windows_of};
+use crate::train::{BaseOptions, Kinds, evaluation_network, evaluation_set, scanned_key, train_base, windows_of};
 
 /// Parts that the vendors are cut into; each is left out once.
 const FOLDS: usize = 4;
@@ -112,7 +112,7 @@ fn by_words(words: &Words, line: &str, scanner: &mut Scanner) -> TypedKey {
     let event = event(line);
     let mut extraction = extract(&event);
     (extraction.action, extraction.outcome) = (Action::Other, Outcome::None);
-    key_of(&event, &extraction, Some(words), scanner)
+    scanned_key(&event, &extraction, Some(words), scanner)
 }
 
 fn has_words(line: &str, scanner: &mut Scanner) -> bool {
@@ -231,7 +231,7 @@ fn rewordings(words: &Words, figures: &mut Vec<Figure>) {
         if let Body::Syslog(syslog) = &mut event.body {
             syslog.app = Some(app.into());
         }
-        let key = key_of(&event, &extract(&event), Some(words), &mut scanner);
+        let key = scanned_key(&event, &extract(&event), Some(words), &mut scanner);
         scanner.scan(line);
         (key, scanner.masked().to_owned())
     };

@@ -1,23 +1,19 @@
 //! `train base`: the shipped bundle from generated networks, in one command.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use nms_model::bundle::{Bundle, Calibration, Manifest, Scoring, sha256};
-use nms_model::key::{Factor, Vocabulary, Words};
+use nms_model::bundle::{Bundle, Manifest, Scoring, sha256};
+use nms_model::key::{Vocabulary, Words};
 use nms_model::net::Shape;
 use nms_model::random::Random;
-use nms_model::score::Scorer;
+use nms_model::score::calibrate;
 use nms_model::sequence::Sequence;
 use nms_model::train::{self, Examples, Recipe, Trainer, train_words};
 use nms_model::window::Window;
-use nms_proto::limits::MODEL_WINDOW_EVENTS;
 
 use super::windows::{Kinds, windows_of};
 use crate::corpus::{Attack, CATEGORIES, Extras, Twin, VENDORS, generate, lessons};
-
-/// Quantiles that a calibration keeps.
-const QUANTILES: usize = 400;
 
 /// What `train base` may be told.
 #[derive(Clone, Debug)]
@@ -64,33 +60,10 @@ pub fn training_set(networks: u64, options: &BaseOptions, words: Option<&Words>)
     kinds
 }
 
-/// The examples of a training set: equal windows once, weighted by the root of how often they come,
-/// and every scope as often as the root of its windows.
+/// The examples of a training set.
 pub fn examples(kinds: &Kinds, vocabulary: &Vocabulary) -> Examples {
-    let mut counts: HashMap<Sequence, usize> = HashMap::new();
-    for window in &kinds.ordinary {
-        *counts.entry(Sequence::of(window, vocabulary)).or_default() += 1;
-    }
-    let mut unique: Vec<(Sequence, usize)> = counts.into_iter().collect();
-    unique.sort_by(|a, b| a.0.tokens.cmp(&b.0.tokens).then_with(|| values(&a.0).cmp(&values(&b.0))));
-    let scope = |sequence: &Sequence| sequence.contexts.first().map_or(0, |context| context.value(Factor::Scope));
-    let mut scopes: BTreeMap<u8, f64> = BTreeMap::new();
-    for (sequence, count) in &unique {
-        *scopes.entry(scope(sequence)).or_default() += (*count as f64).sqrt();
-    }
-    let weight = |sequence: &Sequence, count: usize| {
-        (count as f64).sqrt() / scopes.get(&scope(sequence)).copied().unwrap_or(1.0).sqrt()
-    };
-    Examples {
-        weights: unique.iter().map(|(sequence, count)| weight(sequence, *count)).collect(),
-        ordinary: unique.into_iter().map(|(sequence, _)| sequence).collect(),
-        attacks: kinds.attacks.iter().map(|(w, attack)| (Sequence::of(w, vocabulary), attack.category().0)).collect(),
-        events_max: MODEL_WINDOW_EVENTS,
-    }
-}
-
-fn values(sequence: &Sequence) -> Vec<[u8; nms_model::key::FACTORS]> {
-    sequence.contexts.iter().map(|context| *context.values()).collect()
+    let attack = |(window, attack): &(Window, Attack)| (Sequence::of(window, vocabulary), attack.category().0);
+    Examples { attacks: kinds.attacks.iter().map(attack).collect(), ..Examples::of(&kinds.ordinary, vocabulary) }
 }
 
 /// Trains the bundle, from `checkpoint` on where there is one; `each` sees the trainer after every
@@ -129,26 +102,8 @@ pub fn train_base(
     let mut bundle = Bundle { manifest, vocabulary, weights, words: Some(words) };
     let recipe = Recipe { seed: options.recipe.seed + 77, ..options.recipe.clone() };
     let fresh = training_set(8, &BaseOptions { recipe, ..options.clone() }, bundle.words.as_ref());
-    bundle.manifest.calibration = calibrate(&bundle, &fresh.ordinary)?;
+    bundle.manifest.calibration = calibrate(&bundle, &fresh.ordinary).map_err(|cause| text(&cause))?;
     Ok((bundle, kinds))
-}
-
-/// Quantiles of ordinary windows that training did not see.
-fn calibrate(bundle: &Bundle, windows: &[Window]) -> Result<Calibration, String> {
-    let mut scorer = Scorer::new(bundle).map_err(|cause| cause.to_string())?;
-    let (mut surprise, mut distance) = (Vec::new(), Vec::new());
-    for window in windows {
-        let score = scorer.score(window).map_err(|cause| cause.to_string())?;
-        surprise.push(score.surprise);
-        distance.push(score.distance);
-    }
-    Ok(Calibration { surprise: quantiles(surprise), distance: quantiles(distance) })
-}
-
-fn quantiles(mut values: Vec<f32>) -> Vec<f32> {
-    values.sort_by(f32::total_cmp);
-    let last = values.len().saturating_sub(1);
-    (0..QUANTILES).filter_map(|at| values.get(at * last / (QUANTILES - 1)).copied()).collect()
 }
 
 fn story(options: &BaseOptions, kinds: &Kinds, examples: &Examples) -> BTreeMap<String, String> {

@@ -11,7 +11,7 @@ use std::ops::Range;
 use nms_detect::extract;
 use nms_model::bundle::Bundle;
 use nms_model::eval::{Ngram, UnseenKeys, auroc};
-use nms_model::key::{TypedKey, Words};
+use nms_model::key::{TypedKey, Words, key_of};
 use nms_model::score::Scorer;
 use nms_model::window::{KeyedEvent, Window, Windows, actor_id};
 use nms_proto::event::{Body, Event};
@@ -87,7 +87,7 @@ pub fn windows_of(network: &Network, emissions: &[Emission], words: Option<&Word
             Actor::Address(_) => actor_id(actor),
             Actor::Name(_) => actor_id(actor) ^ (source + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
         });
-        let key = key_of(&event, &extraction, words, &mut scanner);
+        let key = scanned_key(&event, &extraction, words, &mut scanner);
         let keyed = KeyedEvent::of(&event, &extraction, key, index as u64);
         ready.extend(windows.push(now, source, actor, keyed));
     }
@@ -95,15 +95,12 @@ pub fn windows_of(network: &Network, emissions: &[Emission], words: Option<&Word
     ready.into_iter().map(|window| Labelled { label: label(&window, emissions), window }).collect()
 }
 
-/// The key of an event, as the server has it.
-pub fn key_of(event: &Event, extraction: &Extraction<'_>, words: Option<&Words>, scanner: &mut Scanner) -> TypedKey {
-    match (words, &event.body) {
-        (Some(words), Body::Syslog(line)) => {
-            scanner.scan(&line.message);
-            words.key(extraction, scanner)
-        }
-        _ => TypedKey::of(extraction),
+/// The key of an event whose message is scanned for it.
+pub fn scanned_key(event: &Event, extraction: &Extraction<'_>, words: Option<&Words>, scanner: &mut Scanner) -> TypedKey {
+    if let Body::Syslog(line) = &event.body {
+        scanner.scan(&line.message);
     }
+    key_of(words, event, extraction, scanner)
 }
 
 fn label(window: &Window, emissions: &[Emission]) -> Option<Label> {

@@ -60,15 +60,21 @@ impl Analysis {
         let events: Vec<Event> = finding.evidence.iter().map(|line| event_of(finding, line)).collect();
         let scopes = scopes(seed, finding, &events);
         let open = scopes.iter().filter_map(|scope| self.windows.window(*scope));
-        let mut judged: Vec<Judged> = open.filter_map(|window| at.model.judge(&window)).collect();
+        let mut judge = |window: Window| Some((at.model.judge(&window)?, window));
+        let mut judged: Vec<(Judged, Window)> = open.filter_map(&mut judge).collect();
         if judged.is_empty() {
-            judged.extend(own_window(seed, &events).and_then(|window| at.model.judge(&window)));
+            judged.extend(own_window(seed, &events).and_then(judge));
         }
         self.counts.unscored += u64::from(judged.is_empty());
-        let oddest = judged.iter().min_by(|a, b| a.verdict.p_value.total_cmp(&b.verdict.p_value));
-        let unexpected = oddest.map(|oddest| at.model.unexpected(&oddest.score, &mut self.reader(&mut *at.past)));
-        let verdict = oddest.map(|oddest| &oddest.verdict);
-        let alert = fuse(finding, verdict, unexpected.unwrap_or_default(), self.is_learning());
+        let oddest = judged.iter().min_by(|(a, _), (b, _)| a.verdict.p_value.total_cmp(&b.verdict.p_value));
+        let mut reader = self.reader(&mut *at.past);
+        let unexpected = oddest.map(|(oddest, _)| at.model.unexpected(&oddest.score, &mut reader));
+        let beside_usual = oddest.and_then(|(_, window)| reader.beside_usual(window));
+        let verdict = oddest.map(|(oddest, _)| &oddest.verdict);
+        let mut alert = fuse(finding, verdict, unexpected.unwrap_or_default(), self.is_learning());
+        if alert.reasons.len() < ALERT_REASONS_MAX {
+            alert.reasons.extend(beside_usual);
+        }
         self.open.note(&scopes, finding);
         Said { hubs: vec![at.hub], finding: finding.revision, alert }
     }

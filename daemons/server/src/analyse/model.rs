@@ -4,14 +4,14 @@ use std::fmt;
 
 use nms_model::{
     bundle::Bundle,
-    key::{TypedKey, Words},
+    key::{TypedKey, Words, key_of},
     net::NetError,
     score::{EventScore, Score, ScoreError, Scorer},
     window::Window,
 };
 use nms_proto::{
     alert::{Expected, ModelVerdict, Unexpected},
-    event::{Body, Event},
+    event::Event,
     extraction::Extraction,
     scan::Scanner,
 };
@@ -62,12 +62,15 @@ impl Model {
         })
     }
 
-    /// The key of an event; `scanner` has just scanned its line, where it is one.
+    /// The key of an event; `scanner` has just scanned its message, where it is a line.
     pub fn key(&self, event: &Event, extraction: &Extraction<'_>, scanner: &Scanner) -> TypedKey {
-        match (&self.words, &event.body) {
-            (Some(words), Body::Syslog(_)) => words.key(extraction, scanner),
-            _ => TypedKey::of(extraction),
-        }
+        key_of(self.words.as_ref(), event, extraction, scanner)
+    }
+
+    /// The same without a window cache, for measurements.
+    #[must_use]
+    pub fn without_cache(self) -> Self {
+        Self { scorer: self.scorer.without_cache(), ..self }
     }
 
     /// The model's word on a window; none where it has none.

@@ -9,6 +9,7 @@ use nms_model::{
     key::TypedKey,
     score::EventScore,
     template::{Miner, TemplateId},
+    window::Window,
 };
 use nms_proto::{
     event::Body,
@@ -18,7 +19,7 @@ use nms_proto::{
     scan::Scanner,
 };
 
-use super::past::Past;
+use super::{past::Past, usual::Usual};
 
 /// Least time over which something is called normal, in milliseconds of the tenant's events.
 const NORMAL_MS_MIN: i64 = 60 * 60_000;
@@ -79,6 +80,7 @@ pub struct Reader<'a> {
     pub(super) past: &'a mut dyn Past,
     pub(super) words: &'a Words,
     pub(super) miner: &'a Miner,
+    pub(super) usual: &'a Usual,
     pub(super) scanner: &'a mut Scanner,
     /// Time between the tenant's first event and its last, in milliseconds.
     pub(super) known_ms: i64,
@@ -117,6 +119,11 @@ impl Reader<'_> {
         let is_kind = key.is_group() || key.action() != Action::Other;
         let text = of_kind.filter(|_| is_kind).and_then(|template| self.template(key, template));
         text.unwrap_or_else(|| describe(key).into())
+    }
+
+    /// What is missing from a window or too many in it, beside the most alike ordinary one that was seen here.
+    pub fn beside_usual(&self, window: &Window) -> Option<Box<str>> {
+        self.usual.compare(window, |key| self.expected(key))
     }
 
     /// A template behind its application, cut like a line of evidence.
