@@ -4,7 +4,7 @@
 //! manifest.json         shape, vocabulary by name, factors, categories, scoring, calibration,
 //!                       where it comes from, and the hash of every other file
 //! weights.safetensors   the tensors of nms_model::net
-//! words.safetensors     the words of lines that no extractor knows (nms_model::key::Words); may be missing
+//! words.safetensors     the words of lines that no extractor knows (nms_model::words::Words); may be missing
 //! ```
 //! A bundle is loaded whole into memory and refused by name: which file, which field, why. Keys go
 //! by their names, so that a program with more families still reads an older bundle.
@@ -19,9 +19,10 @@ use nms_proto::limits::MODEL_BUNDLE_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::key::{Factor, Vocabulary, VocabularyError, Words};
+use crate::key::{Factor, Vocabulary, VocabularyError};
 use crate::masked::Form;
 use crate::net::{NetError, Shape, Weights};
+use crate::words::Words;
 
 /// Version of the manifest's form.
 const FORMAT: u32 = 1;

@@ -11,6 +11,7 @@ pub mod key;
 pub mod window;
 pub mod sequence;
 pub mod net;
+pub mod words;
 pub mod bert;
 pub mod fast;
 pub mod masked;

@@ -3,12 +3,11 @@
 //! A key is (application family) x (action) x (outcome), nothing else: template ids are new on every
 //! network, and wording is new with every vendor, but a failed login is a failed login. Parameters
 //! never enter the key; their classes, the time and the situation go beside it as a [`Context`] of
-//! small factors. Where no extractor knows, the line's words decide ([`Words`]): an action, or one of some groups
+//! small factors. Where no extractor knows, the line's words decide ([`crate::words`]): an action, or one of some groups
 //! of lines (`words.17`), which have no family.
 
 mod context;
 mod vocabulary;
-pub(crate) mod words;
 
 use std::fmt;
 
@@ -17,7 +16,6 @@ use nms_proto::extraction::{Action, AppFamily, Extraction, Outcome};
 pub use context::{Context, FACTORS, Factor, Scope, Situation, SourceRole, UtcOffset};
 pub(crate) use context::{gap_value, repeat_value, scope_value};
 pub use vocabulary::{DIST, EOS, MASK, PAD, SPECIALS, Token, UNKNOWN, Vocabulary, VocabularyError};
-pub use words::{GROUPS, SURE, Words, key_of};
 
 /// Every family with its name in keys, in the order of their declaration.
 const FAMILIES: [(AppFamily, &str); 35] = [
@@ -59,7 +57,7 @@ const FAMILIES: [(AppFamily, &str); 35] = [
 ];
 
 /// Every action with its name in keys, in the order of their declaration.
-const ACTIONS: [(Action, &str); 13] = [
+pub(crate) const ACTIONS: [(Action, &str); 13] = [
     (Action::Other, "other"),
     (Action::Login, "login"),
     (Action::Logout, "logout"),
@@ -76,13 +74,16 @@ const ACTIONS: [(Action, &str); 13] = [
 ];
 
 /// Every outcome with its name in keys, in the order of their declaration.
-const OUTCOMES: [(Outcome, &str); 3] = [(Outcome::None, "none"), (Outcome::Ok, "ok"), (Outcome::Failed, "failed")];
+pub(crate) const OUTCOMES: [(Outcome, &str); 3] =
+    [(Outcome::None, "none"), (Outcome::Ok, "ok"), (Outcome::Failed, "failed")];
 
 /// Families, for whoever sizes a table by them.
 pub(crate) const FAMILY_COUNT: usize = FAMILIES.len();
 
 /// Keys of a family, an action and an outcome.
 const TYPED: usize = FAMILIES.len() * ACTIONS.len() * OUTCOMES.len();
+/// Groups of lines that no action fits.
+pub const GROUPS: usize = 256;
 /// What the name of a group begins with.
 const GROUP: &str = "words.";
 

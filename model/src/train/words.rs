@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use nms_proto::extraction::{Action, AppFamily, Outcome};
 use nms_proto::scan::Scanner;
 
-use crate::key::words::{GROUPS, HEADS, WIDTH, WORDS_MAX, Words, logits, word_id};
+use crate::key::GROUPS;
 use crate::random::Random;
+use crate::words::{HEADS, WIDTH, WORDS_MAX, Words, logits, word_id};
 
 /// Rate of the first step; it falls to nothing.
 const RATE: f32 = 0.25;
@@ -108,7 +109,9 @@ fn learn(
                 *back += slope * *weight;
                 *weight -= rate * slope * value;
             }
-            bias.iter_mut().for_each(|bias| *bias -= rate * slope);
+            for bias in bias {
+                *bias -= rate * slope;
+            }
         }
     }
     // The mean is over all words of the line; each moves as if it were alone, as in fastText.

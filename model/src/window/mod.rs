@@ -44,7 +44,7 @@ pub struct KeyedEvent {
 }
 
 impl KeyedEvent {
-    /// An event as its extraction has it, with the key of [`crate::key::key_of`]; `token` is the caller's reference. The one way from events
+    /// An event as its extraction has it, with the key of [`crate::words::key_of`]; `token` is the caller's reference. The one way from events
     /// to windows, for serving and for training alike, so that a model is given what it was trained on.
     ///
     /// The hub does not say yet what kind of host a source is, so the role stays unknown; sessions and

@@ -25,7 +25,10 @@ fn every_key_has_one_name_and_finds_back() {
     assert_eq!(TypedKey::from_index(TypedKey::COUNT), None);
     let failed = TypedKey::new(AppFamily::Sshd, Action::Login, Outcome::Failed);
     assert_eq!(failed.to_string(), "sshd.login.failed");
-    assert_eq!(TypedKey::new(AppFamily::Connection, Action::Ids, Outcome::Failed).index() + GROUPS, TypedKey::COUNT - 1);
+    assert_eq!(
+        TypedKey::new(AppFamily::Connection, Action::Ids, Outcome::Failed).index() + GROUPS,
+        TypedKey::COUNT - 1
+    );
     for wrong in ["", "sshd", "sshd.login", "sshd.login.failed.x", "ssh.login.ok"] {
         assert_eq!(TypedKey::parse(wrong), None, "{wrong}");
     }

@@ -1,8 +1,9 @@
 //! Keys from words: what was taught is named, what nobody taught is not guessed at, and files that are none are refused.
 
-use nms_model::key::{GROUPS, TypedKey, Words};
+use nms_model::key::{GROUPS, TypedKey};
 use nms_model::net::NetError;
 use nms_model::train::{Meaning, train_words};
+use nms_model::words::Words;
 use nms_proto::extraction::{Action, AppFamily, Extraction, Outcome};
 use nms_proto::scan::Scanner;
 

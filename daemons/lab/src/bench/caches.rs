@@ -9,10 +9,10 @@ use nms_detect::extract;
 use nms_kit::clock;
 use nms_model::{
     bundle::Bundle,
-    key::Words,
     score::Scorer,
     template::Miner,
     window::{KeyedEvent, Windows},
+    words::Words,
 };
 use nms_proto::{
     event::{Body, Event},

@@ -5,9 +5,10 @@
 
 use nms_model::random::Random;
 
+use super::apps::app_login;
 use super::network::app;
 use super::network::stranger;
-use super::ordinary::{MINUTE_MS, SECOND_MS, app_login, local, new_account, restart, ssh_login, sudo_refused, update};
+use super::ordinary::{MINUTE_MS, SECOND_MS, local, new_account, restart, ssh_login, sudo_refused, update};
 use super::text::one_of;
 use super::{App, Kind, Label, Network, Params, Role, Scribe};
 

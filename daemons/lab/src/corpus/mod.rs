@@ -9,10 +9,12 @@
 mod forms;
 mod phrases;
 mod products;
+mod lexicon;
 mod voices;
 mod text;
 mod network;
 mod ordinary;
+mod apps;
 mod attack;
 
 use std::net::IpAddr;

@@ -11,9 +11,10 @@ use std::path::Path;
 
 use nms_detect::extract;
 use nms_model::eval::{Ngram, auroc};
-use nms_model::key::{TypedKey, Words};
+use nms_model::key::TypedKey;
 use nms_model::score::Scorer;
 use nms_model::train::train_words;
+use nms_model::words::Words;
 use nms_proto::event::{Body, Draft, Event, Syslog};
 use nms_proto::extraction::{Action, Outcome};
 use nms_proto::id::{EndpointId, EventId, EventSeq, Instance};
@@ -257,14 +258,23 @@ fn rewordings(words: &Words, figures: &mut Vec<Figure>) {
 fn public_lines(words: &Words, path: &Path, figures: &mut Vec<Figure>) -> Result<(), String> {
     let text = std::fs::read_to_string(path).map_err(|cause| format!("{}: {cause}", path.display()))?;
     let mut scanner = Scanner::new();
-    let (mut ours, mut listed) = (Hits::default(), Hits::default());
+    let (mut ours, mut whole, mut listed) = (Hits::default(), Hits::default(), Hits::default());
     for (number, line) in text.lines().enumerate() {
         let line: Public =
             serde_json::from_str(line).map_err(|cause| format!("{}:{}: {cause}", path.display(), number + 1))?;
         let key = by_words(words, &line.line, &mut scanner);
         ours.count((key.action(), key.outcome()) == (Action::Login, Outcome::Failed), line.is_failure);
+        let event = event(&line.line);
+        let key = scanned_key(&event, &extract(&event), Some(words), &mut scanner);
+        whole.count(key.outcome() == Outcome::Failed, line.is_failure);
         listed.count(has_words(&line.line, &mut scanner), line.is_failure);
     }
+    whole.show(
+        "recall on public filters' lines",
+        "precision on public filters' lines",
+        "failed, by extractors and words",
+        figures,
+    );
     ours.show("recall on public filters' lines", "precision on public filters' lines", "words alone", figures);
     listed.show("recall on public filters' lines", "precision on public filters' lines", "twenty words", figures);
     Ok(())
@@ -324,7 +334,7 @@ fn windows_of_left_out_vendors(
     }
     let value = f64::from(unscored) / f64::from(all.max(1));
     figures.push(Figure { measure: "windows without a verdict", detector: "logbert", value, of: all as usize });
-    measures.insert("unseen word pairs", unseen_pairs(options, &left_out, words)?);
+    measures.insert("unseen word pairs", unseen_pairs(options, &left_out, words));
     for (detector, [ordinary, attacks, novel]) in &measures {
         let mut show = |measure, benign: &Vec<f32>| {
             figures.push(Figure { measure, detector, value: auroc(benign, attacks), of: benign.len() + attacks.len() });
@@ -351,11 +361,7 @@ fn windows_of_left_out_vendors(
 }
 
 /// The share of word pairs of a window's lines that ordinary training never had: ordinary, attacks, novelties.
-fn unseen_pairs(
-    options: &BaseOptions,
-    left_out: &Range<usize>,
-    words: Option<&Words>,
-) -> Result<[Vec<f32>; 3], String> {
+fn unseen_pairs(options: &BaseOptions, left_out: &Range<usize>, words: Option<&Words>) -> [Vec<f32>; 3] {
     let mut scanner = Scanner::new();
     let mut seen = HashSet::new();
     for (line, _) in lessons(&options.vendors, options.recipe.seed) {
@@ -379,7 +385,7 @@ fn unseen_pairs(
             }
         }
     }
-    Ok(shares)
+    shares
 }
 
 fn share_new(emission: &Emission, seen: &HashSet<(u64, u64)>, scanner: &mut Scanner) -> f32 {

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use nms_model::bundle::{Bundle, Manifest, Scoring, sha256};
-use nms_model::key::{Vocabulary, Words};
+use nms_model::key::Vocabulary;
 use nms_model::net::Shape;
 use nms_model::random::Random;
 use nms_model::score::calibrate;
 use nms_model::sequence::Sequence;
 use nms_model::train::{self, Examples, Recipe, Trainer, train_words};
 use nms_model::window::Window;
+use nms_model::words::Words;
 
 use super::windows::{Kinds, windows_of};
 use crate::corpus::{Attack, CATEGORIES, Extras, Twin, VENDORS, generate, lessons};

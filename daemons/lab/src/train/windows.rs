@@ -11,9 +11,10 @@ use std::ops::Range;
 use nms_detect::extract;
 use nms_model::bundle::Bundle;
 use nms_model::eval::{Ngram, UnseenKeys, auroc};
-use nms_model::key::{TypedKey, Words, key_of};
+use nms_model::key::TypedKey;
 use nms_model::score::Scorer;
 use nms_model::window::{KeyedEvent, Window, Windows, actor_id};
+use nms_model::words::{Words, key_of};
 use nms_proto::event::{Body, Event};
 use nms_proto::extraction::{Actor, Extraction};
 use nms_proto::limits::MODEL_WINDOWS_MAX;
@@ -96,7 +97,12 @@ pub fn windows_of(network: &Network, emissions: &[Emission], words: Option<&Word
 }
 
 /// The key of an event whose message is scanned for it.
-pub fn scanned_key(event: &Event, extraction: &Extraction<'_>, words: Option<&Words>, scanner: &mut Scanner) -> TypedKey {
+pub fn scanned_key(
+    event: &Event,
+    extraction: &Extraction<'_>,
+    words: Option<&Words>,
+    scanner: &mut Scanner,
+) -> TypedKey {
     if let Body::Syslog(line) = &event.body {
         scanner.scan(&line.message);
     }

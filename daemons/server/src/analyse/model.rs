@@ -4,10 +4,11 @@ use std::fmt;
 
 use nms_model::{
     bundle::Bundle,
-    key::{TypedKey, Words, key_of},
+    key::TypedKey,
     net::NetError,
     score::{EventScore, Score, ScoreError, Scorer},
     window::Window,
+    words::{Words, key_of},
 };
 use nms_proto::{
     alert::{Expected, ModelVerdict, Unexpected},

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use nms_detect::{Correlator, Settings, extract};
 use nms_model::{
     bundle::Bundle,
-    key::{Scope, Words, key_of},
+    key::Scope,
     window::{KeyedEvent, Window, Windows},
+    words::{Words, key_of},
 };
 use nms_proto::{event::Body, finding::Finding, id::EndpointId, scan::Scanner};
 use xxhash_rust::xxh3::xxh3_64;

@@ -13,13 +13,11 @@ use nms_proto::scan::Scanner;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{ACTIONS, FAMILY_COUNT, OUTCOMES, TypedKey};
+use crate::key::{ACTIONS, FAMILY_COUNT, GROUPS, OUTCOMES, TypedKey};
 use crate::net::NetError;
 
 /// Width of a word's vector.
 pub(crate) const WIDTH: usize = 32;
-/// Groups of lines that no action fits.
-pub const GROUPS: usize = 256;
 /// Probability from which on an action, or an outcome, is taken.
 pub const SURE: f32 = 0.8;
 /// Most words that a table may hold.
@@ -152,7 +150,7 @@ impl Words {
     pub fn from_safetensors(bytes: &[u8]) -> Result<Self, NetError> {
         let file = SafeTensors::deserialize(bytes).map_err(|cause| NetError::Format(cause.to_string()))?;
         let tensor = |name: &str, dtype: Dtype, expected: &[Option<usize>]| {
-            let view = file.tensor(name).map_err(|_| NetError::Missing(name.to_owned()))?;
+            let view = file.tensor(name).map_err(|_absent| NetError::Missing(name.to_owned()))?;
             let same = |(found, wanted): (&usize, &Option<usize>)| wanted.is_none_or(|wanted| wanted == *found);
             let fits = view.shape().len() == expected.len() && view.shape().iter().zip(expected).all(same);
             if fits && view.dtype() == dtype && view.shape().first().is_some_and(|rows| *rows <= WORDS_MAX) {
