@@ -134,7 +134,7 @@ enum Train {
         #[arg(long, default_value_t = 1)]
         seed: u64,
         /// Optimiser steps.
-        #[arg(long, default_value_t = Recipe::default().steps)]
+        #[arg(long, default_value_t = BaseOptions::default().recipe.steps)]
         steps: usize,
         /// Networks to generate.
         #[arg(long, default_value_t = BaseOptions::default().networks)]

@@ -14,7 +14,10 @@ use nms_model::window::Window;
 use nms_model::words::Words;
 
 use super::windows::{Kinds, windows_of};
-use crate::corpus::{Attack, CATEGORIES, Extras, Twin, VENDORS, generate, lessons};
+use crate::corpus::{Attack, CATEGORIES, Extras, Twin, VENDORS, all_phrasings, generate, lessons};
+
+/// Optimiser steps of the shipped model.
+const STEPS: usize = 2_400;
 
 /// What `train base` may be told.
 #[derive(Clone, Debug)]
@@ -36,7 +39,7 @@ impl Default for BaseOptions {
         Self {
             networks: 40,
             days: 4,
-            recipe: Recipe::default(),
+            recipe: Recipe { steps: STEPS, ..Recipe::default() },
             scoring: Scoring { top_share: 0.25, factor_weight: 1.0 },
             vendors: 0..VENDORS,
         }
@@ -111,7 +114,10 @@ fn story(options: &BaseOptions, kinds: &Kinds, examples: &Examples) -> BTreeMap<
     let recipe = serde_json::to_string(&options.recipe).unwrap_or_default();
     let windows: Vec<u8> =
         examples.ordinary.iter().flat_map(|s| s.tokens.iter().flat_map(|t| t.to_le_bytes())).collect();
+    let vendors = &options.vendors;
+    let phrasings: usize = vendors.clone().map(|vendor| all_phrasings(vendor).len()).sum();
     BTreeMap::from([
+        ("applications".to_owned(), format!("{} vendors, {phrasings} phrasings", vendors.len())),
         ("corpus".to_owned(), format!("generated: {} networks of {} days", options.networks, options.days)),
         ("ordinary windows".to_owned(), format!("{} ({} distinct)", kinds.ordinary.len(), examples.ordinary.len())),
         ("attack windows".to_owned(), kinds.attacks.len().to_string()),
