@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, sync::LazyLock};
 
 use nms_model::{
     bundle::{self, Bundle, BundleError, MANIFEST, Manifest, Scoring, WEIGHTS},
-    key::Vocabulary,
+    key::{TypedKey, Vocabulary},
     net::{Shape, Weights},
     onnx,
     random::Random,
@@ -119,7 +119,7 @@ static ONNX: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let weights = Weights::random(&shape, &mut Random::new(1));
     let scoring = Scoring { top_share: 0.25, factor_weight: 0.0 };
     let manifest = Manifest::new("small", shape, &vocabulary, &[], scoring);
-    onnx::export(&Bundle { manifest, vocabulary, weights }).unwrap()
+    onnx::export(&Bundle { manifest, vocabulary, weights, words: None }).unwrap()
 });
 
 /// An ONNX file: whole where the first byte is 0, else a good one, cut and with some bytes exchanged:
@@ -159,7 +159,7 @@ fn scored(bundle: &Bundle) {
         let extraction =
             Extraction { action: Action::Login, outcome: Outcome::Failed, ..Extraction::unknown(AppFamily::Sshd) };
         let event = travel::named(Draft::new(Body::Syslog(Syslog::default())));
-        windows.push(token, 1, None, KeyedEvent::of(&event, &extraction, token));
+        windows.push(token, 1, None, KeyedEvent::of(&event, &extraction, TypedKey::of(&extraction), token));
     }
     let mut scorer = Scorer::new(bundle).unwrap();
     for window in windows.tick(u64::MAX) {

@@ -4,6 +4,7 @@
 //! manifest.json         shape, vocabulary by name, factors, categories, scoring, calibration,
 //!                       where it comes from, and the hash of every other file
 //! weights.safetensors   the tensors of nms_model::net
+//! words.safetensors     the words of lines that no extractor knows (nms_model::words::Words); may be missing
 //! ```
 //! A bundle is loaded whole into memory and refused by name: which file, which field, why. Keys go
 //! by their names, so that a program with more families still reads an older bundle.
@@ -21,6 +22,7 @@ use sha2::{Digest, Sha256};
 use crate::key::{Factor, Vocabulary, VocabularyError};
 use crate::masked::Form;
 use crate::net::{NetError, Shape, Weights};
+use crate::words::Words;
 
 /// Version of the manifest's form.
 const FORMAT: u32 = 1;
@@ -28,6 +30,8 @@ const FORMAT: u32 = 1;
 pub const MANIFEST: &str = "manifest.json";
 /// The weights' file name.
 pub const WEIGHTS: &str = "weights.safetensors";
+/// The words' file name.
+pub const WORDS: &str = "words.safetensors";
 
 /// How a window's events become its surprise.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -106,6 +110,8 @@ pub enum BundleError {
     Vocabulary(VocabularyError),
     /// The weights do not fit the shape.
     Weights(NetError),
+    /// The tables of words are none.
+    Words(NetError),
 }
 
 impl fmt::Display for BundleError {
@@ -129,6 +135,7 @@ impl fmt::Display for BundleError {
             }
             Self::Vocabulary(cause) => write!(f, "model bundle: {MANIFEST}: {cause}"),
             Self::Weights(cause) => write!(f, "model bundle: {WEIGHTS}: {cause}"),
+            Self::Words(cause) => write!(f, "model bundle: {WORDS}: {cause}"),
         }
     }
 }
@@ -144,6 +151,8 @@ pub struct Bundle {
     pub vocabulary: Vocabulary,
     /// Its weights.
     pub weights: Weights,
+    /// The words of lines that no extractor knows; none where it was made without.
+    pub words: Option<Words>,
 }
 
 impl Bundle {
@@ -154,6 +163,7 @@ impl Bundle {
     pub fn shipped() -> Result<Self, BundleError> {
         Self::from_files(|file| match file {
             MANIFEST => Ok(include_bytes!("../bundle/manifest.json").to_vec()),
+            WORDS => Ok(include_bytes!("../bundle/words.safetensors").to_vec()),
             _ => Ok(include_bytes!("../bundle/weights.safetensors").to_vec()),
         })
     }
@@ -176,14 +186,18 @@ impl Bundle {
             serde_json::from_slice(&text).map_err(|cause| BundleError::Manifest(cause.to_string()))?;
         let vocabulary = manifest.check()?;
         let bytes = read(WEIGHTS)?;
+        let mut words = None;
         for (file, hash) in &manifest.files {
-            let fits = if file == WEIGHTS { *hash == sha256(&bytes) } else { *hash == sha256(&read(file)?) };
-            if !fits {
+            let other = if file == WEIGHTS { Vec::new() } else { read(file)? };
+            if *hash != sha256(if file == WEIGHTS { &bytes } else { &other }) {
                 return Err(BundleError::Hash(file.clone()));
+            }
+            if file == WORDS {
+                words = Some(Words::from_safetensors(&other).map_err(BundleError::Words)?);
             }
         }
         let weights = Weights::read(&bytes, &manifest.tensors(), |_| Vec::new()).map_err(BundleError::Weights)?;
-        Ok(Self { manifest, vocabulary, weights })
+        Ok(Self { manifest, vocabulary, weights, words })
     }
 
     /// The files of the bundle by name; the manifest's hashes are made anew.
@@ -192,12 +206,17 @@ impl Bundle {
     /// [`BundleError::Weights`] where the weights are not of the shape.
     pub fn to_files(&self) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
         let weights = self.weights.write(&self.manifest.tensors()).map_err(BundleError::Weights)?;
+        let mut files = BTreeMap::from([(WEIGHTS.to_owned(), weights)]);
+        if let Some(words) = &self.words {
+            files.insert(WORDS.to_owned(), words.to_safetensors().map_err(BundleError::Words)?);
+        }
         let mut manifest = self.manifest.clone();
-        manifest.files = BTreeMap::from([(WEIGHTS.to_owned(), sha256(&weights))]);
+        manifest.files = files.iter().map(|(name, bytes)| (name.clone(), sha256(bytes))).collect();
         let mut text =
             serde_json::to_vec_pretty(&manifest).map_err(|cause| BundleError::Manifest(cause.to_string()))?;
         text.push(b'\n');
-        Ok(BTreeMap::from([(MANIFEST.to_owned(), text), (WEIGHTS.to_owned(), weights)]))
+        files.insert(MANIFEST.to_owned(), text);
+        Ok(files)
     }
 
     /// A name for exactly this model: the hash of its weights, shortened; it goes with every score.

@@ -2,7 +2,7 @@
 //!
 //! Equal input is compared whole, never by hash alone, so that a cached answer is bit for bit the
 //! computed one, and nobody who makes hashes collide gets another window's answer. It is bounded,
-//! forgets what was unused for longest, and counts.
+//! forgets what was unused for longest, and counts. One of no entries keeps nothing, and only counts.
 
 use std::fmt;
 use std::hash::Hash;
@@ -28,21 +28,24 @@ impl CacheCounts {
 
 /// A bounded map that counts its hits.
 pub struct Cache<K: Hash + Eq, V> {
-    entries: LruCache<K, V>,
+    /// None where nothing is kept.
+    entries: Option<LruCache<K, V>>,
     counts: CacheCounts,
 }
 
 impl<K: Hash + Eq, V> fmt::Debug for Cache<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cache").field("entries", &self.entries.len()).field("counts", &self.counts).finish()
+        f.debug_struct("Cache")
+            .field("entries", &self.entries.as_ref().map_or(0, LruCache::len))
+            .field("counts", &self.counts)
+            .finish()
     }
 }
 
 impl<K: Hash + Eq, V> Cache<K, V> {
-    /// An empty cache of at most `entries_max` (at least 1).
+    /// An empty cache of at most `entries_max`; of 0 it keeps nothing.
     pub fn new(entries_max: usize) -> Self {
-        let entries_max = NonZeroUsize::new(entries_max).unwrap_or(NonZeroUsize::MIN);
-        Self { entries: LruCache::new(entries_max), counts: CacheCounts::default() }
+        Self { entries: NonZeroUsize::new(entries_max).map(LruCache::new), counts: CacheCounts::default() }
     }
 
     /// What was kept for `key`.
@@ -50,7 +53,7 @@ impl<K: Hash + Eq, V> Cache<K, V> {
     where
         K: std::borrow::Borrow<Q>,
     {
-        let found = self.entries.get(key);
+        let found = self.entries.as_mut().and_then(|entries| entries.get(key));
         self.counts.hits += u64::from(found.is_some());
         self.counts.misses += u64::from(found.is_none());
         found
@@ -58,12 +61,16 @@ impl<K: Hash + Eq, V> Cache<K, V> {
 
     /// Keeps `value` for `key`.
     pub fn put(&mut self, key: K, value: V) {
-        self.entries.put(key, value);
+        if let Some(entries) = &mut self.entries {
+            entries.put(key, value);
+        }
     }
 
     /// Forgets everything; the counts stay.
     pub fn clear(&mut self) {
-        self.entries.clear();
+        if let Some(entries) = &mut self.entries {
+            entries.clear();
+        }
     }
 
     /// How it did so far.

@@ -81,6 +81,24 @@ impl Ngram {
         surprises.iter().take(count).sum::<f32>() / count as f32
     }
 
+    /// Probability of the last of `keys` behind those before it, and how many of `candidates` are more probable there.
+    pub fn place(&self, keys: &[TypedKey], candidates: &[TypedKey]) -> (f32, usize) {
+        let probability = self.probability(keys);
+        let mut others = keys.to_vec();
+        let better = candidates.iter().filter(|candidate| {
+            if let Some(last) = others.last_mut() {
+                *last = **candidate;
+            }
+            self.probability(&others) > probability
+        });
+        (probability, better.count())
+    }
+
+    /// Keys it knows.
+    pub fn keys(&self) -> impl Iterator<Item = TypedKey> {
+        self.keys.iter().copied()
+    }
+
     /// Probability of the last of `keys` behind those before it.
     fn probability(&self, keys: &[TypedKey]) -> f32 {
         let Some((key, before)) = keys.split_last() else { return 1.0 };

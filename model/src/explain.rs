@@ -6,6 +6,9 @@ use crate::key::TypedKey;
 
 /// A key in words: `sshd: login failed`.
 pub fn describe(key: TypedKey) -> String {
+    if key.is_group() {
+        return "another message".to_owned();
+    }
     let name = key.to_string();
     let family = name.split('.').next().unwrap_or_default();
     let action = match key.action() {

@@ -129,7 +129,7 @@ pub fn import(folder: &Path) -> Result<Bundle, HfError> {
     manifest.masked_lm = Some(form);
     manifest.calibration = ours.calibration;
     manifest.training = BTreeMap::from([("imported from".to_owned(), "a folder of BertForMaskedLM".to_owned())]);
-    let files = Bundle { manifest, vocabulary, weights }.to_files().map_err(HfError::Bundle)?;
+    let files = Bundle { manifest, vocabulary, weights, words: None }.to_files().map_err(HfError::Bundle)?;
     let missing = |file: &str| BundleError::NoHash(file.to_owned());
     Bundle::from_files(|file| files.get(file).cloned().ok_or_else(|| missing(file))).map_err(HfError::Bundle)
 }

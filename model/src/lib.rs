@@ -5,15 +5,16 @@
 #![forbid(unsafe_code)]
 
 pub mod random;
+pub mod cache;
 pub mod template;
 pub mod key;
 pub mod window;
 pub mod sequence;
 pub mod net;
+pub mod words;
 pub mod bert;
 pub mod fast;
 pub mod masked;
-pub mod cache;
 pub mod bundle;
 pub mod onnx;
 pub mod hf;

@@ -264,6 +264,37 @@ impl Weights {
         self.0.get(name).map(Vec::as_slice).ok_or_else(|| NetError::Missing(name.to_owned()))
     }
 
+    /// The weights of a net of shape `from` for one of shape `to`, whose vocabulary goes on behind `from`'s; what is new is
+    /// random, as training begins with.
+    ///
+    /// # Errors
+    /// [`NetError`] where a tensor is missing, or the shapes differ in more than the vocabulary.
+    pub fn widened(&self, from: &Shape, to: &Shape, random: &mut crate::random::Random) -> Result<Self, NetError> {
+        let (old, new) = (from.vocabulary, to.vocabulary);
+        if new < old || (Shape { vocabulary: new, ..from.clone() }) != *to {
+            return Err(NetError::Shape { field: "vocabulary", value: new, most: old });
+        }
+        let mut weights = Self::random(to, random);
+        for (name, values) in &mut weights.0 {
+            let known = self.tensor(name)?;
+            if name == "emb" {
+                values.iter_mut().zip(known).for_each(|(value, known)| *value = *known);
+            } else if name == "mlkp.w" || name == "mlkp.b" {
+                // Columns of the keys, then those of the factors, which stand behind the new keys now.
+                let rows = values.chunks_exact_mut(to.predicted()).zip(known.chunks_exact(from.predicted()));
+                for (row, known) in rows {
+                    let (keys, factors) = row.split_at_mut(new);
+                    let (known_keys, known_factors) = known.split_at(old);
+                    keys.iter_mut().zip(known_keys).for_each(|(value, known)| *value = *known);
+                    factors.copy_from_slice(known_factors);
+                }
+            } else {
+                values.clone_from(&known.to_vec());
+            }
+        }
+        Ok(weights)
+    }
+
     /// Numbers in all tensors together.
     pub fn count(&self) -> usize {
         self.0.values().map(Vec::len).sum()

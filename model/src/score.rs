@@ -14,7 +14,7 @@ use nms_proto::limits::MODEL_WINDOW_CACHE;
 
 use crate::bundle::{Bundle, Calibration, Scoring};
 use crate::cache::{Cache, CacheCounts};
-use crate::fast::{Input, POSITIONS_MAX};
+use crate::fast::POSITIONS_MAX;
 use crate::key::{SPECIALS, Token, TypedKey, UNKNOWN, Vocabulary};
 use crate::net::NetError;
 use crate::sequence::{Passes, Sequence};
@@ -23,6 +23,9 @@ use crate::window::Window;
 
 /// What was expected at most in place of an event.
 pub const EXPECTED: usize = 3;
+
+/// Quantiles that a calibration keeps at most.
+const QUANTILES: usize = 400;
 
 /// A key that was expected, with its probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -183,9 +186,15 @@ impl Scorer {
         self.cache.counts()
     }
 
-    /// Switches the window cache off and on by forgetting it; for benches.
+    /// Forgets the window cache.
     pub fn clear_cache(&mut self) {
         self.cache.clear();
+    }
+
+    /// The same without a window cache: every window is computed; for tests and benches.
+    #[must_use]
+    pub fn without_cache(self) -> Self {
+        Self { cache: Cache::new(0), ..self }
     }
 
     /// Windows the net answered with NaN or infinity.
@@ -219,9 +228,8 @@ impl Scorer {
     fn compute(&mut self, sequence: &Sequence) -> Verdict {
         let may_stand = self.candidates(sequence);
         self.passes.fill(sequence);
-        // Micro-batch of the five passes; the inputs borrow, so this small list is made each time.
-        let inputs: Vec<Input<'_>> = self.passes.iter().map(|(sequence, wanted)| Input { sequence, wanted }).collect();
-        self.net.run(&inputs);
+        // The five passes are one micro-batch: some 170 rows, which fit the second-level cache with the weights.
+        self.net.run(&self.passes.inputs());
         let distance = self.net.distance(0);
         let categories = self.net.categories(0);
         let columns = self.net.shape().predicted();
@@ -289,6 +297,24 @@ impl Scorer {
         };
         judged.expected.iter().filter_map(name).collect()
     }
+}
+
+/// Quantiles of the scores of ordinary windows that training did not see; those without a score are left out.
+///
+/// # Errors
+/// [`NetError`] where the weights do not fit.
+pub fn calibrate(bundle: &Bundle, windows: &[Window]) -> Result<Calibration, NetError> {
+    let mut scorer = Scorer::new(bundle)?;
+    let scores: Vec<Score> = windows.iter().filter_map(|window| scorer.score(window).ok()).collect();
+    let quantiles = |of: fn(&Score) -> f32| {
+        let mut values: Vec<f32> = scores.iter().map(of).collect();
+        values.sort_by(f32::total_cmp);
+        // Never more of them than windows, or few windows would look like many.
+        let count = values.len().min(QUANTILES);
+        let last = values.len().saturating_sub(1);
+        (0..count).filter_map(|at| values.get(at * last / (count - 1).max(1)).copied()).collect()
+    };
+    Ok(Calibration { surprise: quantiles(|score| score.surprise), distance: quantiles(|score| score.distance) })
 }
 
 /// Reads the logits of a masked position; ranks among `may_stand`.

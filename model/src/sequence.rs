@@ -92,21 +92,25 @@ pub(crate) fn multiset(tokens: impl IntoIterator<Item = Token>) -> Vec<Token> {
     tokens
 }
 
-/// The passes of a sequence: whole first, then once under each mask. Buffers are kept.
-#[derive(Clone, Debug)]
-pub struct Passes(Vec<(Sequence, Vec<usize>)>);
-
-impl Default for Passes {
-    fn default() -> Self {
-        Self(vec![<(Sequence, Vec<usize>)>::default(); 1 + MASKS])
-    }
+/// One sequence of a pass, and the positions whose output is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// The sequence, masked already.
+    pub sequence: &'a Sequence,
+    /// Positions in it, ascending.
+    pub wanted: &'a [usize],
 }
+
+/// The passes of a sequence: whole first, then once under each mask. Buffers are kept.
+#[derive(Clone, Debug, Default)]
+pub struct Passes([(Sequence, Vec<usize>); 1 + MASKS]);
 
 impl Passes {
     /// Prepares the passes of `sequence`.
     pub fn fill(&mut self, sequence: &Sequence) {
         for (pass, (masked, wanted)) in self.0.iter_mut().enumerate() {
-            masked.clone_from(sequence);
+            masked.tokens.clone_from(&sequence.tokens);
+            masked.contexts.clone_from(&sequence.contexts);
             wanted.clear();
             match pass.checked_sub(1) {
                 None => wanted.push(0),
@@ -123,6 +127,11 @@ impl Passes {
     /// Each pass: the sequence, masked, and the positions whose output is wanted: DIST, then those that are hidden.
     pub fn iter(&self) -> impl Iterator<Item = (&Sequence, &[usize])> {
         self.0.iter().map(|(sequence, wanted)| (sequence, wanted.as_slice()))
+    }
+
+    /// The same as a net takes them.
+    pub fn inputs(&self) -> [Input<'_>; 1 + MASKS] {
+        self.0.each_ref().map(|(sequence, wanted)| Input { sequence, wanted })
     }
 
     /// Every hidden position, in the order of the output.

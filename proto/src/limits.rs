@@ -201,7 +201,7 @@ pub const SCAN_WORD_BYTES_MAX: usize = 32;
 /// Templates that one miner keeps; the one unused for longest is forgotten for a new one.
 pub const TEMPLATES_MAX: usize = 4_096;
 /// Memory of the templates that one miner keeps, in bytes, whatever their number.
-pub const TEMPLATES_BYTES: usize = 6 << 20;
+pub const TEMPLATES_BYTES: usize = 5 << 20;
 /// Tokens of a message that the miner compares.
 pub const TEMPLATE_TOKENS_MAX: usize = 128;
 /// Children of one node of the miner's tree, before a token counts as any.

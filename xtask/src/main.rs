@@ -37,7 +37,7 @@ enum Task {
     Ci,
     /// Build an agent that needs no library of the host, and check that it is so.
     StaticAgent(static_agent::Options),
-    /// Measure: `bench pipeline`.
+    /// Measure: `bench pipeline`, `bench model` and others; `--help` lists them.
     Bench(lab::Rest),
     /// Evaluate: `eval model`.
     Eval(lab::Rest),

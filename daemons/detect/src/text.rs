@@ -90,3 +90,81 @@ pub(crate) fn ends_with_peer(text: &str) -> Option<(&str, Actor<'_>)> {
     let (head, token) = text.rsplit_once(' ').unwrap_or(("", text));
     Some((head, peer(token)?))
 }
+
+/// The pairs of `a=1 b="two words", c=3`, whatever stands between them; a backslash keeps a quote from ending a value.
+pub(crate) fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (head, tail) = rest.split_once('=')?;
+        let is_key = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.-".contains(byte);
+        let length = head.bytes().rev().take_while(is_key).count();
+        let key = head.get(head.len() - length..).unwrap_or_default();
+        let (value, tail) = match tail.strip_prefix('"') {
+            Some(inner) => inner.split_at_checked(quote_end(inner)).unwrap_or((inner, "")),
+            None => match tail.strip_prefix('\'') {
+                // The audit log puts further pairs between single quotes.
+                Some(inner) => ("", inner),
+                None => {
+                    tail.split_once(|c: char| c.is_ascii_whitespace() || c.is_ascii_control()).unwrap_or((tail, ""))
+                }
+            },
+        };
+        rest = tail;
+        Some((key, value.trim_end_matches([',', ';', '\''])))
+    })
+}
+
+/// Where the quote that ends a quoted text stands; its end where none does.
+pub(crate) fn quote_end(inner: &str) -> usize {
+    let mut escaped = false;
+    let end = inner.bytes().position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    end.unwrap_or(inner.len())
+}
+
+/// `unknown[192.0.2.7]:4711 ...`: the address in the brackets of the first word.
+pub(crate) fn in_brackets(text: &str) -> Option<Actor<'_>> {
+    let (token, _rest) = word(text);
+    let (_host, inner) = token.split_once('[')?;
+    address(inner.split(']').next()?).map(Actor::Address)
+}
+
+/// `host (what it calls itself) [192.0.2.7]:4711 ...`: the address in the first brackets outside parentheses.
+pub(crate) fn bracketed_word(text: &str) -> Option<Actor<'_>> {
+    let mut inside = false;
+    for token in text.split(' ').take(WORDS_MAX) {
+        if token.starts_with('(') {
+            inside = true;
+        } else if !inside && let Some(inner) = token.strip_prefix('[') {
+            return address(inner.split(']').next()?).map(Actor::Address);
+        }
+        inside &= !token.trim_end_matches([':', ',', ';']).ends_with(')');
+    }
+    None
+}
+
+/// How many words are looked at for an address.
+const WORDS_MAX: usize = 24;
+
+/// The address of an endpoint, as an actor.
+pub(crate) fn caller(token: &str) -> Option<Actor<'static>> {
+    endpoint(token).map(|(address, _port)| Actor::Address(address))
+}
+
+/// Whether a text holds only digits, and some.
+pub(crate) fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The first of `starts` that `text` begins with taken off, whatever follows it.
+pub(crate) fn strip_any<'a>(text: &'a str, starts: &[&str]) -> Option<&'a str> {
+    starts.iter().find_map(|start| text.strip_prefix(start))
+}
+
+/// Whether `text` holds any of `words`.
+pub(crate) fn holds_any(text: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| text.contains(word))
+}

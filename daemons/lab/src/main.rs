@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use nms_kit::clock;
 use nms_lab::bench::{self, Figure};
+use nms_lab::corpus::VENDORS;
 use nms_lab::eval::{self, HdfsFiles, HdfsOptions, Split};
 use nms_lab::torture::{self, Report};
 use nms_lab::train::{BaseOptions, evaluate, evaluation_set, train_base, training_set};
@@ -94,6 +95,24 @@ enum Bench {
         #[command(flatten)]
         common: Common,
     },
+    /// The model's pass beside ONNX Runtime's, and what the caches save.
+    Model {
+        /// Widths of the nets.
+        #[arg(long, value_delimiter = ',', default_values_t = [64, 128, 256])]
+        widths: Vec<usize>,
+        /// Their layers.
+        #[arg(long, default_value_t = 2)]
+        layers: usize,
+        /// Weights, windows and the corpus.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// A log to replay; the public one of an exposed host, where `NMS_DATA` has it, by default.
+        #[arg(long)]
+        log: Option<PathBuf>,
+        /// One JSON object a figure.
+        #[arg(long)]
+        json: bool,
+    },
     /// Lines into a spool that survives a kill and a power cut, beside rsyslog's disk-assisted queue.
     Spool {
         /// Lines that each of them gets.
@@ -115,7 +134,7 @@ enum Train {
         #[arg(long, default_value_t = 1)]
         seed: u64,
         /// Optimiser steps.
-        #[arg(long, default_value_t = Recipe::default().steps)]
+        #[arg(long, default_value_t = BaseOptions::default().recipe.steps)]
         steps: usize,
         /// Networks to generate.
         #[arg(long, default_value_t = BaseOptions::default().networks)]
@@ -140,12 +159,45 @@ enum Eval {
         #[arg(long, default_value_t = 12)]
         networks: u64,
     },
+    /// Keys and model on applications of vendors that were left out of their training.
+    Transfer {
+        /// Where everything random comes from.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Optimiser steps of the net.
+        #[arg(long, default_value_t = Recipe::default().steps)]
+        steps: usize,
+        /// Networks to train on.
+        #[arg(long, default_value_t = 24)]
+        networks: u64,
+        /// One JSON object a figure.
+        #[arg(long)]
+        json: bool,
+    },
     /// How well the template miner groups lines, on every set that is found.
     Templates {
         /// The folder of sets; that in the folder which `NMS_DATA` names without it.
         #[arg(long)]
         data: Option<PathBuf>,
         /// One JSON object a set.
+        #[arg(long)]
+        json: bool,
+    },
+    /// What is made of public lines whose truth is known.
+    Security {
+        /// fail2ban's test lines; those in the folder that `NMS_DATA` names without it.
+        #[arg(long)]
+        fail2ban: Option<PathBuf>,
+        /// Each line that is read otherwise than it is meant, too.
+        #[arg(long)]
+        misses: bool,
+        /// One JSON object a set.
+        #[arg(long)]
+        json: bool,
+    },
+    /// For how many lines of public sets, by program, the extractors know what was done.
+    Coverage {
+        /// One JSON object a program.
         #[arg(long)]
         json: bool,
     },
@@ -205,6 +257,13 @@ fn main() -> ExitCode {
             base(&out, checkpoint.as_deref(), &BaseOptions { networks, recipe, ..BaseOptions::default() })
         }
         Arguments::Eval(Eval::Model { bundle, networks }) => model(bundle.as_deref(), networks),
+        Arguments::Eval(Eval::Transfer { seed, steps, networks, json }) => public_data().and_then(|data| {
+            let recipe = Recipe { seed, steps, ..Recipe::default() };
+            let options = BaseOptions { networks, recipe, ..BaseOptions::default() };
+            let lines = data.map(|data| data.join("security/fail2ban/lines.jsonl"));
+            list(&eval::transfer(&options, lines.as_deref(), |line| eprintln!("{line}"))?, json);
+            Ok(())
+        }),
         Arguments::Eval(Eval::Templates { data, json }) => {
             let usual = || Ok(public_data()?.map(|data| data.join("loghub_2k")));
             data.map_or_else(usual, |data| Ok(Some(data))).and_then(|folder| {
@@ -213,6 +272,12 @@ fn main() -> ExitCode {
                 Ok(())
             })
         }
+        Arguments::Eval(Eval::Security { fail2ban, misses, json }) => security(fail2ban, misses, json),
+        Arguments::Eval(Eval::Coverage { json }) => public_data().and_then(|data| {
+            let Some(data) = data else { return Ok(()) };
+            list(&eval::coverage(&data)?, json);
+            Ok(())
+        }),
         Arguments::Eval(Eval::Hdfs {
             split,
             seed,
@@ -248,6 +313,15 @@ fn main() -> ExitCode {
             let Common { seed, binaries, json } = common;
             bench::overload(&bench::OverloadOptions { binaries, rate, seconds, seed })
                 .map(|figures| show(&figures, json))
+        }
+        Arguments::Bench(Bench::Model { widths, layers, seed, log, json }) => {
+            let usual = || Ok(public_data()?.map(|data| data.join("security/auth_real_host/auth.log")));
+            log.map_or_else(usual, |log| Ok(Some(log))).and_then(|log| {
+                let python = std::env::var_os("NMS_PYTHON").map_or_else(|| "python3".into(), PathBuf::from);
+                let figures = bench::model(&bench::ModelOptions { widths, layers, seed, python, log })?;
+                show(&figures, json);
+                Ok(())
+            })
         }
         Arguments::Bench(Bench::Spool { lines, common }) => {
             let Common { seed, binaries, json } = common;
@@ -285,7 +359,7 @@ fn base(out: &Path, checkpoint: Option<&Path>, options: &BaseOptions) -> Result<
         }
     })?;
     println!("\ntrained in {} s", (clock::monotonic_ms() - begun_ms) / 1_000);
-    let figures = evaluate(&bundle, &kinds.ordinary, &evaluation_set(12))?;
+    let figures = evaluate(&bundle, &kinds.ordinary, &evaluation_set(12, 0..VENDORS, bundle.words.as_ref()))?;
     println!("{figures}");
     std::fs::create_dir_all(out).map_err(|cause| format!("{}: {cause}", out.display()))?;
     for (name, bytes) in bundle.to_files().map_err(|cause| cause.to_string())? {
@@ -303,9 +377,23 @@ fn keep(path: &Path, bytes: &[u8]) -> Result<(), String> {
 fn model(bundle: Option<&Path>, networks: u64) -> Result<(), String> {
     let bundle = bundle.map_or_else(Bundle::shipped, Bundle::open).map_err(|cause| cause.to_string())?;
     let options = BaseOptions::default();
-    let training = training_set(options.networks, options.days, options.recipe.seed);
-    let figures = evaluate(&bundle, &training.ordinary, &evaluation_set(networks))?;
+    let words = bundle.words.as_ref();
+    let training = training_set(options.networks, &options, words);
+    let figures = evaluate(&bundle, &training.ordinary, &evaluation_set(networks, 0..VENDORS, words))?;
     println!("bundle {} {}\n{figures}", bundle.manifest.name, bundle.version());
+    Ok(())
+}
+
+fn security(fail2ban: Option<PathBuf>, misses: bool, json: bool) -> Result<(), String> {
+    let usual = || Ok::<_, String>(public_data()?.map(|data| data.join("security/fail2ban/lines.jsonl")));
+    let Some(path) = fail2ban.map_or_else(usual, |path| Ok(Some(path)))? else { return Ok(()) };
+    let (scores, missed) = eval::fail2ban(&path)?;
+    list(&scores, json);
+    if misses {
+        for miss in missed {
+            eprintln!("{}", serde_json::to_string(&miss).unwrap_or_default());
+        }
+    }
     Ok(())
 }
 

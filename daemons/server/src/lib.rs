@@ -21,6 +21,7 @@ mod backup;
 pub mod inspect;
 pub mod admin;
 pub mod replay;
+pub mod retrain;
 mod server;
 
 pub use server::{Running, StartError, bundle, credentials, start, start_with};

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod model_verbs;
+mod retrain_verbs;
 mod verbs;
 
 use std::{path::PathBuf, process::ExitCode};

@@ -1,4 +1,4 @@
-//! The verbs about models: what one is, and one as an ONNX file, out and in.
+//! The verbs about models: what one is, one as an ONNX file, out and in, one for one's own logs.
 
 use std::{
     fs,
@@ -11,7 +11,10 @@ use nms_model::{bundle::Bundle, hf, onnx};
 use nmsd_server::{StartError, config::Config};
 use serde_json::json;
 
-use crate::verbs::{configured, say};
+use crate::{
+    retrain_verbs::{self, Eval, Train},
+    verbs::{configured, say},
+};
 
 /// What is done with models.
 #[derive(Debug, Subcommand)]
@@ -39,6 +42,10 @@ pub(crate) enum ModelVerb {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// Train a model on log files of one's own, from the shipped one on, and write it as a bundle.
+    Train(Train),
+    /// Print how well a model foresees the last tenth of some log files, beside an n-gram that learnt from the rest.
+    Eval(Eval),
     /// Read a Hugging Face folder of a `BertForMaskedLM` whose words are log keys, and write it as a bundle.
     ImportHf {
         /// The folder: config.json, vocab.txt, model.safetensors, and nms.json with a calibration where there is one.
@@ -60,6 +67,8 @@ pub(crate) fn run(verb: ModelVerb, settings: &Path) -> Result<(), Failure> {
             write(&out, &bytes)?;
             say(&format!("wrote {} of model {} {}", out.display(), bundle.manifest.name, bundle.version()))
         }
+        ModelVerb::Train(train) => retrain_verbs::train(&train, settings),
+        ModelVerb::Eval(eval) => retrain_verbs::eval(&eval, settings),
         ModelVerb::ImportOnnx { file, out } => keep(&import(&file)?, &out),
         ModelVerb::ImportHf { folder, out } => {
             let bundle = hf::import(&folder)
@@ -70,15 +79,11 @@ pub(crate) fn run(verb: ModelVerb, settings: &Path) -> Result<(), Failure> {
 }
 
 /// Writes a bundle into a folder that is new or empty.
-fn keep(bundle: &Bundle, out: &Path) -> Result<(), Failure> {
+pub(crate) fn keep(bundle: &Bundle, out: &Path) -> Result<(), Failure> {
     let files = bundle
         .to_files()
         .map_err(|error| Failure::because(Code::Software, "cannot make a bundle of the model", error))?;
-    let cannot = |error| Failure::because(Code::CantCreate, format!("cannot make {}", out.display()), error);
-    fs::create_dir_all(out).map_err(cannot)?;
-    if fs::read_dir(out).map_err(cannot)?.next().is_some() {
-        return Err(Failure::new(Code::CantCreate, format!("{} is not empty", out.display())));
-    }
+    refuse_full(out)?;
     for (name, bytes) in &files {
         write(&out.join(name), bytes)?;
     }
@@ -86,8 +91,18 @@ fn keep(bundle: &Bundle, out: &Path) -> Result<(), Failure> {
     say(&format!("wrote {out} of model {name} {version}; it is served with model = {out:?} in the settings"))
 }
 
+/// Makes a folder, and refuses one that holds something.
+pub(crate) fn refuse_full(out: &Path) -> Result<(), Failure> {
+    let cannot = |error| Failure::because(Code::CantCreate, format!("cannot make {}", out.display()), error);
+    fs::create_dir_all(out).map_err(cannot)?;
+    if fs::read_dir(out).map_err(cannot)?.next().is_some() {
+        return Err(Failure::new(Code::CantCreate, format!("{} is not empty", out.display())));
+    }
+    Ok(())
+}
+
 /// The model of a folder or an ONNX file; that of the settings by default, the shipped one where there are none.
-fn open(settings: &Path, bundle: Option<&Path>) -> Result<Bundle, Failure> {
+pub(crate) fn open(settings: &Path, bundle: Option<&Path>) -> Result<Bundle, Failure> {
     if let Some(file) = bundle.filter(|path| path.is_file()) {
         return import(file);
     }

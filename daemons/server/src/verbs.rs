@@ -150,7 +150,7 @@ pub(crate) struct Analyse {
 }
 
 /// A year that a log can be of.
-fn year(text: &str) -> Result<i16, String> {
+pub(crate) fn year(text: &str) -> Result<i16, String> {
     let expected = format!("expected a year from {} to {}", YEARS.start(), YEARS.end());
     text.parse().ok().filter(|year| YEARS.contains(year)).ok_or(expected)
 }
@@ -247,10 +247,7 @@ fn look(settings: &Path, analyse: &Analyse) -> Result<(), Failure> {
     };
     let mut first = analyse.year;
     if first.is_none() && analyse.file.as_os_str() != "-" {
-        let mut lines = FirstYear::new(modified_ms, analyse.utc_offset);
-        let file = File::open(&analyse.file).map_err(failed)?;
-        each_line(BufReader::with_capacity(1 << 16, file), |line| lines.line(line)).map_err(failed)?;
-        first = Some(lines.year());
+        first = Some(first_year(&analyse.file, modified_ms, analyse.utc_offset).map_err(failed)?);
     }
     // The model of the settings, where there are settings; the shipped one otherwise.
     let folder = if settings.exists() { Config::load(settings).map_err(configured)?.model } else { None };
@@ -268,8 +265,15 @@ fn look(settings: &Path, analyse: &Analyse) -> Result<(), Failure> {
     replay_lines(replay, BufReader::with_capacity(1 << 16, input)).map_err(failed)
 }
 
+/// The year of a file's first line, so that its last one lies in the 12 months before it was written last.
+pub(crate) fn first_year(file: &Path, modified_ms: i64, utc_offset_s: i32) -> io::Result<i16> {
+    let mut lines = FirstYear::new(modified_ms, utc_offset_s);
+    each_line(BufReader::with_capacity(1 << 16, File::open(file)?), |line| lines.line(line))?;
+    Ok(lines.year())
+}
+
 /// Hands over the lines of `input`, cut at [`LINE_BYTES_MAX`].
-fn each_line(mut input: impl BufRead, mut look: impl FnMut(&[u8])) -> io::Result<()> {
+pub(crate) fn each_line(mut input: impl BufRead, mut look: impl FnMut(&[u8])) -> io::Result<()> {
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -297,7 +301,7 @@ fn replay_lines(mut replay: Replay, input: impl BufRead) -> io::Result<()> {
     };
     each_line(input, |line| replay.line(line, &mut print))?;
     let counts = replay.finish(&mut print);
-    let Counts { lines, refused, alerts, revisions, windows, cache_hits } = counts;
+    let Counts { lines, refused, alerts, revisions, windows, cache_hits, .. } = counts;
     log::info!(
         "looked at lines={lines} refused={refused} alerts={alerts} revisions={revisions} windows={windows} cache_hits={cache_hits}"
     );

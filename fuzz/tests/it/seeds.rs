@@ -51,7 +51,7 @@ fn bundles() {
         let scoring = Scoring { top_share: 0.25, factor_weight: 0.5 };
         let manifest = Manifest::new("tiny", shape.clone(), &vocabulary, &["ordinary", "guessing"], scoring);
         let weights = Weights::random(&shape, &mut Random::new(1));
-        let files = Bundle { manifest, vocabulary, weights }.to_files().unwrap();
+        let files = Bundle { manifest, vocabulary, weights, words: None }.to_files().unwrap();
         let (manifest, weights) = (&files[MANIFEST], &files[WEIGHTS]);
         // Without the blanks of its pretty form.
         let value: serde_json::Value = serde_json::from_slice(manifest).unwrap();
@@ -82,7 +82,7 @@ fn snapshots() {
         };
         let found = extract(&event);
         let actor = found.actor.map(|actor| actor_id(&actor));
-        windows.push(number, 1, actor, KeyedEvent::of(&event, &found, number));
+        windows.push(number, 1, actor, KeyedEvent::of(&event, &found, TypedKey::of(&found), number));
         miner.learn("Failed password for <user> from <ip> port <port>");
         miner.learn(&format!("{} password", ["a", "b", "c"][number as usize % 3]));
     }

@@ -16,7 +16,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use crate::key::{Context, FACTORS, Factor, UNKNOWN};
 use crate::net::{NetError, Shape, Weights, sine_positions};
-use crate::sequence::Sequence;
+pub use crate::sequence::Input;
 use attention::{Heads, attend};
 use kernel::{Panels, Rows, gelu, matmul, norm};
 use nms_proto::limits::MODEL_WINDOW_EVENTS;
@@ -44,15 +44,6 @@ struct Layer {
     second: Norm,
     up: Linear,
     down: Linear,
-}
-
-/// One sequence of a pass, and the positions whose output is wanted.
-#[derive(Clone, Copy, Debug)]
-pub struct Input<'a> {
-    /// The sequence, masked already.
-    pub sequence: &'a Sequence,
-    /// Positions in it, ascending.
-    pub wanted: &'a [usize],
 }
 
 /// Buffers of a pass, kept between passes.

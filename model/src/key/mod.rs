@@ -3,7 +3,8 @@
 //! A key is (application family) x (action) x (outcome), nothing else: template ids are new on every
 //! network, and wording is new with every vendor, but a failed login is a failed login. Parameters
 //! never enter the key; their classes, the time and the situation go beside it as a [`Context`] of
-//! small factors. Where no extractor knows, the action is `other`.
+//! small factors. Where no extractor knows, the line's words decide ([`crate::words`]): an action, or one of some groups
+//! of lines (`words.17`), which have no family.
 
 mod context;
 mod vocabulary;
@@ -56,7 +57,7 @@ const FAMILIES: [(AppFamily, &str); 35] = [
 ];
 
 /// Every action with its name in keys, in the order of their declaration.
-const ACTIONS: [(Action, &str); 13] = [
+pub(crate) const ACTIONS: [(Action, &str); 13] = [
     (Action::Other, "other"),
     (Action::Login, "login"),
     (Action::Logout, "logout"),
@@ -73,10 +74,18 @@ const ACTIONS: [(Action, &str); 13] = [
 ];
 
 /// Every outcome with its name in keys, in the order of their declaration.
-const OUTCOMES: [(Outcome, &str); 3] = [(Outcome::None, "none"), (Outcome::Ok, "ok"), (Outcome::Failed, "failed")];
+pub(crate) const OUTCOMES: [(Outcome, &str); 3] =
+    [(Outcome::None, "none"), (Outcome::Ok, "ok"), (Outcome::Failed, "failed")];
 
 /// Families, for whoever sizes a table by them.
 pub(crate) const FAMILY_COUNT: usize = FAMILIES.len();
+
+/// Keys of a family, an action and an outcome.
+const TYPED: usize = FAMILIES.len() * ACTIONS.len() * OUTCOMES.len();
+/// Groups of lines that no action fits.
+pub const GROUPS: usize = 256;
+/// What the name of a group begins with.
+const GROUP: &str = "words.";
 
 /// A typed log key. Its number is dense but belongs to this build; on disk a key goes by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -84,7 +93,7 @@ pub struct TypedKey(u16);
 
 impl TypedKey {
     /// Keys that there can be.
-    pub const COUNT: usize = FAMILIES.len() * ACTIONS.len() * OUTCOMES.len();
+    pub const COUNT: usize = TYPED + GROUPS;
 
     /// The key of what a line means.
     pub fn of(extraction: &Extraction<'_>) -> Self {
@@ -97,6 +106,21 @@ impl TypedKey {
         Self((actions * OUTCOMES.len() + outcome as usize) as u16)
     }
 
+    /// The key of a group of lines that no action fits.
+    pub fn group(number: u8) -> Self {
+        Self((TYPED + usize::from(number)) as u16)
+    }
+
+    /// Whether it is such a group.
+    pub fn is_group(self) -> bool {
+        self.group_number().is_some()
+    }
+
+    /// The number of such a group; none for a key of an action.
+    fn group_number(self) -> Option<usize> {
+        self.index().checked_sub(TYPED)
+    }
+
     /// The dense number, below [`TypedKey::COUNT`].
     pub fn index(self) -> usize {
         usize::from(self.0)
@@ -107,7 +131,7 @@ impl TypedKey {
         u16::try_from(index).ok().filter(|_| index < Self::COUNT).map(Self)
     }
 
-    /// The application family.
+    /// The application family; a group of lines has none of its own.
     pub fn family(self) -> AppFamily {
         let at = self.index() / (ACTIONS.len() * OUTCOMES.len());
         FAMILIES.get(at).map_or(AppFamily::Generic, |(family, _)| *family)
@@ -115,16 +139,25 @@ impl TypedKey {
 
     /// What was done.
     pub fn action(self) -> Action {
-        ACTIONS.get(self.index() / OUTCOMES.len() % ACTIONS.len()).map_or(Action::Other, |(action, _)| *action)
+        let at = self.index() / OUTCOMES.len() % ACTIONS.len();
+        ACTIONS.get(at).filter(|_| self.group_number().is_none()).map_or(Action::Other, |(action, _)| *action)
     }
 
     /// How it ended.
     pub fn outcome(self) -> Outcome {
-        OUTCOMES.get(self.index() % OUTCOMES.len()).map_or(Outcome::None, |(outcome, _)| *outcome)
+        let outcome = OUTCOMES.get(self.index() % OUTCOMES.len()).filter(|_| self.group_number().is_none());
+        outcome.map_or(Outcome::None, |(outcome, _)| *outcome)
     }
 
     /// The key of a name as [`fmt::Display`] writes it.
     pub fn parse(name: &str) -> Option<Self> {
+        if let Some(number) = name.strip_prefix(GROUP) {
+            return number
+                .parse()
+                .ok()
+                .filter(|number: &u8| number.to_string() == *name.trim_start_matches(GROUP))
+                .map(Self::group);
+        }
         let mut parts = name.split('.');
         let (family, action, outcome) = (parts.next()?, parts.next()?, parts.next()?);
         let family = FAMILIES.iter().find(|(_, name)| *name == family)?.0;
@@ -134,9 +167,12 @@ impl TypedKey {
     }
 }
 
-/// `sshd.login.failed`: the name that a bundle keeps.
+/// `sshd.login.failed`, `words.17`: the name that a bundle keeps.
 impl fmt::Display for TypedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(number) = self.group_number() {
+            return write!(f, "{GROUP}{number}");
+        }
         let family = FAMILIES.get(self.family() as usize).map_or("", |(_, name)| name);
         let action = ACTIONS.get(self.action() as usize).map_or("", |(_, name)| name);
         let outcome = OUTCOMES.get(self.outcome() as usize).map_or("", |(_, name)| name);

@@ -8,6 +8,7 @@
 //! nms.manifest  the bundle's manifest: shape, vocabulary, factors, categories, scoring, calibration
 //! nms.golden    {"tokens": [..], "factors": [[10 values], ..],
 //!                "answer": {"masked": [..], "distance": x, "categories": [..]}}
+//! nms.words     the bundle's tables of words (safetensors), in hexadecimal; missing where it has none
 //! ```
 //! In: a file is looked over before it is decoded (`wire.rs`), its operators are on a list, its graph is held node by node
 //! against the one of its shape (`read.rs`), and its golden vector goes through our pass and through candle-onnx's evaluator
@@ -29,6 +30,7 @@ use prost::Message as _;
 
 use crate::bundle::{Bundle, BundleError, Manifest, WEIGHTS, read_file};
 use crate::net::{NetError, Shape};
+use crate::words::Words;
 use golden::Golden;
 pub use golden::{Answer, TOLERANCE};
 use graph::{Graph, Initial};
@@ -39,6 +41,8 @@ const FORMAT: &str = "1";
 const OPSET: i64 = 13;
 /// The version of the file's form that goes with it.
 const IR_VERSION: i64 = 7;
+/// The property of the tables of words.
+const WORDS: &str = "nms.words";
 /// Numbers that a net from outside may have.
 const NUMBERS_MAX: usize = MODEL_BUNDLE_BYTES_MAX / 4;
 
@@ -136,7 +140,10 @@ pub fn export(bundle: &Bundle) -> Result<Vec<u8>, OnnxError> {
         .map_err(|cause| OnnxError::Manifest(BundleError::Manifest(cause.to_string())))?;
     let golden = Golden::new(shape, &bundle.weights)?.text()?;
     let property = |(key, value): (&str, String)| StringStringEntryProto { key: key.to_owned(), value };
-    let properties = [("nms.format", FORMAT.to_owned()), ("nms.manifest", manifest), ("nms.golden", golden)];
+    let mut properties = vec![("nms.format", FORMAT.to_owned()), ("nms.manifest", manifest), ("nms.golden", golden)];
+    if let Some(words) = &bundle.words {
+        properties.push((WORDS, hex(&words.to_safetensors().map_err(OnnxError::Weights)?)));
+    }
     let model = ModelProto {
         ir_version: IR_VERSION,
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
@@ -195,9 +202,33 @@ pub fn import(bytes: &[u8]) -> Result<Bundle, OnnxError> {
     let golden = Golden::read(property(&model, "nms.golden")?, &manifest.shape)?;
     let weights = read::weights(graph, &manifest.shape)?;
     golden.check(&manifest.shape, &weights, &model)?;
-    let files = Bundle { manifest, vocabulary, weights }.to_files().map_err(OnnxError::Manifest)?;
+    let words = model.metadata_props.iter().any(|property| property.key == WORDS);
+    let words = words.then(|| words_of(property(&model, WORDS)?)).transpose()?;
+    let files = Bundle { manifest, vocabulary, weights, words }.to_files().map_err(OnnxError::Manifest)?;
     let missing = |file: &str| BundleError::Read { file: file.to_owned(), cause: "it is not there".to_owned() };
     Bundle::from_files(|file| files.get(file).cloned().ok_or_else(|| missing(file))).map_err(OnnxError::Manifest)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The tables of words of a property.
+fn words_of(text: &str) -> Result<Words, OnnxError> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let byte = |[high, low]: &[u8; 2]| {
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        Some((digit(*high)? * 16 + digit(*low)?) as u8)
+    };
+    let bytes: Option<Vec<u8>> = pairs.iter().map(byte).collect();
+    let bytes = bytes.filter(|_| rest.is_empty());
+    let bytes = bytes.ok_or_else(|| OnnxError::Field(WORDS, "it is not hexadecimal".to_owned()))?;
+    Words::from_safetensors(&bytes).map_err(|cause| OnnxError::Field(WORDS, cause.to_string()))
 }
 
 /// What candle-onnx's evaluator makes of a file and a sequence, masked already: the reference for other passes.

@@ -10,6 +10,7 @@
 //! [`Miner::snapshot`] and [`Miner::restore`]. Damaged bytes are refused.
 
 mod tree;
+mod recent;
 mod snapshot;
 
 use std::fmt;
@@ -18,13 +19,16 @@ use std::num::NonZeroUsize;
 use lru::LruCache;
 use nms_proto::limits::{SCAN_BYTES_MAX, TEMPLATE_TOKENS_MAX, TEMPLATES_BYTES, TEMPLATES_MAX};
 
+use crate::cache::CacheCounts;
+use recent::{Answer, Recent};
 pub use snapshot::SnapshotError;
 use tree::{Leaf, Tree};
 
 /// Nodes of the tree.
 const NODES_MAX: usize = 4 * TEMPLATES_MAX;
 /// Most memory of a miner with the usual bounds, in bytes: its templates, one that comes, and the tree.
-pub const MEMORY_BYTES_MAX: usize = TEMPLATES_BYTES + SCAN_BYTES_MAX * 8 + NODES_MAX * tree::NODE_BYTES;
+pub const MEMORY_BYTES_MAX: usize =
+    TEMPLATES_BYTES + SCAN_BYTES_MAX * 8 + NODES_MAX * tree::NODE_BYTES + recent::BYTES_MAX;
 /// What stands in a template for a token that varies.
 pub const ANY: &str = "<*>";
 /// The hash of [`ANY`]: no token has it.
@@ -82,6 +86,8 @@ pub struct Miner {
     forgotten: u64,
     /// Hashes of the line at hand, kept for its memory.
     line: Vec<u64>,
+    /// Lines whose template needs no search.
+    recent: Recent,
 }
 
 impl fmt::Debug for Miner {
@@ -110,21 +116,46 @@ impl Miner {
             next: 0,
             forgotten: 0,
             line: Vec::new(),
+            recent: Recent::default(),
         }
+    }
+
+    /// The same without its event cache; for tests and benches.
+    #[must_use]
+    pub fn without_cache(self) -> Self {
+        Self { recent: Recent::off(), ..self }
+    }
+
+    /// How the event cache did: lines whose template was known by their whole text.
+    pub fn cache(&self) -> CacheCounts {
+        self.recent.counts()
     }
 
     /// Puts `masked` (from [`nms_proto::scan`]) to its template, which it may widen or begin.
     pub fn learn(&mut self, masked: &str) -> Match {
+        let whole = hash(masked.as_bytes());
+        let tree = &self.tree;
+        let known = self.recent.get(whole, masked, |answer| tree.changes(answer.leaf) == answer.changes);
+        // A template that was forgotten since is searched for again.
+        if let Some(template) = known.and_then(|known| self.templates.get_mut(&known.id))
+            && let Some(known) = known
+        {
+            template.count += 1;
+            return Match { id: TemplateId(known.id), is_new: false, count: template.count };
+        }
         let mut line = std::mem::take(&mut self.line);
         hash_tokens(masked, &mut line);
         let leaf = self.tree.leaf(&line, masked);
         let found = self.most_alike(leaf, &line);
         let outcome = match found {
-            Some(id) => self.join(id, &line),
+            Some(id) => self.join(id, leaf, &line),
             None => self.begin(leaf, &line, masked),
         };
         self.line = line;
-        outcome
+        if let (Match { id: TemplateId(id), .. }, false) = outcome {
+            self.recent.put(whole, masked, Answer { id, leaf, changes: self.tree.changes(leaf) });
+        }
+        outcome.0
     }
 
     /// The template of `masked`, where it has one; learns nothing.
@@ -193,23 +224,29 @@ impl Miner {
         best.map(|(_, _, id)| id)
     }
 
-    fn join(&mut self, id: u32, line: &[u64]) -> Match {
-        let mut count = 1;
+    /// The line joins a template; tells whether it widened it.
+    fn join(&mut self, id: u32, leaf: Leaf, line: &[u64]) -> (Match, bool) {
+        let (mut count, mut is_wider) = (1, false);
         if let Some(template) = self.templates.get_mut(&id) {
             for ((ours, word), theirs) in template.hashes.iter_mut().zip(&mut template.words).zip(line) {
                 if ours != theirs && *ours != ANY_HASH {
                     *ours = ANY_HASH;
                     self.bytes = self.bytes + token_bytes(ANY) - token_bytes(word);
                     *word = ANY.into();
+                    is_wider = true;
                 }
             }
             template.count += 1;
             count = template.count;
         }
-        Match { id: TemplateId(id), is_new: false, count }
+        if is_wider {
+            self.tree.changed(leaf);
+        }
+        (Match { id: TemplateId(id), is_new: false, count }, is_wider)
     }
 
-    fn begin(&mut self, leaf: Leaf, line: &[u64], masked: &str) -> Match {
+    /// A template begins with the line, which is a change.
+    fn begin(&mut self, leaf: Leaf, line: &[u64], masked: &str) -> (Match, bool) {
         // Numbers begin anew after four billion templates; those that are still used are passed over.
         while self.templates.contains(&self.next) {
             self.next = self.next.wrapping_add(1);
@@ -218,7 +255,7 @@ impl Miner {
         self.next = self.next.wrapping_add(1);
         let words = tokens(masked).map(Into::into).collect();
         self.insert(id, leaf, Template { hashes: line.to_vec(), words, count: 1 });
-        Match { id: TemplateId(id), is_new: true, count: 1 }
+        (Match { id: TemplateId(id), is_new: true, count: 1 }, true)
     }
 
     fn insert(&mut self, id: u32, leaf: Leaf, template: Template) {
@@ -233,6 +270,7 @@ impl Miner {
         }
         let templates = &self.templates;
         self.tree.add(leaf, id, |old| templates.contains(&old));
+        self.tree.changed(leaf);
     }
 }
 

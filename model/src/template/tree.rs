@@ -22,6 +22,8 @@ pub(super) struct Leaf(usize);
 struct Node {
     children: HashMap<u64, usize>,
     templates: Vec<u32>,
+    /// How often a template of it began or was widened.
+    changes: u32,
 }
 
 #[derive(Debug)]
@@ -55,6 +57,18 @@ impl Tree {
             at = *exact.or_else(|| children.get(&ANY_HASH))?;
         }
         Some(Leaf(at))
+    }
+
+    /// How often the templates of a leaf changed.
+    pub(super) fn changes(&self, leaf: Leaf) -> u32 {
+        self.nodes.get(leaf.0).map_or(0, |node| node.changes)
+    }
+
+    /// A template of a leaf began, or was widened.
+    pub(super) fn changed(&mut self, leaf: Leaf) {
+        if let Some(node) = self.nodes.get_mut(leaf.0) {
+            node.changes = node.changes.wrapping_add(1);
+        }
     }
 
     pub(super) fn templates(&self, leaf: Leaf) -> &[u32] {

@@ -10,6 +10,7 @@ mod adam;
 mod feed;
 mod windows;
 mod sessions;
+mod words;
 
 use std::fmt;
 
@@ -23,6 +24,7 @@ use adam::Adam;
 pub use feed::{Feed, Masked, Sphere};
 pub use sessions::{SESSION_EVENTS_MAX, Sessions};
 pub use windows::{Examples, Windows};
+pub use words::{Meaning, train_words};
 
 /// What the hypersphere of DIST is trained against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -192,6 +194,21 @@ impl<'a> Trainer<'a> {
         let mut random = Random::new(recipe.seed);
         let weights = Weights::random(shape, &mut random.fork(1));
         Self::with(recipe, shape, Box::new(feed), &weights, random)
+    }
+
+    /// Begins with the weights of a net that learnt something else before.
+    ///
+    /// # Errors
+    /// [`TrainError`] where there is nothing to learn from or the weights are not of the shape.
+    pub fn from_weights(
+        recipe: Recipe,
+        shape: &Shape,
+        weights: &Weights,
+        feed: impl Feed + 'a,
+    ) -> Result<Self, TrainError> {
+        shape.check()?;
+        let random = Random::new(recipe.seed);
+        Self::with(recipe, shape, Box::new(feed), weights, random)
     }
 
     fn with(

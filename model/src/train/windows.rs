@@ -1,9 +1,14 @@
 //! Windows of typed keys: ordinary ones, attacks, and ordinary ones that are damaged as they are drawn.
 
+use std::collections::{BTreeMap, HashMap};
+
+use nms_proto::limits::MODEL_WINDOW_EVENTS;
+
 use crate::corrupt::Corrupter;
-use crate::key::{SPECIALS, UNKNOWN};
+use crate::key::{Factor, SPECIALS, UNKNOWN, Vocabulary};
 use crate::random::Random;
 use crate::sequence::Sequence;
+use crate::window::Window;
 
 use super::Recipe;
 use super::feed::{Draw, Feed, Masked, Sphere, hidden};
@@ -19,6 +24,34 @@ pub struct Examples {
     pub attacks: Vec<(Sequence, u32)>,
     /// Longest window, in events.
     pub events_max: usize,
+}
+
+impl Examples {
+    /// Ordinary windows as examples: equal ones once, weighted by the root of how often they come, and every scope as
+    /// often as the root of its windows.
+    pub fn of(windows: &[Window], vocabulary: &Vocabulary) -> Self {
+        let mut counts: HashMap<Sequence, usize> = HashMap::new();
+        for window in windows {
+            *counts.entry(Sequence::of(window, vocabulary)).or_default() += 1;
+        }
+        let mut unique: Vec<(Sequence, usize)> = counts.into_iter().collect();
+        let values = |sequence: &Sequence| sequence.contexts.iter().map(|c| *c.values()).collect::<Vec<_>>();
+        unique.sort_by(|(a, _), (b, _)| a.tokens.cmp(&b.tokens).then_with(|| values(a).cmp(&values(b))));
+        let scope = |sequence: &Sequence| sequence.contexts.first().map_or(0, |context| context.value(Factor::Scope));
+        let mut scopes: BTreeMap<u8, f64> = BTreeMap::new();
+        for (sequence, count) in &unique {
+            *scopes.entry(scope(sequence)).or_default() += (*count as f64).sqrt();
+        }
+        let weight = |(sequence, count): &(Sequence, usize)| {
+            (*count as f64).sqrt() / scopes.get(&scope(sequence)).copied().unwrap_or(1.0).sqrt()
+        };
+        Self {
+            weights: unique.iter().map(weight).collect(),
+            ordinary: unique.into_iter().map(|(sequence, _)| sequence).collect(),
+            attacks: Vec::new(),
+            events_max: MODEL_WINDOW_EVENTS,
+        }
+    }
 }
 
 /// The feed of windows.

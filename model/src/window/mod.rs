@@ -18,7 +18,7 @@ use std::num::NonZeroUsize;
 
 use lru::LruCache;
 use nms_proto::event::{Body, Event};
-use nms_proto::extraction::{Actor, Extraction};
+use nms_proto::extraction::{Actor, AppFamily, Extraction};
 use nms_proto::limits::{MODEL_WINDOW_EVENTS, MODEL_WINDOW_IDLE_MS, MODEL_WINDOW_STRIDE, MODEL_WINDOWS_MAX};
 
 use crate::key::{
@@ -31,6 +31,8 @@ pub use snapshot::SnapshotError;
 pub struct KeyedEvent {
     /// What it means.
     pub key: TypedKey,
+    /// The application that wrote it: its windows.
+    pub family: AppFamily,
     /// Its factors, without scope, gap and repeat.
     pub context: Context,
     /// When it happened, in milliseconds since 1970.
@@ -42,12 +44,12 @@ pub struct KeyedEvent {
 }
 
 impl KeyedEvent {
-    /// An event as its extraction has it; `token` is the caller's reference. The one way from events
+    /// An event as its extraction has it, with the key of [`crate::words::key_of`]; `token` is the caller's reference. The one way from events
     /// to windows, for serving and for training alike, so that a model is given what it was trained on.
     ///
     /// The hub does not say yet what kind of host a source is, so the role stays unknown; sessions and
     /// the package manager are known where a file change names them.
-    pub fn of(event: &Event, extraction: &Extraction<'_>, token: u64) -> Self {
+    pub fn of(event: &Event, extraction: &Extraction<'_>, key: TypedKey, token: u64) -> Self {
         let (severity, admin_session, package_manager) = match &event.body {
             Body::Syslog(line) => (Some(line.severity), false, false),
             Body::File(file) => (None, !file.sessions.is_empty(), file.package_manager),
@@ -62,7 +64,8 @@ impl KeyedEvent {
             package_manager,
         };
         Self {
-            key: TypedKey::of(extraction),
+            key,
+            family: extraction.family,
             context: Context::of(extraction, &situation),
             at_ms: event.at.unix_ms,
             times: extraction.times.max(1),
@@ -157,7 +160,7 @@ impl Windows {
     pub fn push(&mut self, now_ms: u64, source: u64, actor: Option<u64>, event: KeyedEvent) -> Vec<Window> {
         self.counts.events += 1;
         let mut ready = Vec::new();
-        self.append(now_ms, Scope::Source(source, event.key.family()), &event, &mut ready);
+        self.append(now_ms, Scope::Source(source, event.family), &event, &mut ready);
         if let Some(actor) = actor {
             self.append(now_ms, Scope::Actor(actor), &event, &mut ready);
         }

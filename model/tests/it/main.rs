@@ -19,3 +19,4 @@ mod session;
 mod template;
 mod train;
 mod window;
+mod words;

@@ -5,7 +5,7 @@ use nms_model::fast::{Fast, Input};
 use nms_model::key::{Context, FACTORS, Factor};
 use nms_model::net::{NetError, Shape, Weights};
 use nms_model::random::Random;
-use nms_model::sequence::{MASKS, Sequence};
+use nms_model::sequence::{MASKS, Passes, Sequence};
 
 pub(crate) fn random_sequence(random: &mut Random, shape: &Shape, length: usize) -> Sequence {
     let tokens: Vec<u32> = (0..length).map(|_| 5 + random.below(shape.vocabulary - 5) as u32).collect();
@@ -186,4 +186,61 @@ fn both_passes_equal_the_parity_fixture() {
         close(&nll, &numbers(&case["mlkp_nll_k4_keys_then_eos"]), 1e-4, "negative log-likelihood");
         close(&ranks, &numbers(&case["rank_k4"]), 0.0, "rank");
     }
+}
+
+/// The bits of everything a net says of some passes.
+fn bits(net: &mut Fast, inputs: &[Input<'_>]) -> Vec<u32> {
+    net.run(inputs);
+    let wanted: usize = inputs.iter().map(|input| input.wanted.len()).sum();
+    let mut all = net.masked(0, wanted).to_vec();
+    all.extend((0..wanted).map(|at| net.distance(at)));
+    all.iter().map(|value| value.to_bits()).collect()
+}
+
+#[test]
+fn a_pass_says_the_same_bit_for_bit_in_any_batch() {
+    for shape in shapes() {
+        let mut net = Fast::new(&shape, &Weights::random(&shape, &mut Random::new(9))).unwrap();
+        let mut random = Random::new(10);
+        let sequences: Vec<_> = [1, 7, 32, 5, 32, 18].map(|n| random_sequence(&mut random, &shape, n)).into();
+        let wanted: Vec<Vec<usize>> = sequences.iter().map(|s| (0..s.len()).step_by(3).collect()).collect();
+        let inputs: Vec<Input<'_>> =
+            sequences.iter().zip(&wanted).map(|(sequence, wanted)| Input { sequence, wanted }).collect();
+        let logits: Vec<Vec<u32>> = inputs.iter().map(|input| bits(&mut net, &[*input])).collect();
+        for group in [2, 3, 6] {
+            for (group, alone) in inputs.chunks(group).zip(logits.chunks(group)) {
+                let together = bits(&mut net, group);
+                let rows = |of: &[u32], count: usize| of[..count * shape.predicted()].to_vec();
+                let count: usize = group.iter().map(|input| input.wanted.len()).sum();
+                let each = group.iter().zip(alone).flat_map(|(input, alone)| rows(alone, input.wanted.len()));
+                assert_eq!(rows(&together, count), each.collect::<Vec<_>>());
+                let distances =
+                    group.iter().zip(alone).flat_map(|(i, alone)| alone[alone.len() - i.wanted.len()..].to_vec());
+                assert_eq!(together[count * shape.predicted()..], distances.collect::<Vec<_>>());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_pass_allocates_nothing_once_its_buffers_have_grown() {
+    let shape = Shape::small(120, 4);
+    let mut net = Fast::new(&shape, &Weights::random(&shape, &mut Random::new(9))).unwrap();
+    let mut random = Random::new(10);
+    let windows: Vec<_> = [32, 32, 9, 20].map(|length| random_sequence(&mut random, &shape, length)).into();
+    let mut passes = Passes::default();
+    let mut once = |sequence: &Sequence| {
+        passes.fill(sequence);
+        net.run(&passes.inputs());
+        net.masked(1, sequence.len() - 1).len() + net.categories(0).len() + usize::from(net.distance(0).is_finite())
+    };
+    // Twice, because buffers change places.
+    once(&windows[0]);
+    once(&windows[0]);
+    let spent = allocation_counter::measure(|| {
+        for sequence in &windows {
+            once(sequence);
+        }
+    });
+    assert_eq!(spent.count_total, 0, "{spent:?}");
 }

@@ -35,7 +35,7 @@ fn bare() -> Bundle {
     let scoring = Scoring { top_share: 0.25, factor_weight: 0.0 };
     let weights = Weights::random(&shape, &mut Random::new(5));
     let manifest = Manifest::new("bare", shape, &vocabulary, &[], scoring);
-    Bundle { manifest, vocabulary, weights }
+    Bundle { manifest, vocabulary, weights, words: None }
 }
 
 /// Every pass of some windows: whole, and under each mask.
@@ -298,6 +298,16 @@ fn foreign_properties_are_refused_by_field() {
         model.metadata_props.push(one);
     };
     check(&refused(twice), &["nms.manifest stands twice"]);
+    let words = |from: &str, to: &str| refused(|model| property(model, "nms.words", from, to));
+    check(&words("000000", "zz0000"), &["nms.words", "not hexadecimal"]);
+    check(&words("000000", "00000"), &["nms.words"]);
+    check(&words("000000", "ffffff"), &["nms.words"]);
+}
+
+#[test]
+fn words_go_out_and_come_in() {
+    assert_eq!(import(&shipped()).unwrap().words, Bundle::shipped().unwrap().words);
+    assert_eq!(import(&export(&bare()).unwrap()).unwrap().words, None);
 }
 
 #[test]

@@ -125,3 +125,39 @@ fn p_values_fall_with_the_score_beyond_the_calibration_too() {
     assert!((values[1] - 0.5).abs() < 0.02 && values[4] > 0.0);
     assert!((p_value(3.0, &[]) - 1.0).abs() < f32::EPSILON);
 }
+
+/// Windows of a busy host: many come again.
+fn busy() -> Vec<Window> {
+    let names = ["sshd.login.ok", "sshd.login.failed", "sudo.command.ok", "cron.command.ok", "sshd.logout.ok"];
+    let mut random = Random::new(8);
+    let mut windows = Windows::default();
+    let mut ready = Vec::new();
+    for at in 0..3_000_i64 {
+        let name = names[random.below(names.len())];
+        ready.extend(windows.push(at as u64, 1, Some(5), event(name, at * 1_000)));
+    }
+    let again: Vec<Window> = ready.iter().step_by(3).cloned().collect();
+    ready.extend(again);
+    ready
+}
+
+#[test]
+fn every_window_scores_the_same_bit_for_bit_with_the_cache_and_without_in_any_order() {
+    let bundle = Bundle::shipped().unwrap();
+    let mut with = Scorer::new(&bundle).unwrap();
+    let mut without = Scorer::new(&bundle).unwrap().without_cache();
+    let mut backwards = Scorer::new(&bundle).unwrap();
+    let windows = busy();
+    let mut later: Vec<_> = windows.iter().rev().map(|window| backwards.score(window)).collect();
+    later.reverse();
+    for (window, later) in windows.iter().zip(later) {
+        let score = with.score(window);
+        assert!(score.is_ok());
+        // Floats by their bits: equal numbers with other bits would print differently.
+        let bits = |score: &Result<nms_model::score::Score, ScoreError>| format!("{score:?}");
+        assert_eq!(bits(&score), bits(&without.score(window)));
+        assert_eq!(bits(&score), bits(&later));
+    }
+    assert!(with.cache().hits > 0);
+    assert_eq!(without.cache().hits, 0);
+}

@@ -99,3 +99,30 @@ fn templates_are_bounded_in_bytes_whatever_the_lines_say() {
     let again = Miner::restore(&miner.snapshot(), Bounds::default()).unwrap();
     assert_eq!(again.bytes(), miner.bytes());
 }
+
+/// Lines of a few shapes: most come again as they were, some widen a template, some are new.
+fn traffic(lines: usize) -> impl Iterator<Item = String> {
+    let mut random = nms_model::random::Random::new(3);
+    (0..lines).map(move |_| {
+        let (verb, noun) = (random.below(4), random.below(12));
+        match random.below(20) {
+            0 => format!("verb{verb}x started {} of word{}", noun, random.below(500)),
+            1 => format!("word{} alone", random.below(300)),
+            _ => format!("unit of kind {} was started by <user> from <ip> as part{verb}", ["a", "b", "c"][noun % 3]),
+        }
+    })
+}
+
+#[test]
+fn the_event_cache_changes_nothing_but_the_work() {
+    for bounds in [Bounds::default(), small(8)] {
+        let (mut with, mut without) = (Miner::new(bounds), Miner::new(bounds).without_cache());
+        for line in traffic(20_000) {
+            assert_eq!(with.learn(&line), without.learn(&line), "{line}");
+        }
+        assert_eq!(with.snapshot(), without.snapshot());
+        assert_eq!((with.len(), with.forgotten()), (without.len(), without.forgotten()));
+        assert!(with.cache().hit_rate() > 0.5, "{:?}", with.cache());
+        assert_eq!(without.cache().hits, 0);
+    }
+}

@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use crate::key::key;
 
 pub(crate) fn event(name: &str, at_ms: i64) -> KeyedEvent {
-    KeyedEvent { key: key(name), context: Context::default(), at_ms, times: 1, token: at_ms as u64 }
+    let key = key(name);
+    KeyedEvent { key, family: key.family(), context: Context::default(), at_ms, times: 1, token: at_ms as u64 }
 }
 
 const LOGIN: &str = "sshd.login.failed";

@@ -71,15 +71,68 @@ fn error(text: &str) -> Option<Extraction<'_>> {
         let found = login.account(account);
         return Some(if unknown { found.exists(false) } else { found });
     }
-    let failed =
-        ["failed", "denied", "not found", "does not exist", "invalid", "mismatch", "attack", "wrong ", "unknown "];
+    let failed = [
+        "failed",
+        "denied",
+        "not found",
+        "does not exist",
+        "invalid",
+        "mismatch",
+        "attack",
+        "wrong ",
+        "unknown ",
+        "via SNI",
+    ];
     let found = of(FAMILY, Action::Request, Outcome::Failed).maybe_by(actor);
     if said.starts_with("ModSecurity") {
         return Some(of(FAMILY, Action::Ids, Outcome::Failed).maybe_by(actor));
     }
-    let failed = failed.iter().any(|word| said.contains(word));
+    let failed = failed.iter().any(|word| said.contains(word)) && !ordinary(text, said);
     let found = if failed { found } else { Extraction { outcome: Outcome::None, ..found } };
     Some(quoted(said, '"').map_or(found, |path| found.object(Object::Path(path))))
+}
+
+/// What happens to anybody: a file that is not there, unless it is one that is only asked for to find a way in; a nonce
+/// from before a restart; Apache's own files, which it gives to nobody; what `mod_evasive` tells in a line of its own.
+fn ordinary(text: &str, said: &str) -> bool {
+    const ROOTS: [&str; 6] = ["/var/www/html/", "/var/www/", "/htdocs/", "/html/", "/http/", "/public_html/"];
+    let missing = said.contains("does not exist: ") || said.contains("not found or unable to stat");
+    if missing {
+        let path = said.split_once('/').map_or("", |(_head, path)| path);
+        let path = ROOTS.iter().find_map(|root| path.split_once(root.get(1..)?)).map_or(path, |(_root, path)| path);
+        let first = path.split(['/', ' ', ',']).next().unwrap_or_default();
+        return !is_probed(first) && !path.split(',').next().is_some_and(|path| path.ends_with('~'));
+    }
+    said.contains("hash is not") || said.contains("/.ht") || text.contains("[evasive")
+}
+
+/// Whether a first part of a path is asked for by whoever looks for something to break into.
+fn is_probed(part: &str) -> bool {
+    const PROBED: [&str; 22] = [
+        "admin",
+        "mail",
+        "sql",
+        "pma",
+        "phpmy",
+        "wp-",
+        "xmlrpc",
+        "cgi-bin",
+        "w00tw00t",
+        "roundcube",
+        "webdav",
+        "setup",
+        "install",
+        "shell",
+        "manager",
+        "jmx-",
+        "solr",
+        ".env",
+        ".git",
+        "vtiger",
+        "horde",
+        "phpunit",
+    ];
+    PROBED.iter().any(|word| part.contains(word))
 }
 
 /// Apache's message number, `AH01617`.

@@ -22,7 +22,10 @@ pub(super) fn generic(text: &str) -> Extraction<'_> {
     let mut tokens = Tokens { text, separator: b' ' };
     while let Some((token, separator)) = tokens.next_token() {
         seen.token(token, before, separator);
-        before = (token, separator);
+        // A colon or a dash between a name and its value is neither.
+        if !matches!(token, ":" | "-" | "->" | "--") {
+            before = (token, separator);
+        }
     }
     seen.judge()
 }
@@ -66,18 +69,29 @@ fn is_separator(byte: u8) -> bool {
 #[derive(Default)]
 struct Seen<'a> {
     failed: bool,
+    /// Refused, where the line is about a user.
+    refused_user: bool,
+    attacked: bool,
     succeeded: bool,
     about_login: bool,
     untried: bool,
     blocked: bool,
+    /// A word that tells whose the address is, wherever that stands.
+    about_peer: bool,
     named: Option<IpAddr>,
     bracketed: Option<IpAddr>,
     bare: Option<IpAddr>,
-    addresses: u32,
+    /// Whether the line holds two different addresses.
+    several: bool,
     account: Option<&'a str>,
     /// The last word was a failure: a zero behind it takes it back.
     just_failed: bool,
+    /// Words since a negation, counted down.
+    negated: u8,
 }
+
+/// How many words a negation reaches.
+const NEGATION_WORDS: u8 = 3;
 
 impl<'a> Seen<'a> {
     fn token(&mut self, token: &'a str, before: (&str, u8), separator: u8) {
@@ -93,18 +107,39 @@ impl<'a> Seen<'a> {
             self.account = Some(token);
         }
         self.just_failed = false;
-        match meaning(token) {
+        self.negated = self.negated.saturating_sub(1);
+        let Some(meaning) = meaning(token) else { return };
+        match meaning {
             // "0 failed", "no failures": nothing happened.
-            Some(Meaning::Failure) if !matches!(before.0, "0" | "no" | "No") => {
+            Meaning::Failure if !matches!(before.0, "0" | "no" | "No" | "not" | "without") => {
                 self.just_failed = !self.failed;
                 self.failed = true;
             }
-            Some(Meaning::Success) => self.succeeded = true,
-            // dovecot: "Disconnected (no auth attempts in 10 secs)".
-            Some(Meaning::Login) if before.0 == "no" => self.untried = true,
-            Some(Meaning::Login | Meaning::User) => self.about_login = true,
-            Some(Meaning::Block) => self.blocked = true,
-            Some(Meaning::Failure | Meaning::Peer) | None => {}
+            Meaning::Refused => {
+                self.failed = true;
+                self.about_login = true;
+            }
+            Meaning::Attack if self.negated == 0 => self.attacked = true,
+            Meaning::Accepting if self.negated > 0 => {
+                self.failed |= matches!(token, "allowed" | "permitted" | "authorized" | "authorised");
+                self.refused_user = true;
+            }
+            Meaning::Absent => self.refused_user = true,
+            Meaning::Negation => self.negated = NEGATION_WORDS,
+            Meaning::Success => self.succeeded = true,
+            // "no auth attempts", "empty username": nobody tried.
+            Meaning::Login | Meaning::User if matches!(before.0, "no" | "empty") && token != "password" => {
+                self.untried = true;
+            }
+            Meaning::Login | Meaning::User => self.about_login = true,
+            // A block is also a part of a disk or of a file.
+            Meaning::Block if token.eq_ignore_ascii_case("block") && !matches!(separator, b'=' | b'"' | b'[') => {}
+            Meaning::Block => self.blocked = true,
+            Meaning::Peer => {
+                self.attacked |= token == "attacker";
+                self.about_peer |= token.eq_ignore_ascii_case("client");
+            }
+            Meaning::Failure | Meaning::Attack | Meaning::Accepting => {}
         }
     }
 
@@ -113,11 +148,13 @@ impl<'a> Seen<'a> {
         if token == "0" && self.just_failed {
             self.failed = false;
         }
+        let token = token.split_once("->").map_or(token, |(from, _to)| from);
+        let token = token.split_once('/').map_or(token, |(head, _tail)| head);
         let Some((address, _port)) = endpoint(token.trim_end_matches(['.', ':', '-'])) else { return };
-        self.addresses += 1;
+        self.several |= [self.named, self.bracketed, self.bare].into_iter().flatten().any(|other| other != address);
         if meaning(before) == Some(Meaning::Peer) || before == "for" {
             self.named = Some(address);
-        } else if separator == b'[' {
+        } else if matches!(separator, b'[' | b'(') {
             self.bracketed = Some(address);
         } else {
             self.bare = Some(address);
@@ -128,17 +165,20 @@ impl<'a> Seen<'a> {
         if self.untried {
             return Extraction::unknown(AppFamily::Generic);
         }
+        let failed = self.failed || self.attacked || (self.refused_user && self.about_login);
         let action = match (self.about_login, self.blocked) {
             (_, true) => Action::Block,
             (true, false) => Action::Login,
+            (false, false) if self.attacked => Action::Ids,
             (false, false) => Action::Other,
         };
-        let outcome = match (self.failed || self.blocked, self.succeeded) {
+        let outcome = match (failed || self.blocked, self.succeeded) {
             (true, _) => Outcome::Failed,
             (false, true) => Outcome::Ok,
             (false, false) => Outcome::None,
         };
-        let lone = self.bare.filter(|_address| self.addresses == 1 && self.about_login && outcome == Outcome::Failed);
+        let telling = action != Action::Other || self.about_peer;
+        let lone = self.bare.filter(|_address| !self.several && telling && outcome == Outcome::Failed);
         let actor = self.named.or(self.bracketed).or(lone);
         if outcome == Outcome::None || (actor.is_none() && self.account.is_none()) {
             return Extraction::unknown(AppFamily::Generic);

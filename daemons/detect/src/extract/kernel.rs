@@ -1,9 +1,12 @@
 //! The kernel's own lines: packets go to `netfilter`, the rest is trouble worth a name.
 
-use nms_proto::extraction::{Action, AppFamily, Extraction, Outcome};
+use nms_proto::extraction::{Action, AppFamily, Extraction, Object, Outcome};
 
-use super::{build::of, netfilter};
-use crate::text::starts;
+use super::{
+    build::{Build as _, of},
+    netfilter, openvpn,
+};
+use crate::text::{between, starts};
 
 const FAMILY: AppFamily = AppFamily::Kernel;
 
@@ -19,10 +22,25 @@ pub(super) fn kernel(text: &str) -> Extraction<'_> {
     {
         return of(FAMILY, Action::Ids, Outcome::Failed);
     }
+    if openvpn::is_wireguard(text) {
+        return openvpn::wireguard(text);
+    }
+    if text.contains("apparmor=\"DENIED\"") {
+        let found = of(FAMILY, Action::Process, Outcome::Failed);
+        return between(text, "profile=\"", "\"").map_or(found, |profile| found.object(Object::Program(profile)));
+    }
+    if starts(text, "usb ") && (text.contains("New USB device found") || text.contains("USB disconnect")) {
+        return of(FAMILY, Action::Connection, Outcome::None);
+    }
     if text.contains("entered promiscuous mode") {
         return of(FAMILY, Action::Ids, Outcome::None);
     }
-    if starts(text, "Out of memory") || text.contains("oom-kill") || text.contains(" segfault at ") {
+    if starts(text, "Out of memory")
+        || text.contains("oom-kill")
+        || starts(text, "Memory cgroup out of memory")
+        || text.contains(" general protection fault")
+        || text.contains(" segfault at ")
+    {
         return of(FAMILY, Action::Process, Outcome::Failed);
     }
     Extraction::unknown(FAMILY)

@@ -4,16 +4,40 @@
 //! 192.168.88.10:4242->203.0.113.5:4444, len 52`. Topics such as `firewall,info` stand where others have the
 //! application.
 
-use nms_proto::extraction::{Action, Actor, AppFamily, Extraction, Outcome};
+use nms_proto::extraction::{Action, Actor, AppFamily, Extraction, Object, Outcome};
 
 use super::build::{Build as _, of};
-use crate::text::{endpoint, peer, word};
+use crate::text::{address, caller, endpoint, holds_any, name, peer, word};
 
 const FAMILY: AppFamily = AppFamily::Mikrotik;
 
+/// Topics that only a MikroTik puts first.
+const TOPICS: [&str; 18] = [
+    "firewall",
+    "system",
+    "dhcp",
+    "wireless",
+    "interface",
+    "ppp",
+    "l2tp",
+    "pptp",
+    "sstp",
+    "ovpn",
+    "ipsec",
+    "hotspot",
+    "account",
+    "script",
+    "caps",
+    "radius",
+    "pppoe",
+    "wireguard",
+];
+
 /// Whether the topics or the text are a MikroTik's.
 pub(super) fn recognises(app: &str, text: &str) -> bool {
-    app.split(',').next().is_some_and(|topic| matches!(topic, "firewall" | "system"))
+    let (first, rest) = app.split_once(',').unwrap_or((app, ""));
+    matches!(first, "firewall" | "system")
+        || (!rest.is_empty() && TOPICS.contains(&first))
         || text.starts_with("login failure for user ")
         || text.starts_with("firewall,info ")
         || text.starts_with("system,")
@@ -27,7 +51,11 @@ pub(super) fn is_packet(text: &str) -> bool {
 /// A line of a MikroTik.
 pub(super) fn mikrotik(text: &str) -> Extraction<'_> {
     let text = text.split_once(' ').filter(|(topics, _rest)| topics.contains(',')).map_or(text, |(_topics, rest)| rest);
-    packet(text).or_else(|| login(text)).unwrap_or(Extraction::unknown(FAMILY))
+    packet(text)
+        .or_else(|| login(text))
+        .or_else(|| tunnel(text))
+        .or_else(|| note(text))
+        .unwrap_or(Extraction::unknown(FAMILY))
 }
 
 fn packet(text: &str) -> Option<Extraction<'_>> {
@@ -58,4 +86,62 @@ fn login(text: &str) -> Option<Extraction<'_>> {
     }
     let account = who.strip_suffix(" logged out")?;
     Some(of(FAMILY, Action::Logout, Outcome::Ok).maybe_by(actor).account(account))
+}
+
+/// What tunnels say: `bob logged in, 10.0.0.9 from 192.0.2.7`, `user bob authentication failed`.
+fn tunnel(text: &str) -> Option<Extraction<'_>> {
+    // A tunnel's name in angle brackets, or the peer, may stand in front.
+    let said = text.split_once(">: ").filter(|(head, _said)| head.starts_with('<')).map_or(text, |(_head, said)| said);
+    if let Some(account) = said.strip_prefix("user ").and_then(|tail| tail.strip_suffix(" authentication failed")) {
+        return Some(of(FAMILY, Action::Login, Outcome::Failed).account(account.trim_matches(['<', '>'])));
+    }
+    if let Some((account, tail)) = said.split_once(" logged in, ") {
+        let from = tail.rsplit_once(" from ").and_then(|(_given, from)| caller(from));
+        return Some(of(FAMILY, Action::Login, Outcome::Ok).maybe_by(from).account(account));
+    }
+    if let Some((account, _counts)) = said.split_once(" logged out, ") {
+        return Some(of(FAMILY, Action::Logout, Outcome::Ok).account(account));
+    }
+    if holds_any(
+        said,
+        &["phase1 negotiation failed", "failed to pre-process ph1", "no suitable proposal", "parsing packet failed"],
+    ) {
+        let peer = said.split([' ', '[', '<', '>', ',', '=']).find_map(address).map(Actor::Address);
+        return Some(of(FAMILY, Action::Connection, Outcome::Failed).maybe_by(peer));
+    }
+    let (_head, from) =
+        said.split_once("connection established from ").or_else(|| said.split_once("new connection from "))?;
+    Some(of(FAMILY, Action::Connection, Outcome::None).maybe_by(caller(word(from).0)))
+}
+
+/// Leases, stations, links, and what administrators changed.
+fn note(text: &str) -> Option<Extraction<'_>> {
+    if let Some((_server, tail)) = text.split_once(" assigned ").or_else(|| text.split_once(" deassigned ")) {
+        let (given, tail) = word(tail);
+        let to = tail.split(' ').nth(1).and_then(name);
+        return Some(of(FAMILY, Action::Lease, Outcome::Ok).maybe_by(to).towards(address(given)?, None));
+    }
+    let (first, rest) = word(text);
+    if let Some((station, _interface)) = first.split_once('@') {
+        let (action, outcome) = if rest.contains("rejected") || rest.contains("failure") {
+            (Action::Login, Outcome::Failed)
+        } else if rest.contains("disconnected") {
+            (Action::Logout, Outcome::None)
+        } else if rest.contains("connected") {
+            (Action::Login, Outcome::Ok)
+        } else {
+            return None;
+        };
+        return Some(of(FAMILY, action, outcome).maybe_by(name(station)));
+    }
+    if rest.starts_with("link up") || rest.starts_with("link down") {
+        let outcome = if rest.starts_with("link up") { Outcome::Ok } else { Outcome::Failed };
+        return Some(of(FAMILY, Action::Service, outcome).object(Object::Service(first)));
+    }
+    if text.starts_with("router rebooted") || text.starts_with("router was rebooted") {
+        return Some(of(FAMILY, Action::Service, Outcome::Ok));
+    }
+    let (what, who) = text.rsplit_once(" by ")?;
+    let changed = [" added", " changed", " removed", " moved"].iter().any(|verb| what.ends_with(verb));
+    changed.then(|| of(FAMILY, Action::Command, Outcome::Ok).maybe_by(name(word(who).0)))
 }

@@ -9,34 +9,58 @@
 //! of nobody else. Names inside a line are opaque: see [`crate::text`].
 
 mod build;
+mod json;
 mod words;
+mod sshd;
 mod apache;
+mod wireless;
+mod asa;
+mod ios;
 mod cisco;
+mod container;
 mod cron;
+mod database;
 mod dhcpd;
 mod dnsmasq;
 mod dropbear;
 mod fortigate;
 mod generic;
+mod apps;
+mod appliance;
+mod audit;
+mod console;
+mod ftp;
+mod ipsec;
+mod mail;
 mod mikrotik;
+mod names;
 mod netfilter;
+mod openvpn;
 mod kernel;
 mod nginx;
+mod ntp;
 mod openwrt;
+mod package;
 mod pam;
+mod dovecot;
 mod pf;
-mod sshd;
+mod phone;
+mod postfix;
+mod proxy;
 mod su;
 mod sudo;
+mod suricata;
 mod systemd;
 mod useradd;
+mod winlogon;
+mod shape;
 
 use nms_proto::{
     event::{Body, Event, Syslog},
     extraction::{Action, Actor, AppFamily, Extraction, Object, Outcome},
 };
 
-use crate::text::{address, name, word};
+use crate::text::{address, name};
 use build::{Build as _, of};
 
 /// What one event means; `Action::Other` of a family, or of `Generic`, where no extractor knows.
@@ -66,6 +90,9 @@ pub fn extract(event: &Event) -> Extraction<'_> {
 fn syslog(line: &Syslog) -> Extraction<'_> {
     let text = line.message.trim_ascii();
     let app = line.app.as_deref().unwrap_or_default();
+    if let Some(data) = line.structured_data.as_deref().filter(|data| data.contains("EventID=")) {
+        return winlogon::winlogon(app, text, Some(data));
+    }
     match repeated(text) {
         Some((times, inner)) => {
             let once = named(app, inner);
@@ -83,7 +110,7 @@ fn repeated(text: &str) -> Option<(u32, &str)> {
 }
 
 /// The longest application name that is looked up, in bytes.
-const APP_BYTES_MAX: usize = 24;
+const APP_BYTES_MAX: usize = 40;
 
 /// Routes by the application's name, without its folder and in lower case; else by the text's shape.
 fn named<'a>(app: &'a str, text: &'a str) -> Extraction<'a> {
@@ -92,7 +119,7 @@ fn named<'a>(app: &'a str, text: &'a str) -> Extraction<'a> {
     }
     let base = app.rsplit_once('/').map_or(app, |(_folder, base)| base);
     let mut buffer = [0; APP_BYTES_MAX];
-    let Some(lower) = lowercase(base, &mut buffer) else { return shaped(app, text) };
+    let Some(lower) = lowercase(base, &mut buffer) else { return shape::shaped(app, text) };
     match lower {
         "sshd" | "sshd-session" | "sshd-auth" => sshd::sshd(text),
         "dropbear" => dropbear::dropbear(text),
@@ -109,7 +136,64 @@ fn named<'a>(app: &'a str, text: &'a str) -> Extraction<'a> {
         "apache" | "apache2" | "httpd" | "httpd2" => apache::apache(text),
         "filterlog" | "pf" | "pflogd" => pf::pf(text),
         "luci" | "uhttpd" | "rpcd" => openwrt::openwrt(text),
-        _ => shaped(app, text),
+        _ => service(app, lower, text),
+    }
+}
+
+/// Routes the rest of the names that are known: what runs on servers, then what has a longer name than its program.
+fn service<'a>(app: &'a str, lower: &str, text: &'a str) -> Extraction<'a> {
+    if app.starts_with("postfix") {
+        return postfix::postfix(text);
+    }
+    match lower {
+        "dovecot" | "dovecot-auth" | "imap-login" | "pop3-login" | "managesieve-login" | "auth-worker" => {
+            dovecot::dovecot(app, text)
+        }
+        "openvpn" | "ovpn-server" | "ovpn-client" => openvpn::openvpn(text),
+        "charon" | "charon-systemd" | "pluto" | "racoon" | "ipsec" | "strongswan" | "iked" | "isakmpd" => {
+            ipsec::ipsec(text)
+        }
+        "suricata" | "snort" | "snort3" | "barnyard2" => suricata::suricata(text),
+        "mswineventlog" | "security-auditing" | "nxlog" | "evntslog" | "winlogbeat" | "eventlog" => {
+            winlogon::winlogon(app, text, None)
+        }
+        "hostapd" | "wpa_supplicant" | "wlceventd" | "stahtd" | "wevent" | "mcad" | "ubnt_custom_event" => {
+            wireless::wireless(text)
+        }
+        "dpkg"
+        | "apt"
+        | "apt-get"
+        | "aptitude"
+        | "unattended-upgrade"
+        | "unattended-upgrades"
+        | "yum"
+        | "dnf"
+        | "rpm"
+        | "pacman"
+        | "apk"
+        | "zypper"
+        | "zypp"
+        | "opkg"
+        | "packagekitd"
+        | "snapd" => package::package(text),
+        "docker" | "dockerd" | "containerd" | "podman" | "kubelet" | "kube-apiserver" | "k3s" | "crio" | "conmon" => {
+            container::container(text)
+        }
+        "postgres" | "postgresql" | "mysql" | "mysqld" | "mariadb" | "mariadbd" | "mongod" | "mongos" | "redis"
+        | "redis-server" | "valkey-server" | "mssql" | "mssqlserver" | "sqlservr" => database::database(text),
+        "chronyd" | "ntpd" | "ntpdate" | "sntp" | "ntp" | "systemd-timesyncd" => ntp::ntp(text),
+        "exim" | "exim4" | "sendmail" | "sm-mta" | "sm-msp-queue" | "rblsmtpd" => mail::mail(text),
+        "vsftpd" | "proftpd" | "pure-ftpd" => ftp::ftp(text),
+        "asterisk" | "freeswitch" => phone::phone(text),
+        "named" | "bind" | "nsd" | "unbound" => names::names(text),
+        "haproxy" | "squid" | "danted" | "sockd" => proxy::proxy(text),
+        "audit" | "auditd" | "audispd" | "audisp-syslog" | "type" => audit::audit(text),
+        "login" | "polkitd" | "telnetd" | "in.telnetd" | "portsentry" | "scanlogd" | "xinetd" | "utmp" => {
+            console::console(text)
+        }
+        _ if lower.starts_with("microsoft-windows-") => winlogon::winlogon(app, text, None),
+        _ if lower.starts_with("ovpn-") => openvpn::openvpn(text),
+        _ => shape::shaped(app, text),
     }
 }
 
@@ -119,61 +203,4 @@ fn lowercase<'b>(text: &str, buffer: &'b mut [u8; APP_BYTES_MAX]) -> Option<&'b 
     place.copy_from_slice(text.as_bytes());
     place.make_ascii_lowercase();
     std::str::from_utf8(place).ok()
-}
-
-/// `sshd[123]: TEXT` and `host sshd[123]: TEXT`, where nobody took the header off: the application and its text.
-fn tagged(text: &str) -> Option<(&str, &str)> {
-    let (head, rest) = text.split_once("]: ")?;
-    let (tag, pid) = head.rsplit_once('[')?;
-    let tag = tag.rsplit_once(' ').map_or(tag, |(_host, tag)| tag);
-    let fits = !tag.is_empty() && head.len() <= 128 && pid.bytes().all(|byte| byte.is_ascii_digit());
-    fits.then_some((tag, rest))
-}
-
-/// Routes by how the text begins or what it must hold; the way of lines whose application is absent or unknown.
-///
-/// Each question starts with a byte that the shape cannot do without, so that most lines are asked little.
-fn shaped<'a>(app: &'a str, text: &'a str) -> Extraction<'a> {
-    let holds = |byte: u8| text.as_bytes().contains(&byte);
-    if app.starts_with('%') {
-        return cisco::cisco(app.trim_end_matches(':'), text);
-    }
-    if holds(b'%')
-        && let Some((code, rest)) = cisco::code(text)
-    {
-        return cisco::cisco(code, rest);
-    }
-    if app.is_empty()
-        && let Some((tag, rest)) = tagged(text)
-    {
-        return named(tag, rest);
-    }
-    if sshd::recognises(text) {
-        return sshd::sshd(text);
-    }
-    if mikrotik::recognises(app, text) || (holds(b'>') && mikrotik::is_packet(text)) {
-        return mikrotik::mikrotik(text);
-    }
-    if holds(b'=') {
-        if netfilter::recognises(text) {
-            return netfilter::netfilter(text);
-        }
-        if fortigate::recognises(text) {
-            return fortigate::fortigate(text);
-        }
-        let (first, rest) = word(text);
-        if rest.starts_with("pam_unix(") || first.contains("(pam_unix)") {
-            return pam::pam(app, rest);
-        }
-    }
-    if holds(b'"')
-        && let Some(request) = apache::access(AppFamily::Apache, text)
-    {
-        return request;
-    }
-    match text.as_bytes().first() {
-        Some(b'[') if apache::recognises(text) => apache::apache(text),
-        Some(b'0'..=b'9') if nginx::recognises(text) => nginx::nginx(text),
-        _ => generic::generic(text),
-    }
 }

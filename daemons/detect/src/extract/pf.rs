@@ -51,7 +51,7 @@ fn pflog(text: &str) -> Option<Extraction<'_>> {
 }
 
 /// `10.0.0.5.1234`: the port after a fifth dot, as tcpdump writes it.
-fn dotted(text: &str) -> Option<(std::net::IpAddr, Option<u16>)> {
+pub(super) fn dotted(text: &str) -> Option<(std::net::IpAddr, Option<u16>)> {
     if let Some(address) = address(text) {
         return Some((address, None));
     }

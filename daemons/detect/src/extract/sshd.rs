@@ -43,7 +43,7 @@ pub(super) fn sshd(text: &str) -> Extraction<'_> {
         "maximum" => after(text, "attempts exceeded for ").and_then(too_many),
         "Connection" => connection(rest, preauth),
         "Received" => received(rest, preauth),
-        "Disconnected" => rest.strip_prefix("from ").and_then(|tail| left(tail, preauth)),
+        "Disconnected" => rest.strip_prefix("from ").and_then(|tail| parted(tail, preauth)),
         "Disconnecting" | "Disconnecting:" => disconnecting(rest),
         "Starting" => starting(rest),
         "Close" => rest.strip_prefix("session: user ").and_then(|tail| session(tail, Action::Logout)),
@@ -62,6 +62,10 @@ fn without_level(text: &str) -> &str {
         Some((_id, tail)) => tail,
         None => text,
     };
+    // Some systems hand sshd's lines on through the kernel's log.
+    let text = text.strip_prefix("kernel:").map_or(text, |tail| {
+        tail.split_once("] ").or_else(|| tail.split_once("]: ")).map_or(tail, |(_clock, tail)| tail)
+    });
     ["error: ", "fatal: ", "info: "].iter().find_map(|level| text.strip_prefix(level)).unwrap_or(text)
 }
 
@@ -69,8 +73,10 @@ fn login<'a>(outcome: Outcome) -> Extraction<'a> {
     of(FAMILY, Action::Login, outcome)
 }
 
+/// A connection that came to nothing; where no peer is named another line tells of it.
 fn refused_connection(actor: Option<Actor<'_>>) -> Extraction<'_> {
-    of(FAMILY, Action::Connection, Outcome::Failed).maybe_by(actor)
+    let outcome = if actor.is_some() { Outcome::Failed } else { Outcome::None };
+    of(FAMILY, Action::Connection, outcome).maybe_by(actor)
 }
 
 /// `password for alice from 10.0.0.5 port 50022 ssh2: RSA SHA256:...`.
@@ -161,7 +167,8 @@ fn not_allowed(rest: &str) -> Option<Extraction<'_>> {
     let found = login(Outcome::Failed).companion();
     Some(match who.rsplit_once(" from ") {
         Some((account, host)) => found.maybe_by(peer(host)).account(account),
-        None => found.account(who),
+        // The account's own state, as said beside the attempt.
+        None => Extraction { outcome: Outcome::None, ..found.account(who) },
     })
 }
 
@@ -207,6 +214,12 @@ fn left(tail: &str, preauth: bool) -> Option<Extraction<'_>> {
     let (_head, actor) = ends_with_peer(tail)?;
     let outcome = if preauth { Outcome::Failed } else { Outcome::None };
     Some(of(FAMILY, Action::Connection, outcome).by(actor))
+}
+
+/// As `left`, where the client took its leave: what it tried for a user that exists is told of by other lines.
+fn parted(tail: &str, preauth: bool) -> Option<Extraction<'_>> {
+    let found = left(tail, preauth)?;
+    Some(if tail.starts_with("authenticating user ") { Extraction { outcome: Outcome::None, ..found } } else { found })
 }
 
 /// `disconnect from 10.0.0.50 port 40022:11: Bye Bye`, `signal 15; terminating.`; what the peer says after the code is its own text.

@@ -11,10 +11,20 @@ pub(super) enum Meaning {
     Peer,
     /// A login word; a name behind it is a user's.
     User,
+    /// A login that failed, in one word.
+    Refused,
+    /// What only an attacker does.
+    Attack,
+    /// Turns the meaning of an `Accepting` word round.
+    Negation,
+    /// A refusal where a negation stands before it.
+    Accepting,
+    /// A refusal where it is about a user.
+    Absent,
 }
 
 /// The words that mean something, by meaning. At most 16 bytes each.
-const WORDS: [(Meaning, &[&str]); 6] = [
+const WORDS: [(Meaning, &[&str]); 11] = [
     (
         Meaning::Failure,
         &[
@@ -35,10 +45,8 @@ const WORDS: [(Meaning, &[&str]); 6] = [
             "mismatch",
             "wrong",
             "bad",
-            "badlogin",
             "nonexistent",
             "disallowed",
-            "attack",
             "illegal",
             "forbidden",
         ],
@@ -56,10 +64,85 @@ const WORDS: [(Meaning, &[&str]); 6] = [
             "password",
             "credentials",
             "sasl",
-            "auth_failed",
+            "authorization",
+            "logins",
+            "passwd",
+            "signin",
+            "sign_in",
         ],
     ),
-    (Meaning::Block, &["block", "blocked", "dropped", "banned"]),
+    (
+        Meaning::Block,
+        &[
+            "block",
+            "blocked",
+            "blocking",
+            "dropped",
+            "ban",
+            "banned",
+            "banning",
+            "blacklist",
+            "blacklisted",
+            "blacklisting",
+        ],
+    ),
+    (
+        Meaning::Refused,
+        &[
+            "badlogin",
+            "auth_failed",
+            "authfail",
+            "login_error",
+            "login_failed",
+            "login_failure",
+            "loginfailed",
+            "unauthenticated",
+        ],
+    ),
+    (
+        Meaning::Attack,
+        &[
+            "attack",
+            "attacks",
+            "attackalert",
+            "hacking",
+            "bruteforce",
+            "brute-force",
+            "intrusion",
+            "portscan",
+            "exploit",
+        ],
+    ),
+    (
+        Meaning::Negation,
+        &[
+            "not", "no", "can't", "cannot", "doesn't", "didn't", "isn't", "wasn't", "couldn't", "unable", "never",
+            "doesn", "didn", "isn", "wasn", "couldn",
+        ],
+    ),
+    (
+        Meaning::Accepting,
+        &[
+            "allowed",
+            "permitted",
+            "authorized",
+            "authorised",
+            "valid",
+            "exist",
+            "exists",
+            "match",
+            "matched",
+            "granted",
+            "such",
+            "known",
+            "find",
+            "found",
+            "recognized",
+            "registered",
+            "correct",
+        ],
+    ),
+    (Meaning::Absent, &["unknown", "user_not_found"]),
     (
         Meaning::Peer,
         &[
@@ -90,9 +173,17 @@ const WORDS: [(Meaning, &[&str]); 6] = [
             "ip_address",
             "ipaddress",
             "ipaddr",
+            "clientaddr",
+            "client_addr",
+            "clienthost",
+            "client_address",
+            "src_addr",
+            "sourceip",
+            "remoteip",
+            "x-real-ip",
         ],
     ),
-    (Meaning::User, &["user", "username", "acct", "account", "login", "usrname"]),
+    (Meaning::User, &["user", "username", "acct", "account", "login", "usrname", "recipient"]),
 ];
 
 /// How many words there are.

@@ -3,13 +3,16 @@
 //! Every bench prints JSON lines `{leg, what, value, unit, peer?, ratio?}`, or the same as a table.
 
 mod corpus;
+mod caches;
 mod daemons;
 mod dash;
+mod model;
 mod overload;
 mod pipeline;
 mod sender;
 mod spool;
 
+pub use model::{ModelOptions, model};
 pub use overload::{OverloadOptions, overload};
 pub use pipeline::{Options, pipeline};
 pub use spool::{SpoolOptions, spool};

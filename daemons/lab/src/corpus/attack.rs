@@ -5,10 +5,12 @@
 
 use nms_model::random::Random;
 
+use super::apps::app_login;
+use super::network::app;
 use super::network::stranger;
 use super::ordinary::{MINUTE_MS, SECOND_MS, local, new_account, restart, ssh_login, sudo_refused, update};
 use super::text::one_of;
-use super::{Kind, Label, Network, Params, Role, Scribe};
+use super::{App, Kind, Label, Network, Params, Role, Scribe};
 
 /// A kind of attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -82,11 +84,16 @@ pub enum Novelty {
     NewService,
     /// A day of migration: many sessions, copies, restarts.
     Migration,
+    /// An application of a vendor that the network never had, and whom nobody taught it.
+    NewApplication,
+    /// Unusual work of an administrator: many accounts at once, at an odd hour.
+    AdminWork,
 }
 
 impl Novelty {
     /// Every novelty.
-    pub const ALL: [Self; 3] = [Self::Upgrade, Self::NewService, Self::Migration];
+    pub const ALL: [Self; 5] =
+        [Self::Upgrade, Self::NewService, Self::Migration, Self::NewApplication, Self::AdminWork];
 }
 
 /// A time for something to happen: any hour, nights more often where `nightly`.
@@ -108,6 +115,10 @@ pub(super) fn attack(network: &Network, attack: Attack, random: &mut Random, day
     let from = stranger(random);
     let p = Params { ip: from, ..Params::new(network, "root", host, random) };
     match attack {
+        Attack::Guessing if random.chance(0.35) => {
+            let Some(app) = random.pick(&network.apps).copied() else { return };
+            guess_app(app, at, random.between(15, 120), &p, random, scribe);
+        }
         Attack::Guessing => {
             let (tries, gap_s) =
                 if random.chance(0.3) { (random.between(15, 40), 600) } else { (random.between(20, 150), 3) };
@@ -120,6 +131,11 @@ pub(super) fn attack(network: &Network, attack: Attack, random: &mut Random, day
                 now = guess(host, now, random.between(2, 5), 4, &p, random, scribe)
                     + random.between(2, 40) as i64 * SECOND_MS;
             }
+        }
+        Attack::Intrusion if random.chance(0.3) => {
+            let Some(app) = random.pick(&network.apps).copied() else { return };
+            let now = guess_app(app, at, random.between(8, 50), &p, random, scribe);
+            take_over(app, now, &p, random, scribe);
         }
         Attack::Intrusion => intrude(network, host, at, &p, random, scribe),
         Attack::Scan => scan(network, at, &p, random, scribe),
@@ -166,6 +182,29 @@ fn guess(
         now += (random.exponential(gap_s as f64) * SECOND_MS as f64) as i64 + 500;
     }
     now
+}
+
+/// Guesses the passwords of an application.
+fn guess_app(app: App, mut now: i64, tries: u64, p: &Params, random: &mut Random, scribe: &mut Scribe) -> i64 {
+    let mut p = p.clone();
+    for _ in 0..tries {
+        one_of(random, &["admin", "root", "test", "info", "guest", "backup"]).clone_into(&mut p.user);
+        p.port = random.between(32_768, 60_000) as u16;
+        scribe.emit_app(now, app, Kind::AppLoginFailed, &p);
+        now += (random.exponential(3.0) * SECOND_MS as f64) as i64 + 300;
+    }
+    now
+}
+
+/// What an intruder does in an application.
+fn take_over(app: App, now: i64, p: &Params, random: &mut Random, scribe: &mut Scribe) {
+    let mut now = app_login(app, 0.0, now, p, scribe);
+    for _ in 0..random.between(4, 9) {
+        let kinds = [Kind::AppAccount, Kind::AppCommand, Kind::AppFile, Kind::AppProcess, Kind::AppConnection];
+        let kind = random.pick(&kinds).copied().unwrap_or(Kind::AppCommand);
+        scribe.emit_app(now, app, kind, p);
+        now += (random.exponential(6.0) * SECOND_MS as f64) as i64 + 400;
+    }
 }
 
 fn intrude(network: &Network, host: usize, at: i64, p: &Params, random: &mut Random, scribe: &mut Scribe) {
@@ -278,6 +317,15 @@ pub(super) fn twin(network: &Network, twin: Twin, random: &mut Random, days: usi
     let Some(user) = random.pick(&network.users).cloned() else { return };
     let mut p = Params::new(network, &user.name, user.desk, random);
     match twin {
+        Twin::Forgetful if random.chance(0.35) => {
+            let Some(app) = random.pick(&network.apps).copied() else { return };
+            let mut now = at;
+            for _ in 0..random.between(3, 6) {
+                scribe.emit_app(now, app, Kind::AppLoginFailed, &p);
+                now += random.between(6, 40) as i64 * SECOND_MS;
+            }
+            app_login(app, 0.0, now, &p, scribe);
+        }
         Twin::Forgetful => {
             let mut now = at;
             for _ in 0..random.between(3, 6) {
@@ -340,6 +388,25 @@ pub(super) fn novelty(network: &Network, novelty: Novelty, random: &mut Random, 
                 scribe.emit(now + 900, host, Kind::ServiceFailed, &p);
                 restart(host, now + 1_500, &p, scribe);
                 now += random.between(20, 240) as i64 * SECOND_MS;
+            }
+        }
+        Novelty::NewApplication => {
+            let app = app(network.with_role(Role::Exposed).len().max(1), &(0..0), random);
+            for step in 0..random.between(20, 60) {
+                let kinds = [Kind::AppService, Kind::AppNote, Kind::AppConnection, Kind::AppFile, Kind::AppProcess];
+                let kind = random.pick(&kinds).copied().unwrap_or(Kind::AppNote);
+                scribe.emit_app(now, app, kind, &p);
+                if step % 7 == 6 {
+                    app_login(app, user.clumsy, now + 400, &p, scribe);
+                }
+                now += random.between(1, 40) as i64 * SECOND_MS;
+            }
+        }
+        Novelty::AdminWork => {
+            for _ in 0..random.between(6, 18) {
+                scribe.emit(now, host, Kind::SudoCommand, &p);
+                new_account(host, now + 1_000, &p, scribe);
+                now += random.between(20, 90) as i64 * SECOND_MS;
             }
         }
         Novelty::Migration => {

@@ -60,6 +60,24 @@ pub enum Kind {
     VpnConnected,
     VpnClosed,
     VpnFailed,
+    // Of applications without an extractor, in the words of their vendor.
+    AppLoginOk,
+    AppLoginFailed,
+    AppLogout,
+    AppCommand,
+    AppAccount,
+    AppService,
+    AppServiceFailed,
+    AppFile,
+    AppProcess,
+    AppConnection,
+    AppConnectionFailed,
+    AppBlock,
+    AppLease,
+    AppRequest,
+    AppRequestFailed,
+    AppAlert,
+    AppNote,
 }
 
 /// Which parameter is the actor.

@@ -8,16 +8,22 @@
 
 mod forms;
 mod phrases;
+mod products;
+mod lexicon;
+mod voices;
 mod text;
 mod network;
 mod ordinary;
+mod apps;
 mod attack;
 
 use std::net::IpAddr;
+use std::ops::Range;
 
 use nms_model::random::Random;
+use nms_model::train::Meaning;
 use nms_proto::event::{Body, Change, Draft, Event, FileChange, Syslog};
-use nms_proto::extraction::{Actor, Extraction, Object};
+use nms_proto::extraction::{Action, Actor, AppFamily, Extraction, Object, Outcome};
 use nms_proto::id::{EndpointId, EventId, EventSeq, Instance};
 use nms_proto::time::Stamp;
 
@@ -25,8 +31,9 @@ pub(crate) use attack::CATEGORIES;
 pub use attack::{Attack, Novelty, Twin};
 pub use forms::Kind;
 use forms::{Form, What, Who, Whose};
-pub use network::{Host, Network, Role, User};
+pub use network::{App, Host, Network, Role, User};
 use phrases::{FORMS, NOTHING};
+pub use voices::{Phrasing, VENDORS, all_phrasings, phrasings};
 
 /// Midnight, UTC, of the Monday on which every generated network's log begins.
 pub const EPOCH_MS: i64 = 1_767_571_200_000;
@@ -80,6 +87,9 @@ pub struct Emission {
     pub params: Params,
     /// The message as the program wrote it.
     pub text: String,
+    /// The vendor of the application that said it; none for a program that is known.
+    pub vendor: Option<usize>,
+    form: &'static Form,
     /// Why it was generated.
     pub label: Label,
     /// Whether an administrative session is open on the host.
@@ -89,23 +99,19 @@ pub struct Emission {
 }
 
 impl Emission {
-    fn form(&self) -> &'static Form {
-        form_of(self.kind)
-    }
-
     /// The program that wrote it.
     pub fn program(&self) -> &'static str {
-        self.form().program
+        self.vendor.map_or(self.form.program, voices::program)
     }
 
     /// Its syslog severity.
     pub fn severity(&self) -> u8 {
-        self.form().severity
+        self.form.severity
     }
 
     /// What an extractor should read out of the text.
     pub fn truth(&self) -> Extraction<'_> {
-        let form = self.form();
+        let form = self.form;
         let (family, action, outcome) = form.meaning;
         let p = &self.params;
         Extraction {
@@ -147,7 +153,7 @@ impl Emission {
         if self.kind != Kind::FileChanged {
             return Body::Syslog(Syslog {
                 severity: self.severity(),
-                app: Some(self.program().into()),
+                app: Some(self.program()).filter(|program| !program.is_empty()).map(Into::into),
                 message: self.text.as_str().into(),
                 ..Syslog::default()
             });
@@ -179,6 +185,59 @@ impl Emission {
     }
 }
 
+/// How often each phrasing is shown to whoever learns what words mean, its parameters drawn anew.
+const LESSONS: usize = 3;
+/// Lines of words from everywhere for each phrasing, which mean nothing.
+const NONSENSE: f64 = 0.25;
+
+/// Lines with their meaning: every phrasing of the known programs and of `vendors`, and nonsense beside them.
+pub fn lessons(vendors: &Range<usize>, seed: u64) -> Vec<(String, Meaning)> {
+    let mut random = Random::new(seed).fork(9);
+    let network = Network::new(&mut random, vendors);
+    let known = FORMS.iter().flat_map(|form| {
+        let (family, action, outcome) = form.meaning;
+        form.phrases.iter().map(move |text| ((*text).to_owned(), Meaning { action, outcome, family }))
+    });
+    let phrasings: Vec<(String, Meaning)> = known.chain(said_by(vendors)).collect();
+    let mut lessons = Vec::new();
+    for _ in 0..LESSONS {
+        lessons.extend(filled(&phrasings, &network, &mut random));
+    }
+    for _ in 0..(lessons.len() as f64 * NONSENSE) as usize {
+        let word = |random: &mut Random| {
+            let line = random.pick(&lessons).map_or("", |(line, _)| line.as_str());
+            let words: Vec<&str> = line.split(' ').collect();
+            random.pick(&words).map_or_else(String::new, |word| (*word).to_owned())
+        };
+        let words: Vec<String> = (0..random.between(4, 12)).map(|_| word(&mut random)).collect();
+        let meaning = Meaning { action: Action::Other, outcome: Outcome::None, family: AppFamily::Generic };
+        lessons.push((words.join(" "), meaning));
+    }
+    lessons
+}
+
+/// Every phrasing of `vendors` once, with its meaning.
+pub fn vendor_lines(vendors: &Range<usize>, seed: u64) -> Vec<(String, Meaning)> {
+    let mut random = Random::new(seed).fork(10);
+    let network = Network::new(&mut random, vendors);
+    filled(&said_by(vendors).collect::<Vec<_>>(), &network, &mut random)
+}
+
+fn said_by(vendors: &Range<usize>) -> impl Iterator<Item = (String, Meaning)> {
+    vendors.clone().flat_map(all_phrasings).map(|phrasing| (phrasing.text, phrasing.meaning))
+}
+
+/// Phrasings with parameters of a network.
+fn filled(phrasings: &[(String, Meaning)], network: &Network, random: &mut Random) -> Vec<(String, Meaning)> {
+    let one = |(text, meaning): &(String, Meaning)| {
+        let host = random.below(network.hosts.len());
+        let name = random.pick(&network.users).map_or("root", |user| user.name.as_str());
+        let params = Params::new(network, name, host, random);
+        (text::fill(text, &params, EPOCH_MS, random), *meaning)
+    };
+    phrasings.iter().map(one).collect()
+}
+
 fn form_of(kind: Kind) -> &'static Form {
     FORMS.get(kind as usize).unwrap_or(FORMS.first().unwrap_or(&NOTHING))
 }
@@ -189,24 +248,52 @@ pub(crate) struct Scribe {
     random: Random,
     label: Label,
     emissions: Vec<Emission>,
+    /// The product of each host.
+    products: Vec<&'static str>,
 }
 
 impl Scribe {
-    fn new(random: Random) -> Self {
-        Self { random, label: Label::Ordinary, emissions: Vec::new() }
+    fn new(random: Random, network: &Network) -> Self {
+        let products = network.hosts.iter().map(|host| host.product).collect();
+        Self { random, label: Label::Ordinary, emissions: Vec::new(), products }
     }
 
     /// Writes down that `kind` happened on `host`.
     fn emit(&mut self, at_ms: i64, host: usize, kind: Kind, params: &Params) {
-        let phrases = form_of(kind).phrases;
-        let phrase = self.random.pick(phrases).copied().unwrap_or_default();
+        let product = self.products.get(host).copied().unwrap_or_default();
+        let form = products::row(product, kind).unwrap_or_else(|| form_of(kind));
+        let phrase = self.random.pick(form.phrases).copied().unwrap_or_default();
+        self.write(at_ms, host, form, None, phrase, params);
+    }
+
+    /// Writes down that an application said so, in its vendor's words: an application always says it in the same ones.
+    fn emit_app(&mut self, at_ms: i64, app: App, kind: Kind, params: &Params) {
+        let form = form_of(kind);
+        let (_, action, outcome) = form.meaning;
+        let said = phrasings(app.vendor, action, outcome);
+        let choice = if kind == Kind::AppNote { self.random.below(said.len()) } else { app.manner % said.len().max(1) };
+        let text = said.get(choice).map(|phrasing| phrasing.text.clone()).unwrap_or_default();
+        self.write(at_ms, app.host, form, Some(app.vendor), &text, params);
+    }
+
+    fn write(
+        &mut self,
+        at_ms: i64,
+        host: usize,
+        form: &'static Form,
+        vendor: Option<usize>,
+        phrase: &str,
+        params: &Params,
+    ) {
         let text = text::fill(phrase, params, at_ms, &mut self.random);
         let emission = Emission {
             at_ms,
             host,
-            kind,
+            kind: form.kind,
+            form,
             params: params.clone(),
             text,
+            vendor,
             label: self.label,
             admin_session: false,
             package_manager: false,
@@ -224,13 +311,15 @@ pub struct Extras {
     pub twins: Vec<Twin>,
     /// Benign novelties, spread over the days.
     pub novelties: Vec<Novelty>,
+    /// The vendors that its applications may be of; all of them where it is empty.
+    pub vendors: Range<usize>,
 }
 
 /// The log of one network over some days, in the order of time.
 pub fn generate(seed: u64, days: usize, extras: &Extras) -> (Network, Vec<Emission>) {
     let mut random = Random::new(seed);
-    let network = Network::new(&mut random.fork(1));
-    let mut scribe = Scribe::new(random.fork(2));
+    let network = Network::new(&mut random.fork(1), &extras.vendors);
+    let mut scribe = Scribe::new(random.fork(2), &network);
     for day in 0..days {
         ordinary::day(&network, day, &mut scribe);
     }

@@ -1,9 +1,12 @@
 //! A network: its hosts with their roles, its people with their habits.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Range;
 
 use nms_model::random::Random;
 
+use super::VENDORS;
+use super::products::{DESKS, ROUTERS, WEB_SERVERS};
 use super::text::mac;
 
 /// What a host is for.
@@ -32,6 +35,21 @@ pub struct Host {
     pub mac: String,
     /// What it is for.
     pub role: Role,
+    /// What is installed on it.
+    pub product: &'static str,
+}
+
+/// An application of a vendor on a host.
+#[derive(Clone, Copy, Debug)]
+pub struct App {
+    /// The host that it runs on.
+    pub host: usize,
+    /// Whose it is.
+    pub vendor: usize,
+    /// Which of its vendor's phrasings it uses: its version.
+    pub manner: usize,
+    /// Uses a day.
+    pub uses: f64,
 }
 
 /// A person.
@@ -58,6 +76,8 @@ pub struct Network {
     pub hosts: Vec<Host>,
     /// Every person.
     pub users: Vec<User>,
+    /// Its applications.
+    pub apps: Vec<App>,
     /// How far local time is ahead of UTC, in seconds.
     pub utc_offset_s: i32,
     /// How busy its services are, 1 being usual.
@@ -74,13 +94,19 @@ const NAMES: [&str; 24] = [
 ];
 
 impl Network {
-    /// A network drawn from `random`.
-    pub(super) fn new(random: &mut Random) -> Self {
+    /// A network drawn from `random`, whose applications are of `vendors`.
+    pub(super) fn new(random: &mut Random, vendors: &Range<usize>) -> Self {
         let subnet = random.below(250) as u8;
         let mut hosts = Vec::new();
         let mut add = |name: String, role: Role, random: &mut Random| {
             let address = IpAddr::V4(Ipv4Addr::new(10, 20, subnet, 10 + hosts.len() as u8));
-            hosts.push(Host { name, address, mac: mac(random), role });
+            let products: &[&'static str] = match role {
+                Role::Router => &ROUTERS,
+                Role::Exposed => &WEB_SERVERS,
+                _ => &[],
+            };
+            let product = random.pick(products).copied().unwrap_or_default();
+            hosts.push(Host { name, address, mac: mac(random), role, product });
         };
         add("gw".to_owned(), Role::Router, random);
         add("web1".to_owned(), Role::Exposed, random);
@@ -96,7 +122,9 @@ impl Network {
         let mut users = Vec::new();
         for desk in 0..desks {
             let address = IpAddr::V4(Ipv4Addr::new(10, 20, subnet, 100 + desk as u8));
-            hosts.push(Host { name: format!("desk{desk}"), address, mac: mac(random), role: Role::Workstation });
+            let product = random.pick(&DESKS).copied().unwrap_or_default();
+            let name = format!("desk{desk}");
+            hosts.push(Host { name, address, mac: mac(random), role: Role::Workstation, product });
             let name = format!("{}{}", random.pick(&NAMES).copied().unwrap_or("x"), desk);
             users.push(User {
                 name,
@@ -107,9 +135,11 @@ impl Network {
                 desk: servers + desk,
             });
         }
+        let apps = (0..random.between(2, 4)).map(|_| app(servers, vendors, random)).collect();
         Self {
             hosts,
             users,
+            apps,
             utc_offset_s: random.pick(&[0, 3600, 7200, -18_000, 19_800]).copied().unwrap_or(0),
             traffic: 0.5 + random.uniform(),
             dhcpd: random.chance(0.4),
@@ -125,6 +155,17 @@ impl Network {
     /// The address of a host.
     pub fn address(&self, host: usize) -> IpAddr {
         self.hosts.get(host).map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |host| host.address)
+    }
+}
+
+/// An application on one of the first `servers` hosts.
+pub(super) fn app(servers: usize, vendors: &Range<usize>, random: &mut Random) -> App {
+    let vendors = if vendors.is_empty() { &(0..VENDORS) } else { vendors };
+    App {
+        host: random.below(servers),
+        vendor: vendors.start + random.below(vendors.len()),
+        manner: random.below(1 << 16),
+        uses: 4.0 + 20.0 * random.uniform(),
     }
 }
 

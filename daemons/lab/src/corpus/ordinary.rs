@@ -7,6 +7,7 @@
 
 use nms_model::random::Random;
 
+use super::apps;
 use super::network::stranger;
 use super::text::one_of;
 use super::{DAY_MS, EPOCH_MS, Kind, Network, Params, Role, Scribe, User};
@@ -82,10 +83,20 @@ pub(super) fn day(network: &Network, day: usize, scribe: &mut Scribe) {
         database(network, host, day, scribe);
     }
     router(network, day, weekend, scribe);
+    for app in &network.apps {
+        apps::day(network, *app, day, weekend, scribe);
+    }
+}
+
+/// Parameters for tests of phrasings.
+#[cfg(test)]
+pub(super) fn example() -> Params {
+    let mut random = Random::new(1);
+    Params::new(&Network::new(&mut random, &(0..0)), "anna", 1, &mut random)
 }
 
 /// Times drawn over the day at `per_day`, more of them when people are awake.
-fn moments(network: &Network, day: usize, per_day: f64, random: &mut Random) -> Vec<i64> {
+pub(super) fn moments(network: &Network, day: usize, per_day: f64, random: &mut Random) -> Vec<i64> {
     let mut minute = 0.0;
     let mut times = Vec::new();
     while minute < 1440.0 {

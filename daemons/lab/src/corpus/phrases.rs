@@ -18,7 +18,7 @@ const _: () = {
         assert!(row.kind as usize == at, "the rows stand in the order of their kinds");
         at += 1;
     }
-    assert!(FORMS.len() == Kind::VpnFailed as usize + 1);
+    assert!(FORMS.len() == Kind::AppNote as usize + 1);
 };
 
 /// Every form. The order is that of [`Kind`].
@@ -63,7 +63,7 @@ pub(super) const FORMS: &[Form] = &[
         (F::Sshd, A::Login, O::Failed),
         &[
             "Connection closed by authenticating user {user} {ip} port {port} [preauth]",
-            "Disconnected from authenticating user {user} {ip} port {port} [preauth]",
+            "Connection reset by authenticating user {user} {ip} port {port} [preauth]",
         ],
     )
     .by(Who::Address)
@@ -271,7 +271,6 @@ pub(super) const FORMS: &[Form] = &[
     .by(Who::Address),
     form(Kind::MailSent, "postfix/smtp", (F::Postfix, A::Other, O::Ok), &[
         "{token}: to=<{user}@{name}>, relay={name}[{ip}]:25, delay=0.{number}, dsn=2.0.0, status=sent (250 2.0.0 OK)",
-        "{token}: removed",
     ]),
     form(Kind::MailLoginOk, "dovecot", (F::Dovecot, A::Login, O::Ok), &[
         "imap-login: Login: user=<{user}>, method=PLAIN, rip={ip}, lip={peer}, mpid={number}, TLS, session=<{token}>",
@@ -340,4 +339,22 @@ pub(super) const FORMS: &[Form] = &[
     ])
     .severity(4)
     .by(Who::Address),
+    // What applications say stands in `voices`.
+    form(Kind::AppLoginOk, "", (F::Generic, A::Login, O::Ok), &[]).by(Who::Address),
+    form(Kind::AppLoginFailed, "", (F::Generic, A::Login, O::Failed), &[]).by(Who::Address),
+    form(Kind::AppLogout, "", (F::Generic, A::Logout, O::Ok), &[]).by(Who::Address),
+    form(Kind::AppCommand, "", (F::Generic, A::Command, O::Ok), &[]).by(Who::Address),
+    form(Kind::AppAccount, "", (F::Generic, A::Account, O::Ok), &[]).by(Who::Address),
+    form(Kind::AppService, "", (F::Generic, A::Service, O::Ok), &[]).by(Who::Address),
+    form(Kind::AppServiceFailed, "", (F::Generic, A::Service, O::Failed), &[]).by(Who::Address),
+    form(Kind::AppFile, "", (F::Generic, A::File, O::Ok), &[]).by(Who::Address),
+    form(Kind::AppProcess, "", (F::Generic, A::Process, O::Ok), &[]).by(Who::Address),
+    form(Kind::AppConnection, "", (F::Generic, A::Connection, O::Ok), &[]).by(Who::Address),
+    form(Kind::AppConnectionFailed, "", (F::Generic, A::Connection, O::Failed), &[]).by(Who::Address),
+    form(Kind::AppBlock, "", (F::Generic, A::Block, O::Failed), &[]).by(Who::Address),
+    form(Kind::AppLease, "", (F::Generic, A::Lease, O::Ok), &[]).by(Who::Address),
+    form(Kind::AppRequest, "", (F::Generic, A::Request, O::Ok), &[]).by(Who::Address),
+    form(Kind::AppRequestFailed, "", (F::Generic, A::Request, O::Failed), &[]).by(Who::Address),
+    form(Kind::AppAlert, "", (F::Generic, A::Ids, O::Failed), &[]).by(Who::Address),
+    form(Kind::AppNote, "", (F::Generic, A::Other, O::None), &[]),
 ];

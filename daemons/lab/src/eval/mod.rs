@@ -4,7 +4,15 @@ mod measure;
 mod baseline;
 mod hdfs;
 mod templates;
+mod rewordings;
+mod transfer;
+mod lines;
+mod security;
+mod coverage;
 
+pub use coverage::{Coverage, coverage};
 pub use hdfs::{HdfsFiles, HdfsOptions, Split, hdfs};
 pub use measure::Row;
+pub use security::{Miss, Score, fail2ban};
 pub use templates::{Grouping, accuracy, templates};
+pub use transfer::{Figure, transfer};

@@ -1,22 +1,23 @@
 //! `train base`: the shipped bundle from generated networks, in one command.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::ops::Range;
 
-use nms_model::bundle::{Bundle, Calibration, Manifest, Scoring, sha256};
-use nms_model::key::{Factor, Vocabulary};
+use nms_model::bundle::{Bundle, Manifest, Scoring, sha256};
+use nms_model::key::Vocabulary;
 use nms_model::net::Shape;
 use nms_model::random::Random;
-use nms_model::score::Scorer;
+use nms_model::score::calibrate;
 use nms_model::sequence::Sequence;
-use nms_model::train::{self, Examples, Recipe, Trainer};
+use nms_model::train::{self, Examples, Recipe, Trainer, train_words};
 use nms_model::window::Window;
-use nms_proto::limits::MODEL_WINDOW_EVENTS;
+use nms_model::words::Words;
 
 use super::windows::{Kinds, windows_of};
-use crate::corpus::{Attack, CATEGORIES, Extras, Twin, generate};
+use crate::corpus::{Attack, CATEGORIES, Extras, Twin, VENDORS, all_phrasings, generate, lessons};
 
-/// Quantiles that a calibration keeps.
-const QUANTILES: usize = 400;
+/// Optimiser steps of the shipped model.
+const STEPS: usize = 2_400;
 
 /// What `train base` may be told.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub struct BaseOptions {
     pub recipe: Recipe,
     /// How events become a surprise.
     pub scoring: Scoring,
+    /// The vendors whose applications it may see; all of them where it is empty.
+    pub vendors: Range<usize>,
 }
 
 impl Default for BaseOptions {
@@ -36,22 +39,24 @@ impl Default for BaseOptions {
         Self {
             networks: 40,
             days: 4,
-            recipe: Recipe::default(),
+            recipe: Recipe { steps: STEPS, ..Recipe::default() },
             scoring: Scoring { top_share: 0.25, factor_weight: 1.0 },
+            vendors: 0..VENDORS,
         }
     }
 }
 
 /// The windows that training may see; every seed below the evaluation set's.
-pub fn training_set(networks: u64, days: usize, seed: u64) -> Kinds {
+pub fn training_set(networks: u64, options: &BaseOptions, words: Option<&Words>) -> Kinds {
+    let (days, seed) = (options.days, options.recipe.seed);
     let mut kinds = Kinds::default();
     for network in 0..networks {
         // A third of the networks are attacked, and all have a twin now and then, as life has.
         let attacks = if network % 3 == 0 { Attack::ALL.to_vec() } else { Vec::new() };
         let twins = Random::new(seed ^ network).pick(&Twin::ALL).copied().into_iter().collect();
-        let extras = Extras { attacks, twins, novelties: Vec::new() };
+        let extras = Extras { attacks, twins, novelties: Vec::new(), vendors: options.vendors.clone() };
         let (network, emissions) = generate(seed.wrapping_mul(1000) + network, days, &extras);
-        kinds.add(windows_of(&network, &emissions));
+        kinds.add(windows_of(&network, &emissions, words));
     }
     // To the model a twin is ordinary life.
     let twins = std::mem::take(&mut kinds.twins);
@@ -59,33 +64,10 @@ pub fn training_set(networks: u64, days: usize, seed: u64) -> Kinds {
     kinds
 }
 
-/// The examples of a training set: equal windows once, weighted by the root of how often they come,
-/// and every scope as often as the root of its windows.
+/// The examples of a training set.
 pub fn examples(kinds: &Kinds, vocabulary: &Vocabulary) -> Examples {
-    let mut counts: HashMap<Sequence, usize> = HashMap::new();
-    for window in &kinds.ordinary {
-        *counts.entry(Sequence::of(window, vocabulary)).or_default() += 1;
-    }
-    let mut unique: Vec<(Sequence, usize)> = counts.into_iter().collect();
-    unique.sort_by(|a, b| a.0.tokens.cmp(&b.0.tokens).then_with(|| values(&a.0).cmp(&values(&b.0))));
-    let scope = |sequence: &Sequence| sequence.contexts.first().map_or(0, |context| context.value(Factor::Scope));
-    let mut scopes: BTreeMap<u8, f64> = BTreeMap::new();
-    for (sequence, count) in &unique {
-        *scopes.entry(scope(sequence)).or_default() += (*count as f64).sqrt();
-    }
-    let weight = |sequence: &Sequence, count: usize| {
-        (count as f64).sqrt() / scopes.get(&scope(sequence)).copied().unwrap_or(1.0).sqrt()
-    };
-    Examples {
-        weights: unique.iter().map(|(sequence, count)| weight(sequence, *count)).collect(),
-        ordinary: unique.into_iter().map(|(sequence, _)| sequence).collect(),
-        attacks: kinds.attacks.iter().map(|(w, attack)| (Sequence::of(w, vocabulary), attack.category().0)).collect(),
-        events_max: MODEL_WINDOW_EVENTS,
-    }
-}
-
-fn values(sequence: &Sequence) -> Vec<[u8; nms_model::key::FACTORS]> {
-    sequence.contexts.iter().map(|context| *context.values()).collect()
+    let attack = |(window, attack): &(Window, Attack)| (Sequence::of(window, vocabulary), attack.category().0);
+    Examples { attacks: kinds.attacks.iter().map(attack).collect(), ..Examples::of(&kinds.ordinary, vocabulary) }
 }
 
 /// Trains the bundle, from `checkpoint` on where there is one; `each` sees the trainer after every
@@ -98,7 +80,11 @@ pub fn train_base(
     checkpoint: Option<&[u8]>,
     mut each: impl FnMut(&Trainer<'_>) -> Result<(), String>,
 ) -> Result<(Bundle, Kinds), String> {
-    let kinds = training_set(options.networks, options.days, options.recipe.seed);
+    let words = train_words(
+        lessons(&options.vendors, options.recipe.seed).iter().map(|(l, m)| (l.as_str(), *m)),
+        options.recipe.seed,
+    );
+    let kinds = training_set(options.networks, options, Some(&words));
     let keys = kinds.ordinary.iter().flat_map(|window| window.positions.iter().map(|position| position.key));
     let vocabulary = Vocabulary::learn(keys);
     let examples = examples(&kinds, &vocabulary);
@@ -117,35 +103,21 @@ pub fn train_base(
     let mut manifest = Manifest::new("base", shape, &vocabulary, &CATEGORIES, options.scoring);
     manifest.training = story(options, &kinds, &examples);
     let weights = trainer.weights().map_err(|cause| text(&cause))?;
-    let mut bundle = Bundle { manifest, vocabulary, weights };
-    let fresh = training_set(8, options.days, options.recipe.seed + 77);
-    bundle.manifest.calibration = calibrate(&bundle, &fresh.ordinary)?;
+    let mut bundle = Bundle { manifest, vocabulary, weights, words: Some(words) };
+    let recipe = Recipe { seed: options.recipe.seed + 77, ..options.recipe.clone() };
+    let fresh = training_set(8, &BaseOptions { recipe, ..options.clone() }, bundle.words.as_ref());
+    bundle.manifest.calibration = calibrate(&bundle, &fresh.ordinary).map_err(|cause| text(&cause))?;
     Ok((bundle, kinds))
-}
-
-/// Quantiles of ordinary windows that training did not see.
-fn calibrate(bundle: &Bundle, windows: &[Window]) -> Result<Calibration, String> {
-    let mut scorer = Scorer::new(bundle).map_err(|cause| cause.to_string())?;
-    let (mut surprise, mut distance) = (Vec::new(), Vec::new());
-    for window in windows {
-        let score = scorer.score(window).map_err(|cause| cause.to_string())?;
-        surprise.push(score.surprise);
-        distance.push(score.distance);
-    }
-    Ok(Calibration { surprise: quantiles(surprise), distance: quantiles(distance) })
-}
-
-fn quantiles(mut values: Vec<f32>) -> Vec<f32> {
-    values.sort_by(f32::total_cmp);
-    let last = values.len().saturating_sub(1);
-    (0..QUANTILES).filter_map(|at| values.get(at * last / (QUANTILES - 1)).copied()).collect()
 }
 
 fn story(options: &BaseOptions, kinds: &Kinds, examples: &Examples) -> BTreeMap<String, String> {
     let recipe = serde_json::to_string(&options.recipe).unwrap_or_default();
     let windows: Vec<u8> =
         examples.ordinary.iter().flat_map(|s| s.tokens.iter().flat_map(|t| t.to_le_bytes())).collect();
+    let vendors = &options.vendors;
+    let phrasings: usize = vendors.clone().map(|vendor| all_phrasings(vendor).len()).sum();
     BTreeMap::from([
+        ("applications".to_owned(), format!("{} vendors, {phrasings} phrasings", vendors.len())),
         ("corpus".to_owned(), format!("generated: {} networks of {} days", options.networks, options.days)),
         ("ordinary windows".to_owned(), format!("{} ({} distinct)", kinds.ordinary.len(), examples.ordinary.len())),
         ("attack windows".to_owned(), kinds.attacks.len().to_string()),

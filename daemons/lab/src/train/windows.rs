@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
+use std::ops::Range;
 
 use nms_detect::extract;
 use nms_model::bundle::Bundle;
@@ -13,8 +14,11 @@ use nms_model::eval::{Ngram, UnseenKeys, auroc};
 use nms_model::key::TypedKey;
 use nms_model::score::Scorer;
 use nms_model::window::{KeyedEvent, Window, Windows, actor_id};
-use nms_proto::extraction::Actor;
+use nms_model::words::{Words, key_of};
+use nms_proto::event::{Body, Event};
+use nms_proto::extraction::{Actor, Extraction};
 use nms_proto::limits::MODEL_WINDOWS_MAX;
+use nms_proto::scan::Scanner;
 
 use crate::corpus::{Attack, Emission, Extras, Label, Network, Novelty, Twin, generate};
 
@@ -65,8 +69,9 @@ impl Kinds {
 }
 
 /// Every window that a network's log makes ready, as the server would see them: through the same
-/// extractors, not from the generator's truth.
-pub fn windows_of(network: &Network, emissions: &[Emission]) -> Vec<Labelled> {
+/// extractors and words, not from the generator's truth.
+pub fn windows_of(network: &Network, emissions: &[Emission], words: Option<&Words>) -> Vec<Labelled> {
+    let mut scanner = Scanner::new();
     let mut windows = Windows::new(MODEL_WINDOWS_MAX);
     let mut ready = Vec::new();
     for (index, emission) in emissions.iter().enumerate() {
@@ -83,11 +88,25 @@ pub fn windows_of(network: &Network, emissions: &[Emission]) -> Vec<Labelled> {
             Actor::Address(_) => actor_id(actor),
             Actor::Name(_) => actor_id(actor) ^ (source + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
         });
-        let keyed = KeyedEvent::of(&event, &extraction, index as u64);
+        let key = scanned_key(&event, &extraction, words, &mut scanner);
+        let keyed = KeyedEvent::of(&event, &extraction, key, index as u64);
         ready.extend(windows.push(now, source, actor, keyed));
     }
     ready.extend(windows.tick(u64::MAX));
     ready.into_iter().map(|window| Labelled { label: label(&window, emissions), window }).collect()
+}
+
+/// The key of an event whose message is scanned for it.
+pub fn scanned_key(
+    event: &Event,
+    extraction: &Extraction<'_>,
+    words: Option<&Words>,
+    scanner: &mut Scanner,
+) -> TypedKey {
+    if let Body::Syslog(line) = &event.body {
+        scanner.scan(&line.message);
+    }
+    key_of(words, event, extraction, scanner)
 }
 
 fn label(window: &Window, emissions: &[Emission]) -> Option<Label> {
@@ -157,16 +176,21 @@ fn apart(a: &BTreeMap<TypedKey, f32>, b: &BTreeMap<TypedKey, f32>) -> f32 {
     a.iter().map(|(key, share)| (share - b.get(key).copied().unwrap_or(0.0)).abs()).sum::<f32>() + missing
 }
 
-/// The fixed evaluation set: `networks` small networks of a few days each, from seeds of its own.
-pub fn evaluation_set(networks: u64) -> Kinds {
+/// The fixed evaluation set: `networks` small networks of a few days each, from seeds of its own, their applications of
+/// `vendors`.
+pub fn evaluation_set(networks: u64, vendors: Range<usize>, words: Option<&Words>) -> Kinds {
     let mut kinds = Kinds::default();
     for network in 0..networks {
-        let extras =
-            Extras { attacks: Attack::ALL.to_vec(), twins: Twin::ALL.to_vec(), novelties: Novelty::ALL.to_vec() };
-        let (network, emissions) = generate(EVALUATION_SEED + network, 3, &extras);
-        kinds.add(windows_of(&network, &emissions));
+        let (network, emissions) = evaluation_network(network, vendors.clone());
+        kinds.add(windows_of(&network, &emissions, words));
     }
     kinds
+}
+
+/// A network of the evaluation set, with all that can happen in one.
+pub fn evaluation_network(network: u64, vendors: Range<usize>) -> (Network, Vec<Emission>) {
+    let (attacks, twins, novelties) = (Attack::ALL.to_vec(), Twin::ALL.to_vec(), Novelty::ALL.to_vec());
+    generate(EVALUATION_SEED + network, 3, &Extras { attacks, twins, novelties, vendors })
 }
 
 /// What the detectors reach on one set.

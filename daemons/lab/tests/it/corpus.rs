@@ -4,7 +4,12 @@ use nms_lab::corpus::{Attack, Emission, Extras, Kind, Label, Network, Novelty, T
 use nms_proto::extraction::{Actor, Object};
 
 fn all() -> Extras {
-    Extras { attacks: Attack::ALL.to_vec(), twins: Twin::ALL.to_vec(), novelties: Novelty::ALL.to_vec() }
+    Extras {
+        attacks: Attack::ALL.to_vec(),
+        twins: Twin::ALL.to_vec(),
+        novelties: Novelty::ALL.to_vec(),
+        ..Extras::default()
+    }
 }
 
 fn lines(log: &(Network, Vec<Emission>)) -> Vec<String> {

@@ -4,14 +4,15 @@
 //! ordinary windows whose keys are most like the attacks' ([`Kinds::matched`]): what tells those apart
 //! is order, count and circumstance, not the words.
 
-use nms_lab::train::{Figures, Kinds, evaluate, evaluation_set, training_set};
+use nms_lab::corpus::VENDORS;
+use nms_lab::train::{BaseOptions, Figures, Kinds, evaluate, evaluation_set, training_set};
 use nms_model::bundle::Bundle;
 use nms_model::net::Weights;
 use nms_model::random::Random;
 
 /// Attacks against ordinary life, and against ordinary life with the attacks' keys only.
-fn sets() -> [(&'static str, Kinds); 2] {
-    let set = evaluation_set(4);
+fn sets(bundle: &Bundle) -> [(&'static str, Kinds); 2] {
+    let set = evaluation_set(4, 0..VENDORS, bundle.words.as_ref());
     [("ordinary life", set.clone().thinned(400)), ("ordinary life with the attacks' keys", set.matched().thinned(400))]
 }
 
@@ -22,8 +23,9 @@ fn reached(figures: &Figures, detector: &str) -> f64 {
 #[test]
 fn the_shipped_bundle_tells_attacks_from_ordinary_life() {
     let bundle = Bundle::shipped().unwrap();
-    let training = training_set(6, 3, 1);
-    for (name, set) in sets() {
+    let options = BaseOptions { days: 3, ..BaseOptions::default() };
+    let training = training_set(6, &options, bundle.words.as_ref());
+    for (name, set) in sets(&bundle) {
         let figures = evaluate(&bundle, &training.ordinary, &set).unwrap();
         println!("{name}:\n{figures}");
         assert!(figures.windows.iter().all(|count| *count > 100), "{:?}", figures.windows);
@@ -40,7 +42,7 @@ fn the_shipped_bundle_tells_attacks_from_ordinary_life() {
 #[test]
 fn random_weights_tell_nothing() {
     let shipped = Bundle::shipped().unwrap();
-    let [_, (_, matched)] = sets();
+    let [_, (_, matched)] = sets(&shipped);
     let random = |seed| {
         let weights = Weights::random(&shipped.manifest.shape, &mut Random::new(seed));
         let figures = evaluate(&Bundle { weights, ..shipped.clone() }, &[], &matched).unwrap();

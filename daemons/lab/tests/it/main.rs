@@ -11,5 +11,6 @@
 mod corpus;
 mod gate;
 mod hdfs;
+mod security;
 mod templates;
 mod truth;

@@ -8,7 +8,7 @@ use lru::LruCache;
 pub(super) const ACTORS_KEPT: usize = 4_096;
 
 /// The actors of one tenant.
-pub(super) struct Actors(LruCache<u64, Seen>);
+pub(crate) struct Actors(LruCache<u64, Seen>);
 
 /// The source at which an actor was seen first, and whether it was seen at another one since.
 #[derive(Clone, Copy)]
@@ -31,13 +31,13 @@ impl Default for Actors {
 
 impl Actors {
     /// An actor did something at a source.
-    pub(super) fn note(&mut self, actor: u64, source: u64) {
+    pub(crate) fn note(&mut self, actor: u64, source: u64) {
         let seen = self.0.get_or_insert_mut(actor, || Seen { source, elsewhere: false });
         seen.elsewhere |= seen.source != source;
     }
 
     /// Whether an actor was seen at more than one source.
-    pub(super) fn is_across(&self, actor: u64) -> bool {
+    pub(crate) fn is_across(&self, actor: u64) -> bool {
         self.0.peek(&actor).is_some_and(|seen| seen.elsewhere)
     }
 

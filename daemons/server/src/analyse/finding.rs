@@ -10,7 +10,7 @@ use std::{borrow::Cow, num::NonZeroUsize};
 use lru::LruCache;
 use nms_detect::{extract, fuse};
 use nms_model::{
-    key::Scope,
+    key::{Scope, TypedKey},
     window::{KeyedEvent, Window, Windows},
 };
 use nms_proto::{
@@ -23,7 +23,7 @@ use nms_proto::{
     },
 };
 
-use super::{Analysis, Said, Setting, actor_scope, model::Judged, source_id, source_scope};
+use super::{Analysis, Said, Setting, actor_scope, model::Judged, source_id};
 
 /// The hubs' open incidents, by the scopes that they are about.
 #[derive(Debug)]
@@ -60,15 +60,21 @@ impl Analysis {
         let events: Vec<Event> = finding.evidence.iter().map(|line| event_of(finding, line)).collect();
         let scopes = scopes(seed, finding, &events);
         let open = scopes.iter().filter_map(|scope| self.windows.window(*scope));
-        let mut judged: Vec<Judged> = open.filter_map(|window| at.model.judge(&window)).collect();
+        let mut judge = |window: Window| Some((at.model.judge(&window)?, window));
+        let mut judged: Vec<(Judged, Window)> = open.filter_map(&mut judge).collect();
         if judged.is_empty() {
-            judged.extend(own_window(seed, &events).and_then(|window| at.model.judge(&window)));
+            judged.extend(own_window(seed, &events).and_then(judge));
         }
         self.counts.unscored += u64::from(judged.is_empty());
-        let oddest = judged.iter().min_by(|a, b| a.verdict.p_value.total_cmp(&b.verdict.p_value));
-        let unexpected = oddest.map(|oddest| at.model.unexpected(&oddest.score, &mut self.reader(&mut *at.past)));
-        let verdict = oddest.map(|oddest| &oddest.verdict);
-        let alert = fuse(finding, verdict, unexpected.unwrap_or_default(), self.is_learning());
+        let oddest = judged.iter().min_by(|(a, _), (b, _)| a.verdict.p_value.total_cmp(&b.verdict.p_value));
+        let mut reader = self.reader(&mut *at.past);
+        let unexpected = oddest.map(|(oddest, _)| at.model.unexpected(&oddest.score, &mut reader));
+        let beside_usual = oddest.and_then(|(_, window)| reader.beside_usual(window));
+        let verdict = oddest.map(|(oddest, _)| &oddest.verdict);
+        let mut alert = fuse(finding, verdict, unexpected.unwrap_or_default(), self.is_learning());
+        if alert.reasons.len() < ALERT_REASONS_MAX {
+            alert.reasons.extend(beside_usual);
+        }
         self.open.note(&scopes, finding);
         Said { hubs: vec![at.hub], finding: finding.revision, alert }
     }
@@ -123,8 +129,7 @@ fn scopes(seed: u64, finding: &Finding, events: &[Event]) -> Vec<Scope> {
     });
     let mut scopes: Vec<Scope> = actor.iter().map(|actor| Scope::Actor(actor_scope(source, actor))).collect();
     for event in events {
-        let key = nms_model::key::TypedKey::of(&extract(event));
-        scopes.push(source_scope(source_id(seed, &event.source), key));
+        scopes.push(Scope::Source(source_id(seed, &event.source), extract(event).family));
     }
     scopes.sort();
     scopes.dedup();
@@ -167,8 +172,9 @@ fn own_window(seed: u64, events: &[Event]) -> Option<Window> {
     for event in events {
         let extraction = extract(event);
         let source = source_id(seed, &event.source);
-        let keyed = KeyedEvent::of(event, &extraction, 0);
-        last = Some(source_scope(source, keyed.key));
+        // What a correlator counts has an action.
+        let keyed = KeyedEvent::of(event, &extraction, TypedKey::of(&extraction), 0);
+        last = Some(Scope::Source(source, extraction.family));
         windows.push(0, source, None, keyed);
     }
     windows.window(last?)

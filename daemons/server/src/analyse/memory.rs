@@ -10,6 +10,7 @@ use nms_proto::{
 
 use super::{
     actors::{ACTORS_KEPT, Seen},
+    usual::Usual,
     words::Words,
 };
 
@@ -27,6 +28,7 @@ const SUM_BYTES: usize = window::MEMORY_BYTES_MAX
     + TENANT_STANDINGS_BYTES
     + RECENT_BYTES
     + Words::BYTES_MAX
+    + Usual::BYTES_MAX
     + INCIDENTS_MAX * (size_of::<(Scope, AlertId)>() + ALERT_ID_BYTES + PLACE_BYTES)
     + ACTORS_KEPT * (size_of::<(u64, Seen)>() + PLACE_BYTES);
 

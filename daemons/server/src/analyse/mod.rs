@@ -8,13 +8,14 @@
 //! words, however often it is replayed and whenever the ticks in between came. Only the lines that an
 //! alert shows are looked up from outside ([`Past`]).
 
-mod actors;
+pub(crate) mod actors;
 mod anomaly;
 mod finding;
 pub mod memory;
 pub mod model;
 pub mod past;
 mod snapshot;
+mod usual;
 pub mod words;
 
 use nms_detect::{Unusual, extract, model_only};
@@ -26,7 +27,7 @@ use nms_model::{
 use nms_proto::{
     alert::Alert,
     event::{Body, Event},
-    extraction::{Actor, Extraction},
+    extraction::{Action, Actor, AppFamily, Extraction, Outcome},
     id::{EndpointId, Instance},
     limits::ALERT_EVIDENCE_MAX,
     scan::Scanner,
@@ -42,6 +43,7 @@ use self::{
 };
 use crate::store::Logged;
 pub use snapshot::SnapshotError;
+use usual::Usual;
 use words::{Reader, Words};
 
 /// Windows after which a tenant is known well enough that the model may speak up alone.
@@ -95,6 +97,7 @@ pub struct Analysis {
     miner: Miner,
     scanner: Scanner,
     words: Words,
+    usual: Usual,
     actors: Actors,
     anomalies: Anomalies,
     open: OpenFindings,
@@ -113,6 +116,7 @@ impl Default for Analysis {
             miner: Miner::default(),
             scanner: Scanner::new(),
             words: Words::default(),
+            usual: Usual::default(),
             actors: Actors::default(),
             anomalies: Anomalies::default(),
             open: OpenFindings::default(),
@@ -178,6 +182,11 @@ impl Analysis {
         [windows, self.anomalies.deadline()].into_iter().flatten().min()
     }
 
+    /// How the event cache did since the program began.
+    pub fn event_cache(&self) -> nms_model::cache::CacheCounts {
+        self.miner.cache()
+    }
+
     /// What was counted since it began.
     pub fn counts(&self) -> Counts {
         self.counts
@@ -200,12 +209,15 @@ impl Analysis {
         let extraction = extract(event);
         if let Body::Syslog(line) = &event.body {
             self.scanner.scan(&line.message);
+        }
+        let key = at.model.key(event, &extraction, &self.scanner);
+        if matches!(event.body, Body::Syslog(_)) {
             let learnt = self.miner.learn(self.scanner.masked());
-            self.words.note(TypedKey::of(&extraction), learnt.id);
+            self.words.note(key, learnt.id);
         }
         self.first_ms.get_or_insert(event.at.unix_ms);
         self.last_ms = self.last_ms.max(event.at.unix_ms);
-        let keyed = KeyedEvent::of(event, &extraction, token);
+        let keyed = KeyedEvent::of(event, &extraction, key, token);
         let source = source_id(seed, &event.source);
         let actor = extraction.actor.map(|actor| actor_scope(source, &actor));
         if let Some(actor) = actor {
@@ -219,7 +231,14 @@ impl Analysis {
     /// Who puts events into words of this tenant.
     fn reader<'a>(&'a mut self, past: &'a mut dyn Past) -> Reader<'a> {
         let known_ms = self.first_ms.map_or(0, |first| self.last_ms - first);
-        Reader { past, words: &self.words, miner: &self.miner, scanner: &mut self.scanner, known_ms }
+        Reader {
+            past,
+            words: &self.words,
+            miner: &self.miner,
+            usual: &self.usual,
+            scanner: &mut self.scanner,
+            known_ms,
+        }
     }
 
     /// Scores a window; where it is unusual and no finding explains it, that is an anomaly. What an actor does at one
@@ -236,6 +255,9 @@ impl Analysis {
             self.counts.unscored += 1;
             return None;
         };
+        if self.open.of(window.scope).is_none() {
+            self.usual.note(window, judged.verdict.p_value);
+        }
         if judged.verdict.p_value <= ANOMALY_P && !self.is_learning() {
             self.counts.unusual += 1;
             out.extend(self.on_unusual(at, window, &judged));
@@ -262,9 +284,14 @@ impl Analysis {
         hubs.sort();
         hubs.dedup();
         let source = lines.last()?.source.clone();
-        let family = window.positions.last().map(|last| family_name(last.key)).unwrap_or_default();
-        let unexpected = at.model.unexpected(&judged.score, &mut self.reader(&mut *at.past));
-        let alert = model_only(Unusual {
+        let family = match window.scope {
+            Scope::Source(_, family) => family_name(family),
+            Scope::Actor(_) => window.positions.last().map(|last| family_name(last.key.family())).unwrap_or_default(),
+        };
+        let mut reader = self.reader(&mut *at.past);
+        let unexpected = at.model.unexpected(&judged.score, &mut reader);
+        let beside_usual = reader.beside_usual(window);
+        let mut alert = model_only(Unusual {
             instance: *hubs.first()?,
             source,
             family: family.into(),
@@ -274,30 +301,26 @@ impl Analysis {
             learning: self.is_learning(),
             part_of,
         })?;
+        alert.reasons.extend(beside_usual);
         self.anomalies.raise(self.now_ms, window, alert, hubs)
     }
 }
 
 /// The number of a source: of its name at its hub, so that two hubs' "self" are two.
-fn source_id(hub_seed: u64, source: &EndpointId) -> u64 {
+pub(crate) fn source_id(hub_seed: u64, source: &EndpointId) -> u64 {
     xxh3_64_with_seed(source.as_str().as_bytes(), hub_seed)
 }
 
 /// The number of an actor: an address is one wherever it is seen, a name only at its source.
-fn actor_scope(source: u64, actor: &Actor<'_>) -> u64 {
+pub(crate) fn actor_scope(source: u64, actor: &Actor<'_>) -> u64 {
     match actor {
         Actor::Address(_) => actor_id(actor),
         Actor::Name(name) => xxh3_64_with_seed(name.as_bytes(), source),
     }
 }
 
-/// The family of a key as it is written.
-fn family_name(key: TypedKey) -> String {
-    let name = key.to_string();
+/// A family as it is written.
+fn family_name(family: AppFamily) -> String {
+    let name = TypedKey::new(family, Action::Other, Outcome::None).to_string();
     name.split('.').next().unwrap_or_default().to_owned()
-}
-
-/// The scope of a source's family.
-fn source_scope(source: u64, key: TypedKey) -> Scope {
-    Scope::Source(source, key.family())
 }

@@ -4,11 +4,18 @@ use std::fmt;
 
 use nms_model::{
     bundle::Bundle,
+    key::TypedKey,
     net::NetError,
     score::{EventScore, Score, ScoreError, Scorer},
     window::Window,
+    words::{Words, key_of},
 };
-use nms_proto::alert::{Expected, ModelVerdict, Unexpected};
+use nms_proto::{
+    alert::{Expected, ModelVerdict, Unexpected},
+    event::Event,
+    extraction::Extraction,
+    scan::Scanner,
+};
 
 use super::words::Reader;
 
@@ -20,6 +27,7 @@ const UNEXPECTED_MAX: usize = 5;
 /// One bundle, ready to score. One a thread: it keeps buffers and a cache.
 pub struct Model {
     scorer: Scorer,
+    words: Option<Words>,
     id: Box<str>,
     hash: Box<str>,
     threshold: f32,
@@ -48,10 +56,22 @@ impl Model {
     pub fn new(bundle: &Bundle) -> Result<Self, NetError> {
         Ok(Self {
             scorer: Scorer::new(bundle)?,
+            words: bundle.words.clone(),
             id: bundle.manifest.name.as_str().into(),
             hash: bundle.version().into(),
             threshold: threshold(&bundle.manifest.calibration.surprise),
         })
+    }
+
+    /// The key of an event; `scanner` has just scanned its message, where it is a line.
+    pub fn key(&self, event: &Event, extraction: &Extraction<'_>, scanner: &Scanner) -> TypedKey {
+        key_of(self.words.as_ref(), event, extraction, scanner)
+    }
+
+    /// The same without a window cache, for measurements.
+    #[must_use]
+    pub fn without_cache(self) -> Self {
+        Self { scorer: self.scorer.without_cache(), ..self }
     }
 
     /// The model's word on a window; none where it has none.

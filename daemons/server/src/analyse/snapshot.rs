@@ -20,7 +20,7 @@ use nms_proto::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Analysis, Counts, actors::Actors, anomaly, finding::OpenFindings, words::Words};
+use super::{Analysis, Counts, actors::Actors, anomaly, finding::OpenFindings, usual, words::Words};
 
 const VERSION: u16 = 1;
 
@@ -63,6 +63,8 @@ struct Rest {
     actors: Vec<(u64, u64, bool)>,
     #[serde(default)]
     words: Vec<(String, u32)>,
+    #[serde(default)]
+    usual: usual::Saved,
 }
 
 impl Analysis {
@@ -83,6 +85,7 @@ impl Analysis {
             open: self.open.0.iter().rev().map(|(scope, alert)| saved_scope(*scope, alert)).collect(),
             actors: self.actors.save(),
             words: self.words.save(),
+            usual: self.usual.save(),
         };
         let mut text = Vec::new();
         // Our own types have no maps with keys that are no text.
@@ -125,6 +128,7 @@ impl Analysis {
             open,
             actors: Actors::load(rest.actors),
             words: Words::load(&rest.words),
+            usual: usual::Usual::load(&rest.usual),
             now_ms: rest.now_ms,
             first_ms: rest.first_ms,
             last_ms: rest.last_ms,

@@ -9,6 +9,7 @@ use nms_model::{
     key::TypedKey,
     score::EventScore,
     template::{Miner, TemplateId},
+    window::Window,
 };
 use nms_proto::{
     event::Body,
@@ -18,7 +19,7 @@ use nms_proto::{
     scan::Scanner,
 };
 
-use super::past::Past;
+use super::{past::Past, usual::Usual};
 
 /// Least time over which something is called normal, in milliseconds of the tenant's events.
 const NORMAL_MS_MIN: i64 = 60 * 60_000;
@@ -79,6 +80,7 @@ pub struct Reader<'a> {
     pub(super) past: &'a mut dyn Past,
     pub(super) words: &'a Words,
     pub(super) miner: &'a Miner,
+    pub(super) usual: &'a Usual,
     pub(super) scanner: &'a mut Scanner,
     /// Time between the tenant's first event and its last, in milliseconds.
     pub(super) known_ms: i64,
@@ -113,14 +115,22 @@ impl Reader<'_> {
     /// A kind of event that was expected.
     pub fn expected(&self, key: TypedKey) -> Box<str> {
         let of_kind = self.words.0.get(key.index()).copied().flatten();
-        // Other messages have little in common: the last one says nothing of the next.
-        let text = of_kind.filter(|_| key.action() != Action::Other).and_then(|template| self.template(key, template));
+        // Other messages have little in common, unless their words put them into a group: the last one says nothing of the next.
+        let is_kind = key.is_group() || key.action() != Action::Other;
+        let text = of_kind.filter(|_| is_kind).and_then(|template| self.template(key, template));
         text.unwrap_or_else(|| describe(key).into())
+    }
+
+    /// What is missing from a window or too many in it, beside the most alike ordinary one that was seen here.
+    pub fn beside_usual(&self, window: &Window) -> Option<Box<str>> {
+        self.usual.compare(window, |key| self.expected(key))
     }
 
     /// A template behind its application, cut like a line of evidence.
     fn template(&self, key: TypedKey, template: TemplateId) -> Option<Box<str>> {
-        let text = format!("{}: {}", super::family_name(key), self.miner.text(template)?);
+        let text = self.miner.text(template)?;
+        // A group has no application of its own.
+        let text = if key.is_group() { text } else { format!("{}: {text}", super::family_name(key.family())) };
         let end = text.floor_char_boundary(EVIDENCE_LINE_BYTES.min(text.len()));
         text.get(..end).map(Into::into)
     }

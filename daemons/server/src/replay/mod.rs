@@ -9,6 +9,7 @@
 
 mod print;
 mod years;
+mod lines;
 
 use std::{collections::HashMap, num::NonZeroUsize, sync::Arc};
 
@@ -17,13 +18,11 @@ use nms_detect::{Correlator, Settings, Standing};
 use nms_proto::{
     event::{Body, Event},
     finding::Finding,
-    id::{AlertId, EndpointId, EventId, EventSeq, Instance},
-    syslog::{self, Received},
-    time::Stamp,
+    id::{AlertId, EndpointId, Instance},
 };
 
-use self::years::Years;
 pub use self::{
+    lines::Lines,
     print::{Print, Style},
     years::{FirstYear, YEARS},
 };
@@ -36,8 +35,6 @@ use crate::{
     store::{LogSeq, Logged},
 };
 
-/// The spool that a file stands for.
-const FILE: Instance = Instance(*b"nmsd-server file");
 /// Silence that is taken to follow the last line, in milliseconds.
 const SILENCE_MS: i64 = 61 * 60_000;
 /// Batches whose lines are at hand for evidence: one line each, with its findings.
@@ -85,23 +82,21 @@ pub struct Counts {
     pub windows: u64,
     /// Of those, how many the cache knew.
     pub cache_hits: u64,
+    /// How many it did not know.
+    pub cache_misses: u64,
+    /// Lines whose template the event cache knew.
+    pub event_hits: u64,
 }
 
 /// A file being looked at.
 pub struct Replay {
-    reading: Reading,
-    received: Received,
-    years: Option<Years>,
+    lines: Lines,
     correlator: Correlator,
     analysis: Analysis,
     model: Model,
     kept: Kept,
     standings: HashMap<AlertId, Standing>,
     style: Style,
-    next: u64,
-    /// The latest time that a line named.
-    now: Stamp,
-    previous: Option<Stamp>,
     counts: Counts,
 }
 
@@ -116,18 +111,13 @@ impl Replay {
     pub fn new(reading: Reading, model: Model, style: Style) -> Self {
         let kept = NonZeroUsize::new(LINES_KEPT).unwrap_or(NonZeroUsize::MIN);
         Self {
-            received: Received { unix_ms: reading.modified_ms, utc_offset_s: reading.utc_offset_s },
-            years: reading.year.map(|year| Years::new(year, reading.utc_offset_s)),
-            correlator: Correlator::new(Settings { instance: FILE, admins: reading.admins.clone() }),
-            reading,
+            lines: Lines::new(&reading),
+            correlator: Correlator::new(Settings { instance: Lines::INSTANCE, admins: reading.admins }),
             analysis: Analysis::default(),
             model,
             kept: Kept(LruCache::new(kept)),
             standings: HashMap::new(),
             style,
-            next: 0,
-            now: Stamp::utc(i64::MIN),
-            previous: None,
             counts: Counts::default(),
         }
     }
@@ -135,73 +125,58 @@ impl Replay {
     /// Takes one line, without its end; what is to be printed goes to `print`.
     pub fn line(&mut self, bytes: &[u8], print: &mut dyn FnMut(String)) {
         self.counts.lines += 1;
-        let draft = match &mut self.years {
-            Some(years) => years.draft(bytes),
-            None => syslog::draft(bytes, &self.received).ok().map(|(draft, _cut)| draft),
-        };
-        let Some(draft) = draft else {
+        let Some(event) = self.lines.event(bytes) else {
             self.counts.refused += 1;
             return;
         };
-        let at = draft.device_at.or(self.previous).unwrap_or(Stamp::utc(self.received.unix_ms));
-        self.previous = Some(at);
-        if at.unix_ms > self.now.unix_ms {
-            self.now = at;
-        }
-        let source = match (&self.reading.source, &draft.host) {
-            (Some(source), _) => source.clone(),
-            (None, Some(host)) => EndpointId::new(host),
-            (None, None) => EndpointId::new("file"),
-        };
-        let id = self.id();
-        let event = draft.named(id, source, at);
+        let (at, now) = (event.at, self.lines.now());
         let mut found = self.due();
-        self.correlator.observe(self.now, &Event { at, ..event.clone() }, &mut found);
+        self.correlator.observe(now, &Event { at, ..event.clone() }, &mut found);
         self.batch(Some(event), found, print);
     }
 
     /// Every line was taken; gives what was counted.
     pub fn finish(mut self, print: &mut dyn FnMut(String)) -> Counts {
-        if self.previous.is_some() {
-            self.now.unix_ms += SILENCE_MS;
-            let found = self.correlator.tick(self.now);
+        if self.lines.has_begun() {
+            self.lines.fall_silent(SILENCE_MS);
+            let now = self.lines.now();
+            let found = self.correlator.tick(now);
             self.batch(None, found, print);
             let mut said = Vec::new();
-            self.analysis.tick(&mut self.model, &mut self.kept, self.now.unix_ms, &mut said);
+            self.analysis.tick(&mut self.model, &mut self.kept, now.unix_ms, &mut said);
             self.say(said, print);
         }
         self.counts.alerts = self.standings.len() as u64;
         self.counts.windows = self.analysis.counts().windows;
         self.counts.cache_hits = self.model.cache().hits;
+        self.counts.event_hits = self.analysis.event_cache().hits;
+        self.counts.cache_misses = self.model.cache().misses;
         self.counts
-    }
-
-    fn id(&mut self) -> EventId {
-        self.next += 1;
-        EventId { instance: FILE, seq: EventSeq(self.next) }
     }
 
     /// What the correlators had to do before now.
     fn due(&mut self) -> Vec<Finding> {
-        let is_due = self.correlator.deadline().is_some_and(|due| due.unix_ms <= self.now.unix_ms);
-        if is_due { self.correlator.tick(self.now) } else { Vec::new() }
+        let now = self.lines.now();
+        let is_due = self.correlator.deadline().is_some_and(|due| due.unix_ms <= now.unix_ms);
+        if is_due { self.correlator.tick(now) } else { Vec::new() }
     }
 
     /// Hands a line with the findings that it completed to the analysis.
     fn batch(&mut self, event: Option<Event>, found: Vec<Finding>, print: &mut dyn FnMut(String)) {
         let category = found.last().map(|finding| finding.category.clone());
-        let at = event.as_ref().map_or(self.now, |event| event.at);
+        let at = event.as_ref().map_or(self.lines.now(), |event| event.at);
         let mut events: Vec<Event> = event.into_iter().collect();
         for finding in found {
-            let (id, source) = (self.id(), finding.source.clone());
+            let (id, source) = (self.lines.id(), finding.source.clone());
             let body = Body::Finding(Box::new(finding));
             events.push(Event { id, source, at, device_at: None, host: None, raw: None, body });
         }
         if events.is_empty() {
             return;
         }
-        let seq = LogSeq(self.next);
-        let batch = Arc::new(Logged { seq, hub: FILE, arrived_ms: self.now.unix_ms, bytes: 0, events });
+        let seq = LogSeq(self.lines.number());
+        let batch =
+            Arc::new(Logged { seq, hub: Lines::INSTANCE, arrived_ms: self.lines.now().unix_ms, bytes: 0, events });
         self.kept.0.put(seq, Arc::clone(&batch));
         let (mut said, number, style) = (Vec::new(), self.counts.lines, self.style);
         self.analysis.handle(&mut self.model, &mut self.kept, &batch, &mut said, |seen| {

@@ -23,10 +23,10 @@ use nmsd_server::{
 use crate::world::{HUB, START_MS, failure, finding, line, model, nervous};
 
 /// Milliseconds of a day.
-const DAY: i64 = 86_400_000;
+pub(crate) const DAY: i64 = 86_400_000;
 
 #[derive(Default)]
-struct Kept(HashMap<LogSeq, Arc<Logged>>);
+pub(crate) struct Kept(HashMap<LogSeq, Arc<Logged>>);
 
 impl Past for Kept {
     fn event(&mut self, reference: u64) -> Option<(Instance, Event)> {
@@ -35,19 +35,19 @@ impl Past for Kept {
     }
 }
 
-struct Bench {
-    analysis: Analysis,
-    model: Model,
+pub(crate) struct Bench {
+    pub(crate) analysis: Analysis,
+    pub(crate) model: Model,
     past: Kept,
     next: u64,
 }
 
 impl Bench {
-    fn new(model: Model) -> Self {
+    pub(crate) fn new(model: Model) -> Self {
         Self { analysis: Analysis::default(), model, past: Kept::default(), next: 0 }
     }
 
-    fn take(&mut self, after_ms: i64, events: Vec<Event>) -> Vec<Said> {
+    pub(crate) fn take(&mut self, after_ms: i64, events: Vec<Event>) -> Vec<Said> {
         self.next += 1;
         let seq = LogSeq(self.next);
         let batch = Arc::new(Logged { seq, hub: HUB, arrived_ms: START_MS + after_ms, bytes: 1, events });
@@ -57,7 +57,7 @@ impl Bench {
         said
     }
 
-    fn tick(&mut self, after_ms: i64) -> Vec<Said> {
+    pub(crate) fn tick(&mut self, after_ms: i64) -> Vec<Said> {
         let mut said = Vec::new();
         self.analysis.tick(&mut self.model, &mut self.past, START_MS + after_ms, &mut said);
         said
@@ -95,7 +95,7 @@ fn windows_are_scored_when_their_source_falls_quiet_in_the_logs_time() {
 }
 
 /// Ordinary life for a day, so that the model may speak alone.
-fn grown_up(model: Model) -> Bench {
+pub(crate) fn grown_up(model: Model) -> Bench {
     let mut bench = Bench::new(model);
     bench.take(0, vec![line(HUB, 1, 0, "Server listening on 0.0.0.0 port 22.")]);
     bench.tick(10_000);

@@ -41,7 +41,7 @@ pub(crate) fn bundle() -> Bundle {
     let mut manifest = Manifest::new("test", shape, &vocabulary, &["ordinary"], scoring);
     manifest.calibration = Calibration { surprise: vec![1e6; 8], distance: vec![1e6; 8] };
     let weights = Weights::random(&manifest.shape, &mut Random::new(1));
-    Bundle { manifest, vocabulary, weights }
+    Bundle { manifest, vocabulary, weights, words: None }
 }
 
 /// The same, but finding every window unusual.

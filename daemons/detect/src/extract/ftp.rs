@@ -1,0 +1,105 @@
+//! File servers: vsftpd, `ProFTPD`, Pure-FTPd.
+//!
+//! vsftpd: `[bob] FAIL LOGIN: Client "192.0.2.7"`; `ProFTPD`: `ftp.example (client.example[192.0.2.7]) - USER bob
+//! (Login failed): Incorrect password`; Pure-FTPd: `(?@192.0.2.7) [WARNING] Authentication failed for user [bob]`.
+
+use nms_proto::extraction::{Action, Actor, AppFamily, Extraction, Outcome};
+
+use super::{
+    build::{Build as _, of},
+    generic::generic,
+};
+use crate::text::{after, between, holds_any, in_brackets, peer, starts};
+
+const FAMILY: AppFamily = AppFamily::Generic;
+
+/// Whether a text without an application is a line of vsftpd's own log.
+pub(super) fn recognises(text: &str) -> bool {
+    text.contains(" LOGIN: Client \"")
+}
+
+/// A line of a file server.
+pub(super) fn ftp(text: &str) -> Extraction<'_> {
+    vsftpd(text).or_else(|| proftpd(text)).or_else(|| pureftpd(text)).unwrap_or_else(|| generic(text))
+}
+
+fn vsftpd(text: &str) -> Option<Extraction<'_>> {
+    let failed = text.split_once("] FAIL LOGIN: Client \"");
+    let (action, outcome) = if failed.is_some() {
+        (Action::Login, Outcome::Failed)
+    } else if text.contains("] OK LOGIN: Client \"") {
+        (Action::Login, Outcome::Ok)
+    } else if text.contains("CONNECT: Client \"") {
+        (Action::Connection, Outcome::None)
+    } else if holds_any(text, &["] OK UPLOAD: ", "] OK DOWNLOAD: ", "] OK DELETE: ", "] OK MKDIR: ", "] OK RENAME: "]) {
+        (Action::File, Outcome::Ok)
+    } else if text.contains("] FAIL ") && text.contains(": Client \"") {
+        (Action::File, Outcome::Failed)
+    } else {
+        return None;
+    };
+    // What the client sent, a path or an anonymous password, may stand behind its address; a name stands before it.
+    let tail = match failed {
+        Some(_parts) => text.rsplit_once("Client \"")?.1,
+        None => after(text, "Client \"")?,
+    };
+    let actor = peer(tail.split('"').next()?);
+    let account = text.split_once("] OK ").or_else(|| text.split_once("] FAIL ")).and_then(|(head, _tail)| {
+        let head = after(head, "] [").or_else(|| after(head, "["))?;
+        Some(head)
+    });
+    let found = of(FAMILY, action, outcome).maybe_by(actor);
+    Some(account.map_or(found, |account| found.account(account)))
+}
+
+fn proftpd(text: &str) -> Option<Extraction<'_>> {
+    let (head, said) = text.split_once("]) - ").or_else(|| text.split_once("]): "))?;
+    let (_server, client) = head.split_once('(')?;
+    let actor = client.rsplit_once('[').and_then(|(_host, ip)| peer(ip));
+    let found = |action, outcome| of(FAMILY, action, outcome).maybe_by(actor);
+    if let Some(tail) = said.strip_prefix("USER ") {
+        if let Some((account, _why)) = tail.rsplit_once(": no such user found from ") {
+            return Some(found(Action::Login, Outcome::Failed).account(account).exists(false));
+        }
+        if let Some((account, rest)) = tail.rsplit_once(" (Login failed)") {
+            let login = found(Action::Login, Outcome::Failed).account(account);
+            return Some(if rest.contains("No such user") { login.exists(false) } else { login });
+        }
+        let (account, rest) = tail.rsplit_once(": ")?;
+        let outcome = if starts(rest, "Login successful") { Outcome::Ok } else { Outcome::Failed };
+        return Some(found(Action::Login, outcome).account(account));
+    }
+    if starts(said, "security violation") {
+        return Some(found(Action::Login, Outcome::Failed));
+    }
+    if starts(said, "maximum login attempts") {
+        return Some(found(Action::Login, Outcome::Failed).companion());
+    }
+    if starts(said, "ANONYMOUS ") || starts(said, "ANON ") {
+        let outcome = if said.contains("successful") { Outcome::Ok } else { Outcome::Failed };
+        return Some(found(Action::Login, outcome));
+    }
+    let opened =
+        holds_any(said, &["session opened", "session closed", "Preparing to chroot", "FTP no transfer timeout"]);
+    opened.then(|| found(Action::Connection, Outcome::None))
+}
+
+fn pureftpd(text: &str) -> Option<Extraction<'_>> {
+    let (who, said) = text.strip_prefix('(')?.split_once(") [")?;
+    let (_level, said) = said.split_once("] ")?;
+    let actor: Option<Actor<'_>> = who.rsplit_once('@').and_then(|(_user, host)| peer(host));
+    let found = |action, outcome| of(FAMILY, action, outcome).maybe_by(actor);
+    // Other languages have other words; the name stands in brackets in all of them, and only behind a refusal.
+    if text.contains("[WARNING] ") && said.ends_with(']') && said.contains('[') {
+        let account = said.split_once('[').map(|(_head, tail)| tail.trim_end_matches(']'))?;
+        return Some(found(Action::Login, Outcome::Failed).account(account));
+    }
+    if let Some(account) = said.strip_suffix(" is now logged in") {
+        return Some(found(Action::Login, Outcome::Ok).account(account));
+    }
+    if said.starts_with("Logout") {
+        return Some(found(Action::Logout, Outcome::Ok));
+    }
+    let _host = between(said, "New connection from ", " ").or_else(|| in_brackets(said).map(|_actor| ""))?;
+    Some(found(Action::Connection, Outcome::None))
+}

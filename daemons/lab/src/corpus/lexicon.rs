@@ -1,0 +1,298 @@
+//! Words for what is done and how it ends: vendors choose from them.
+
+use nms_proto::extraction::{Action, Outcome};
+
+/// What is done and how it ends, in the words that vendors choose from.
+pub(super) struct Lexicon {
+    pub(super) meaning: (Action, Outcome),
+    /// What the line is about beside who and from where: a placeholder of the generator, or nothing.
+    pub(super) object: &'static str,
+    pub(super) nouns: [&'static str; 10],
+    pub(super) verbs: [&'static str; 10],
+}
+
+const OK: [&str; 10] = [
+    "succeeded",
+    "successful",
+    "completed",
+    "accepted",
+    "granted",
+    "was allowed",
+    "passed",
+    "ok",
+    "done",
+    "finished normally",
+];
+const FAILED: [&str; 10] = [
+    "failed",
+    "denied",
+    "rejected",
+    "refused",
+    "unsuccessful",
+    "was not accepted",
+    "not permitted",
+    "invalid",
+    "could not be completed",
+    "error",
+];
+const ENDED: [&str; 10] =
+    ["ended", "closed", "terminated", "finished", "expired", "over", "torn down", "released", "disconnected", "left"];
+
+const fn lexicon(
+    action: Action,
+    outcome: Outcome,
+    object: &'static str,
+    nouns: [&'static str; 10],
+    verbs: [&'static str; 10],
+) -> Lexicon {
+    Lexicon { meaning: (action, outcome), object, nouns, verbs }
+}
+
+const LOGIN: [&str; 10] = [
+    "login",
+    "logon",
+    "sign-in",
+    "authentication",
+    "password check",
+    "user verification",
+    "log in attempt",
+    "credential validation",
+    "access with password",
+    "two-factor challenge",
+];
+const COMMAND: [&str; 10] = [
+    "command execution",
+    "privileged command",
+    "shell command",
+    "cli command",
+    "elevated action",
+    "operator command",
+    "console input",
+    "remote command",
+    "administrative command",
+    "script run",
+];
+const ACCOUNT: [&str; 10] = [
+    "account creation",
+    "new user",
+    "password change",
+    "role assignment",
+    "group membership change",
+    "user removal",
+    "account unlock",
+    "permission grant",
+    "api key issue",
+    "profile update",
+];
+const SERVICE: [&str; 10] = [
+    "service start",
+    "daemon restart",
+    "module load",
+    "worker launch",
+    "service stop",
+    "unit reload",
+    "plugin activation",
+    "server startup",
+    "process supervisor restart",
+    "shutdown of service",
+];
+const FILE: [&str; 10] = [
+    "file write",
+    "file upload",
+    "document modification",
+    "file removal",
+    "configuration save",
+    "attribute change",
+    "checksum change",
+    "file rename",
+    "archive extraction",
+    "permissions change on file",
+];
+const PROCESS: [&str; 10] = [
+    "process start",
+    "program launch",
+    "task spawn",
+    "job execution",
+    "binary run",
+    "child process creation",
+    "executable start",
+    "image load",
+    "process exit",
+    "thread creation",
+];
+const CONNECTION: [&str; 10] = [
+    "connection",
+    "session setup",
+    "tcp connect",
+    "handshake",
+    "tunnel establishment",
+    "socket open",
+    "link negotiation",
+    "peer association",
+    "channel open",
+    "tls negotiation",
+];
+const BLOCK: [&str; 10] = [
+    "packet",
+    "traffic",
+    "inbound flow",
+    "outbound flow",
+    "datagram",
+    "forwarded packet",
+    "access by policy",
+    "frame",
+    "port probe",
+    "flow by rule",
+];
+const BLOCKED: [&str; 10] = [
+    "blocked",
+    "dropped",
+    "denied by policy",
+    "rejected by firewall",
+    "discarded",
+    "filtered",
+    "prevented",
+    "refused by acl",
+    "not forwarded",
+    "stopped by rule",
+];
+const LEASE: [&str; 10] = [
+    "address lease",
+    "dhcp lease",
+    "ip assignment",
+    "address offer",
+    "lease renewal",
+    "binding",
+    "address allocation",
+    "dhcp request",
+    "lease",
+    "pool assignment",
+];
+const REQUEST: [&str; 10] = [
+    "http request",
+    "api call",
+    "page view",
+    "query",
+    "web request",
+    "get request",
+    "resource access",
+    "rest call",
+    "lookup",
+    "download",
+];
+const IDS: [&str; 10] = [
+    "intrusion signature",
+    "exploit attempt",
+    "malware signature",
+    "attack pattern",
+    "port scan",
+    "suspicious payload",
+    "threat",
+    "sql injection attempt",
+    "virus",
+    "anomalous traffic",
+];
+const DETECTED: [&str; 10] = [
+    "detected",
+    "matched",
+    "identified",
+    "found",
+    "triggered",
+    "alert raised",
+    "flagged",
+    "discovered",
+    "hit",
+    "recognised",
+];
+const LOGOUT: [&str; 10] = [
+    "session",
+    "logout",
+    "user session",
+    "logoff",
+    "sign-out",
+    "login session",
+    "console session",
+    "interactive session",
+    "web session",
+    "remote session",
+];
+
+pub(super) const LEXICA: [Lexicon; 21] = [
+    lexicon(Action::Login, Outcome::Ok, "", LOGIN, OK),
+    lexicon(Action::Login, Outcome::Failed, "", LOGIN, FAILED),
+    lexicon(Action::Logout, Outcome::Ok, "", LOGOUT, ENDED),
+    lexicon(Action::Command, Outcome::Ok, "{command}", COMMAND, OK),
+    lexicon(Action::Command, Outcome::Failed, "{command}", COMMAND, FAILED),
+    lexicon(Action::Account, Outcome::Ok, "", ACCOUNT, OK),
+    lexicon(Action::Account, Outcome::Failed, "", ACCOUNT, FAILED),
+    lexicon(Action::Service, Outcome::Ok, "{unit}", SERVICE, OK),
+    lexicon(Action::Service, Outcome::Failed, "{unit}", SERVICE, FAILED),
+    lexicon(Action::File, Outcome::Ok, "{path}", FILE, OK),
+    lexicon(Action::File, Outcome::Failed, "{path}", FILE, FAILED),
+    lexicon(Action::Process, Outcome::Ok, "{command}", PROCESS, OK),
+    lexicon(Action::Process, Outcome::Failed, "{command}", PROCESS, FAILED),
+    lexicon(Action::Connection, Outcome::Ok, "{peer}:{port}", CONNECTION, OK),
+    lexicon(Action::Connection, Outcome::Failed, "{peer}:{port}", CONNECTION, FAILED),
+    lexicon(Action::Block, Outcome::Failed, "{peer}:{port}", BLOCK, BLOCKED),
+    lexicon(Action::Lease, Outcome::Ok, "{mac}", LEASE, OK),
+    lexicon(Action::Lease, Outcome::Failed, "{mac}", LEASE, FAILED),
+    lexicon(Action::Request, Outcome::Ok, "{path}", REQUEST, OK),
+    lexicon(Action::Request, Outcome::Failed, "{path}", REQUEST, FAILED),
+    lexicon(Action::Ids, Outcome::Failed, "{peer}:{port}", IDS, DETECTED),
+];
+
+/// What applications say that is no action: measures, states, maintenance.
+pub(super) const NOTES: [&str; 30] = [
+    "cache size",
+    "queue depth",
+    "memory usage",
+    "disk usage",
+    "temperature sensor",
+    "fan speed",
+    "heartbeat",
+    "health check",
+    "replication lag",
+    "index rebuild",
+    "garbage collection",
+    "certificate expiry",
+    "license check",
+    "backup rotation",
+    "metrics flush",
+    "thread pool",
+    "buffer level",
+    "clock skew",
+    "battery state",
+    "link quality",
+    "signal strength",
+    "template render",
+    "mail queue",
+    "snapshot schedule",
+    "firmware version",
+    "config checksum",
+    "watchdog timer",
+    "page fault rate",
+    "latency sample",
+    "quota usage",
+];
+pub(super) const NOTE_VERBS: [&str; 20] = [
+    "is within limits",
+    "is high",
+    "is low",
+    "changed",
+    "updated",
+    "scheduled",
+    "postponed",
+    "skipped",
+    "above threshold",
+    "below threshold",
+    "back to normal",
+    "stable",
+    "rising",
+    "falling",
+    "reset",
+    "calculated",
+    "exported",
+    "pruned",
+    "compacted",
+    "measured",
+];
