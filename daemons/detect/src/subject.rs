@@ -44,6 +44,9 @@ pub(crate) enum Story {
     Access,
     Control,
     File,
+    /// Looking around.
+    Look,
+    Web,
 }
 
 /// An incident's key.
@@ -59,6 +62,8 @@ impl fmt::Display for Key {
             Story::Access => "access",
             Story::Control => "control",
             Story::File => "file",
+            Story::Look => "look",
+            Story::Web => "web",
         };
         write!(f, "{story}/{}", self.subject)
     }

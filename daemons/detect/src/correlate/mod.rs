@@ -14,6 +14,8 @@ mod guessing;
 mod success;
 mod blocked_outbound;
 mod file_context;
+mod spread;
+mod web;
 
 use nms_proto::{
     event::{Body, Event},
@@ -25,7 +27,7 @@ use nms_proto::{
 
 use self::{
     blocked_outbound::BlockedOutbound, clocks::Clocks, copies::Copies, file_context::FileContext, guessing::Guessing,
-    success::Success,
+    spread::Spread, success::Success, web::Web,
 };
 use crate::{extract, incident::When, incidents::Incidents, subject::Subject};
 
@@ -73,6 +75,8 @@ pub struct Correlator {
     guessing: Guessing,
     success: Success,
     blocked_outbound: BlockedOutbound,
+    spread: Spread,
+    web: Web,
     file_context: FileContext,
     /// By how much the hub's clock was set since this was made, in milliseconds.
     set_ms: i64,
@@ -91,6 +95,8 @@ impl Correlator {
             guessing: Guessing::new(),
             success: Success::default(),
             blocked_outbound: BlockedOutbound::new(),
+            spread: Spread::new(),
+            web: Web::new(),
             file_context: FileContext::new(settings.admins),
             set_ms: 0,
             events: 0,
@@ -140,7 +146,11 @@ impl Correlator {
                     self.file_context.administrator(&event.source, user, when.at);
                 }
             }
-            (Action::Block, _) => self.blocked_outbound.blocked(incidents, line, when, out),
+            (Action::Block, _) => {
+                self.blocked_outbound.blocked(incidents, line, when, out);
+                self.spread.blocked(incidents, line, when, out);
+            }
+            (Action::Request, _) => self.web.requested(incidents, line, when, out),
             (Action::Account, _) => self.file_context.account_tool(&event.source, when.at),
             (Action::File, _) if matches!(event.body, Body::File(_)) => {
                 self.file_context.changed(incidents, event, when, out);
@@ -185,6 +195,8 @@ impl Correlator {
     pub fn counters(&self) -> Counters {
         let (actors, actors_forgotten) = self.guessing.sizes();
         let (flows, flows_forgotten) = self.blocked_outbound.sizes();
+        let (scanners, scanners_forgotten) = self.spread.sizes();
+        let (visitors, visitors_forgotten) = self.web.sizes();
         let (incidents, incidents_forgotten) = self.incidents.sizes();
         Counters {
             events: self.events,
@@ -193,8 +205,8 @@ impl Correlator {
             copies: self.copies.found,
             fell_back: self.clocks.fell_back,
             ahead: self.clocks.ahead,
-            actors: (actors + flows) as u64,
-            actors_forgotten: actors_forgotten + flows_forgotten,
+            actors: (actors + flows + scanners + visitors) as u64,
+            actors_forgotten: actors_forgotten + flows_forgotten + scanners_forgotten + visitors_forgotten,
             incidents: incidents as u64,
             incidents_forgotten,
         }
@@ -206,6 +218,7 @@ fn is_of_interest(found: &Extraction<'_>) -> bool {
     match (found.action, found.outcome) {
         (Action::Login, Outcome::Failed | Outcome::Ok)
         | (Action::Block, Outcome::Failed)
+        | (Action::Request, Outcome::Ok | Outcome::Failed)
         | (Action::Account, Outcome::Ok) => true,
         (Action::Command, Outcome::Ok) => found.family == AppFamily::Sudo,
         (Action::File, _) => found.family == AppFamily::FileIntegrity,

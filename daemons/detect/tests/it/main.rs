@@ -11,6 +11,8 @@ mod host;
 mod extract;
 mod guessing;
 mod outbound;
+mod spread;
 mod files;
 mod time;
+mod web;
 mod fuse;
