@@ -61,7 +61,7 @@ impl Words {
         if extraction.action != Action::Other {
             return TypedKey::of(extraction);
         }
-        let Some(mean) = self.mean(scanner) else { return TypedKey::of(extraction) };
+        let mean = self.mean(scanner);
         let [actions, outcomes] = &self.heads;
         let action = sure(actions, &mean).and_then(|at| ACTIONS.get(at)).map_or(Action::Other, |(action, _)| *action);
         if action == Action::Other {
@@ -82,23 +82,22 @@ impl Words {
         self.ids.is_empty()
     }
 
-    /// The mean of a line's vectors; none where it has no word that is known.
-    pub(crate) fn mean(&self, scanner: &Scanner) -> Option<[f32; WIDTH]> {
+    /// The mean of a line's vectors; nothing known is nothing meant: 0.
+    pub(crate) fn mean(&self, scanner: &Scanner) -> [f32; WIDTH] {
         let mut sums = [0i32; WIDTH];
-        let (mut words, mut known) = (0u32, 0u32);
+        let mut words = 0u32;
         scanner.for_each_word(|word| {
             words += 1;
             if let Ok(at) = self.ids.binary_search(&word_id(word))
                 && let Some(vector) = self.vectors.get(at * WIDTH..(at + 1) * WIDTH)
             {
-                known += 1;
                 for (sum, value) in sums.iter_mut().zip(vector) {
                     *sum += i32::from(*value);
                 }
             }
         });
         let scale = self.step / words.max(1) as f32;
-        (known > 0).then(|| sums.map(|sum| sum as f32 * scale))
+        sums.map(|sum| sum as f32 * scale)
     }
 
     /// The group that a line is nearest to.

@@ -34,11 +34,19 @@ pub struct Meaning {
     pub family: AppFamily,
 }
 
-/// Learns from lines with their meaning. The same lines and seed give the same tables.
-pub fn train_words<'a>(lines: impl IntoIterator<Item = (&'a str, Meaning)>, seed: u64) -> Words {
+/// Learns from lines with their meaning, and from lines of nonsense, which have none and make no groups. The same lines and
+/// seed give the same tables.
+pub fn train_words<'a>(
+    lines: impl IntoIterator<Item = (&'a str, Meaning)>,
+    nonsense: impl IntoIterator<Item = &'a str>,
+    seed: u64,
+) -> Words {
     let mut random = Random::new(seed);
     let mut places: BTreeMap<u32, usize> = BTreeMap::new();
-    let lines = numbered(lines, &mut places);
+    let mut lines = numbered(lines, &mut places);
+    let meant = lines.len();
+    let nothing = Meaning { action: Action::Other, outcome: Outcome::None, family: AppFamily::Generic };
+    lines.extend(numbered(nonsense.into_iter().map(|line| (line, nothing)), &mut places));
     let mut table: Vec<[f32; WIDTH]> =
         (0..places.len()).map(|_| std::array::from_fn(|_| (random.uniform() as f32 - 0.5) / WIDTH as f32)).collect();
     let mut heads = HEADS.map(|rows| vec![0.0_f32; rows * (WIDTH + 1)]);
@@ -52,7 +60,7 @@ pub fn train_words<'a>(lines: impl IntoIterator<Item = (&'a str, Meaning)>, seed
         places.iter().filter_map(|(id, place)| Some((*id, *table.get(*place)?))).collect();
     let [actions, outcomes, _families] = heads;
     let mut words = Words::quantised(&rows, [actions, outcomes], Vec::new());
-    words.centroids = groups(&lines, &table, &mut random);
+    words.centroids = groups(lines.get(..meant).unwrap_or_default(), &table, &mut random);
     words
 }
 

@@ -25,7 +25,7 @@ fn lines() -> Vec<(String, Meaning)> {
 }
 
 fn taught() -> Words {
-    train_words(lines().iter().map(|(line, meaning)| (line.as_str(), *meaning)), 1)
+    train_words(lines().iter().map(|(line, meaning)| (line.as_str(), *meaning)), [], 1)
 }
 
 fn key(words: &Words, line: &str) -> TypedKey {

@@ -216,9 +216,8 @@ impl Correlator {
 /// Whether any correlator looks at such an event; most lines end here.
 fn is_of_interest(found: &Extraction<'_>) -> bool {
     match (found.action, found.outcome) {
-        (Action::Login, Outcome::Failed | Outcome::Ok)
+        (Action::Login | Action::Request, Outcome::Failed | Outcome::Ok)
         | (Action::Block, Outcome::Failed)
-        | (Action::Request, Outcome::Ok | Outcome::Failed)
         | (Action::Account, Outcome::Ok) => true,
         (Action::Command, Outcome::Ok) => found.family == AppFamily::Sudo,
         (Action::File, _) => found.family == AppFamily::FileIntegrity,

@@ -162,7 +162,8 @@ impl Shared {
                     self.give_up(group, &StoreError::Damaged { store: self.name.clone(), message });
                 }
                 Err(fault) => {
-                    let makes_room = makes_room(&group);
+                    // A group that holds data too would spend it on the data.
+                    let makes_room = group.iter().all(|waiting| waiting.class == Class::Room);
                     self.desk().queue.put_back(group, monotonic_us());
                     self.give_way(&fault, makes_room);
                     if failures > 0 && matches!(fault, Fault::Full) {

@@ -21,9 +21,10 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use nms_model::random::Random;
-use nms_model::train::Meaning;
+use nms_model::train::{Meaning, train_words};
+use nms_model::words::Words;
 use nms_proto::event::{Body, Change, Draft, Event, FileChange, Syslog};
-use nms_proto::extraction::{Action, Actor, AppFamily, Extraction, Object, Outcome};
+use nms_proto::extraction::{Actor, Extraction, Object};
 use nms_proto::id::{EndpointId, EventId, EventSeq, Instance};
 use nms_proto::time::Stamp;
 
@@ -190,8 +191,25 @@ const LESSONS: usize = 3;
 /// Lines of words from everywhere for each phrasing, which mean nothing.
 const NONSENSE: f64 = 0.25;
 
-/// Lines with their meaning: every phrasing of the known programs and of `vendors`, and nonsense beside them.
-pub fn lessons(vendors: &Range<usize>, seed: u64) -> Vec<(String, Meaning)> {
+/// What words are learned from.
+#[derive(Clone, Debug, Default)]
+pub struct Lessons {
+    /// Lines with their meaning.
+    pub lines: Vec<(String, Meaning)>,
+    /// Lines of words from everywhere, which mean nothing.
+    pub nonsense: Vec<String>,
+}
+
+impl Lessons {
+    /// The words of these lessons.
+    pub fn learned(&self, seed: u64) -> Words {
+        let lines = self.lines.iter().map(|(line, meaning)| (line.as_str(), *meaning));
+        train_words(lines, self.nonsense.iter().map(String::as_str), seed)
+    }
+}
+
+/// Every phrasing of the known programs and of `vendors`, and nonsense beside them.
+pub fn lessons(vendors: &Range<usize>, seed: u64) -> Lessons {
     let mut random = Random::new(seed).fork(9);
     let network = Network::new(&mut random, vendors);
     let known = FORMS.iter().flat_map(|form| {
@@ -203,6 +221,7 @@ pub fn lessons(vendors: &Range<usize>, seed: u64) -> Vec<(String, Meaning)> {
     for _ in 0..LESSONS {
         lessons.extend(filled(&phrasings, &network, &mut random));
     }
+    let mut nonsense = Vec::new();
     for _ in 0..(lessons.len() as f64 * NONSENSE) as usize {
         let word = |random: &mut Random| {
             let line = random.pick(&lessons).map_or("", |(line, _)| line.as_str());
@@ -210,10 +229,9 @@ pub fn lessons(vendors: &Range<usize>, seed: u64) -> Vec<(String, Meaning)> {
             random.pick(&words).map_or_else(String::new, |word| (*word).to_owned())
         };
         let words: Vec<String> = (0..random.between(4, 12)).map(|_| word(&mut random)).collect();
-        let meaning = Meaning { action: Action::Other, outcome: Outcome::None, family: AppFamily::Generic };
-        lessons.push((words.join(" "), meaning));
+        nonsense.push(words.join(" "));
     }
-    lessons
+    Lessons { lines: lessons, nonsense }
 }
 
 /// Every phrasing of `vendors` once, with its meaning.

@@ -115,7 +115,10 @@ fn pairs<'a>(
     choice: usize,
 ) -> impl Iterator<Item = (&'static str, &'static str)> + 'a {
     let pick = move |words: &'a [&'static str], salt: usize| {
-        let mut own: Vec<&'static str> = words.to_vec();
+        // Either half of the vendors has words that the other one never uses: three of ten.
+        let own = words.len() * 7 / 10;
+        let range = if vendor < VENDORS / 2 { 0..own } else { words.len() - own..words.len() };
+        let mut own: Vec<&'static str> = words.get(range).unwrap_or_default().to_vec();
         let mut random = Random::new((vendor * 977 + salt) as u64);
         while own.len() > choice {
             own.remove(random.below(own.len()));

@@ -4,6 +4,7 @@ mod measure;
 mod baseline;
 mod hdfs;
 mod templates;
+mod probability;
 mod rewordings;
 mod transfer;
 mod lines;

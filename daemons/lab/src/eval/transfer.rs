@@ -13,7 +13,7 @@ use nms_detect::extract;
 use nms_model::eval::{Ngram, auroc};
 use nms_model::key::TypedKey;
 use nms_model::score::Scorer;
-use nms_model::train::train_words;
+use nms_model::template::Miner;
 use nms_model::words::Words;
 use nms_proto::event::{Body, Draft, Event, Syslog};
 use nms_proto::extraction::{Action, Outcome};
@@ -22,16 +22,19 @@ use nms_proto::scan::Scanner;
 use nms_proto::time::Stamp;
 use serde::{Deserialize, Serialize};
 
+use super::probability::{calibration_error, logistic};
 use super::rewordings::REWORDINGS;
 use crate::corpus::{Emission, Label, VENDORS, lessons, vendor_lines};
-use crate::train::{BaseOptions, Kinds, evaluation_network, evaluation_set, scanned_key, train_base, windows_of};
+use crate::train::{
+    BaseOptions, Kinds, evaluation_network, evaluation_set, scanned_key, train_base, training_network, windows_of,
+};
 
 /// Parts that the vendors are cut into; each is left out once.
 const FOLDS: usize = 4;
 /// Networks that the windows of left-out vendors come from.
 const NETWORKS: u64 = 8;
-/// Windows whose scores a calibration is fitted on, and judged in so many bins.
-const BINS: usize = 10;
+/// The log odds of 0.1.
+const LIKELY: f64 = -2.197_224_577;
 /// What a simple rule takes for a failed login: one of these words, and one of [`LOGIN_WORDS`].
 const FAILURE_WORDS: [&str; 12] = [
     "failed",
@@ -85,7 +88,7 @@ struct Public {
 pub fn transfer(options: &BaseOptions, lines: Option<&Path>, mut say: impl FnMut(&str)) -> Result<Vec<Figure>, String> {
     let mut figures = Vec::new();
     lines_of_left_out_vendors(options.recipe.seed, &mut figures);
-    let all = taught(&(0..VENDORS), options.recipe.seed);
+    let all = lessons(&(0..VENDORS), options.recipe.seed).learned(options.recipe.seed);
     rewordings(&all, &mut figures);
     if let Some(path) = lines {
         public_lines(&all, path, &mut figures)?;
@@ -94,10 +97,6 @@ pub fn transfer(options: &BaseOptions, lines: Option<&Path>, mut say: impl FnMut
     let options = BaseOptions { vendors: own.clone(), ..options.clone() };
     windows_of_left_out_vendors(&options, own, left_out, &mut say, &mut figures)?;
     Ok(figures)
-}
-
-fn taught(vendors: &Range<usize>, seed: u64) -> Words {
-    train_words(lessons(vendors, seed).iter().map(|(line, meaning)| (line.as_str(), *meaning)), seed)
 }
 
 /// A line as an event of a program without an extractor.
@@ -187,13 +186,13 @@ fn lines_of_left_out_vendors(seed: u64, figures: &mut Vec<Figure>) {
     let (mut new_templates, mut new_pairs, mut pairs, mut lines) = (0, 0, 0, 0);
     for fold in 0..FOLDS {
         let part = fold * VENDORS / FOLDS..(fold + 1) * VENDORS / FOLDS;
-        let before = lessons(&(0..part.start), seed);
-        let mut others = lessons(&(part.end..VENDORS), seed);
-        others.extend(before);
-        let words = train_words(others.iter().map(|(line, meaning)| (line.as_str(), *meaning)), seed);
+        let (before, mut others) = (lessons(&(0..part.start), seed), lessons(&(part.end..VENDORS), seed));
+        others.lines.extend(before.lines);
+        others.nonsense.extend(before.nonsense);
+        let words = others.learned(seed);
         let mut templates = HashSet::new();
         let mut seen = HashSet::new();
-        for (line, _) in &others {
+        for (line, _) in &others.lines {
             seen.extend(word_pairs(line, &mut scanner));
             templates.insert(scanner.masked().to_owned());
         }
@@ -223,23 +222,33 @@ fn lines_of_left_out_vendors(seed: u64, figures: &mut Vec<Figure>) {
     listed.show("recall of failed logins", "precision of failed logins", "twenty words", figures);
 }
 
-/// Real messages and what later versions of the same programs made of them: a key should not change with them.
+/// Real messages and what later versions of the same programs made of them: a key should not change with them. Pairs
+/// that are `other` on both sides count as lost: nothing is known of either.
 fn rewordings(words: &Words, figures: &mut Vec<Figure>) {
     let mut scanner = Scanner::new();
-    let (mut same, mut templates) = (0, 0);
-    let mut keys = |app: &str, line: &str| {
+    let mut miner = Miner::default();
+    let (mut extractors, mut whole, mut alone, mut templates) = (0, 0, 0, 0);
+    let named = |app: &str, line: &str| {
         let mut event = event(line);
         if let Body::Syslog(syslog) = &mut event.body {
             syslog.app = Some(app.into());
         }
-        let key = scanned_key(&event, &extract(&event), Some(words), &mut scanner);
-        scanner.scan(line);
-        (key, scanner.masked().to_owned())
+        event
     };
+    let same = |old: TypedKey, new: TypedKey| usize::from(old == new && old.action() != Action::Other);
     for (app, old, new) in REWORDINGS {
-        let ((old, old_text), (new, new_text)) = (keys(app, old), keys(app, new));
-        same += usize::from(old == new);
-        templates += usize::from(old_text == new_text);
+        let events = [named(app, old), named(app, new)];
+        let [old_key, new_key] = events.each_ref().map(|event| TypedKey::of(&extract(event)));
+        extractors += same(old_key, new_key);
+        let [old_key, new_key] =
+            events.each_ref().map(|event| scanned_key(event, &extract(event), Some(words), &mut scanner));
+        whole += same(old_key, new_key);
+        alone += same(by_words(words, old, &mut scanner), by_words(words, new, &mut scanner));
+        let [old_template, new_template] = [old, new].map(|line| {
+            scanner.scan(line);
+            miner.learn(scanner.masked()).id
+        });
+        templates += usize::from(old_template == new_template);
     }
     let of = REWORDINGS.len();
     let mut show = |detector, count: usize| {
@@ -250,25 +259,29 @@ fn rewordings(words: &Words, figures: &mut Vec<Figure>) {
             of,
         });
     };
-    show("typed keys", same);
-    show("template ids", templates);
+    show("extractors alone", extractors);
+    show("extractors, then words", whole);
+    show("words alone", alone);
+    show("template ids of the miner", templates);
 }
 
 /// Lines of many programs that people wrote filters for.
 fn public_lines(words: &Words, path: &Path, figures: &mut Vec<Figure>) -> Result<(), String> {
     let text = std::fs::read_to_string(path).map_err(|cause| format!("{}: {cause}", path.display()))?;
     let mut scanner = Scanner::new();
-    let (mut ours, mut whole, mut listed) = (Hits::default(), Hits::default(), Hits::default());
+    let [mut ours, mut whole, mut listed, mut always] = <[Hits; 4]>::default();
     for (number, line) in text.lines().enumerate() {
         let line: Public =
             serde_json::from_str(line).map_err(|cause| format!("{}:{}: {cause}", path.display(), number + 1))?;
         let key = by_words(words, &line.line, &mut scanner);
-        ours.count((key.action(), key.outcome()) == (Action::Login, Outcome::Failed), line.is_failure);
+        ours.count(key.outcome() == Outcome::Failed, line.is_failure);
+        always.count(true, line.is_failure);
         let event = event(&line.line);
         let key = scanned_key(&event, &extract(&event), Some(words), &mut scanner);
         whole.count(key.outcome() == Outcome::Failed, line.is_failure);
         listed.count(has_words(&line.line, &mut scanner), line.is_failure);
     }
+    always.show("recall on public filters' lines", "precision on public filters' lines", "always yes", figures);
     whole.show(
         "recall on public filters' lines",
         "precision on public filters' lines",
@@ -350,6 +363,23 @@ fn windows_of_left_out_vendors(
         }
     }
     let (slope, offset) = logistic(&fit);
+    let rate = fit.iter().filter(|(_, is_attack)| *is_attack).count() as f64 / fit.len().max(1) as f64;
+    let value = calibration_error(&fitted, 0.0, (rate / (1.0 - rate)).ln());
+    figures.push(Figure {
+        measure: "calibration error on left-out networks",
+        detector: "the share of attacks",
+        value,
+        of: fitted.len(),
+    });
+    let likely: Vec<(f32, bool)> =
+        fitted.iter().copied().filter(|(score, _)| slope * f64::from(*score) + offset >= LIKELY).collect();
+    let value = calibration_error(&likely, slope, offset);
+    figures.push(Figure {
+        measure: "the same where it says 0.1 or more",
+        detector: "distance, logistic",
+        value,
+        of: likely.len(),
+    });
     let value = calibration_error(&fitted, slope, offset);
     figures.push(Figure {
         measure: "calibration error on left-out networks",
@@ -364,8 +394,11 @@ fn windows_of_left_out_vendors(
 fn unseen_pairs(options: &BaseOptions, left_out: &Range<usize>, words: Option<&Words>) -> [Vec<f32>; 3] {
     let mut scanner = Scanner::new();
     let mut seen = HashSet::new();
-    for (line, _) in lessons(&options.vendors, options.recipe.seed) {
-        seen.extend(word_pairs(&line, &mut scanner));
+    for network in 0..options.networks {
+        let (_, emissions) = training_network(network, options);
+        for emission in emissions.iter().filter(|emission| !matches!(emission.label, Label::Attack(_))) {
+            seen.extend(word_pairs(&emission.text, &mut scanner));
+        }
     }
     let mut shares: [Vec<f32>; 3] = Default::default();
     for network in 0..NETWORKS {
@@ -391,39 +424,4 @@ fn unseen_pairs(options: &BaseOptions, left_out: &Range<usize>, words: Option<&W
 fn share_new(emission: &Emission, seen: &HashSet<(u64, u64)>, scanner: &mut Scanner) -> f32 {
     let pairs = word_pairs(&emission.text, scanner);
     pairs.iter().filter(|pair| !seen.contains(pair)).count() as f32 / pairs.len().max(1) as f32
-}
-
-/// Slope and offset of a logistic regression by Newton's method (Platt 1999).
-fn logistic(scores: &[(f32, bool)]) -> (f64, f64) {
-    let (mut slope, mut offset) = (1.0, 0.0);
-    for _ in 0..50 {
-        let (mut g0, mut g1, mut h00, mut h01, mut h11) = (0.0, 0.0, 1e-6, 0.0, 1e-6);
-        for (score, is_attack) in scores {
-            let x = f64::from(*score);
-            let p = 1.0 / (1.0 + (-(slope * x + offset)).exp());
-            let (error, weight) = (p - f64::from(u8::from(*is_attack)), p * (1.0 - p));
-            (g0, g1) = (g0 + error, g1 + error * x);
-            (h00, h01, h11) = (h00 + weight, h01 + weight * x, h11 + weight * x * x);
-        }
-        let determinant: f64 = h00 * h11 - h01 * h01;
-        if determinant.abs() < 1e-9 {
-            break;
-        }
-        let (d0, d1) = ((h11 * g0 - h01 * g1) / determinant, (h00 * g1 - h01 * g0) / determinant);
-        (offset, slope) = (offset - d0.clamp(-2.0, 2.0), slope - d1.clamp(-2.0, 2.0));
-    }
-    (slope, offset)
-}
-
-/// Expected calibration error over bins of equal width (Naeini et al. 2015).
-fn calibration_error(scores: &[(f32, bool)], slope: f64, offset: f64) -> f64 {
-    let mut bins = vec![(0.0, 0.0, 0_usize); BINS];
-    for (score, is_attack) in scores {
-        let p = 1.0 / (1.0 + (-(slope * f64::from(*score) + offset)).exp());
-        let at = ((p * BINS as f64) as usize).min(BINS - 1);
-        if let Some((sum, hits, count)) = bins.get_mut(at) {
-            (*sum, *hits, *count) = (*sum + p, *hits + f64::from(u8::from(*is_attack)), *count + 1);
-        }
-    }
-    bins.iter().map(|(sum, hits, _)| (sum - hits).abs()).sum::<f64>() / scores.len().max(1) as f64
 }

@@ -9,12 +9,12 @@ use nms_model::net::Shape;
 use nms_model::random::Random;
 use nms_model::score::calibrate;
 use nms_model::sequence::Sequence;
-use nms_model::train::{self, Examples, Recipe, Trainer, train_words};
+use nms_model::train::{self, Examples, Recipe, Trainer};
 use nms_model::window::Window;
 use nms_model::words::Words;
 
 use super::windows::{Kinds, windows_of};
-use crate::corpus::{Attack, CATEGORIES, Extras, Twin, VENDORS, all_phrasings, generate, lessons};
+use crate::corpus::{Attack, CATEGORIES, Emission, Extras, Network, Twin, VENDORS, all_phrasings, generate, lessons};
 
 /// Optimiser steps of the shipped model.
 const STEPS: usize = 2_400;
@@ -48,20 +48,24 @@ impl Default for BaseOptions {
 
 /// The windows that training may see; every seed below the evaluation set's.
 pub fn training_set(networks: u64, options: &BaseOptions, words: Option<&Words>) -> Kinds {
-    let (days, seed) = (options.days, options.recipe.seed);
     let mut kinds = Kinds::default();
     for network in 0..networks {
-        // A third of the networks are attacked, and all have a twin now and then, as life has.
-        let attacks = if network % 3 == 0 { Attack::ALL.to_vec() } else { Vec::new() };
-        let twins = Random::new(seed ^ network).pick(&Twin::ALL).copied().into_iter().collect();
-        let extras = Extras { attacks, twins, novelties: Vec::new(), vendors: options.vendors.clone() };
-        let (network, emissions) = generate(seed.wrapping_mul(1000) + network, days, &extras);
+        let (network, emissions) = training_network(network, options);
         kinds.add(windows_of(&network, &emissions, words));
     }
     // To the model a twin is ordinary life.
     let twins = std::mem::take(&mut kinds.twins);
     kinds.ordinary.extend(twins);
     kinds
+}
+
+/// A network that training may see. A third of them are attacked, and all have a twin now and then, as life has.
+pub fn training_network(network: u64, options: &BaseOptions) -> (Network, Vec<Emission>) {
+    let seed = options.recipe.seed;
+    let attacks = if network.is_multiple_of(3) { Attack::ALL.to_vec() } else { Vec::new() };
+    let twins = Random::new(seed ^ network).pick(&Twin::ALL).copied().into_iter().collect();
+    let extras = Extras { attacks, twins, novelties: Vec::new(), vendors: options.vendors.clone() };
+    generate(seed.wrapping_mul(1000) + network, options.days, &extras)
 }
 
 /// The examples of a training set.
@@ -80,10 +84,7 @@ pub fn train_base(
     checkpoint: Option<&[u8]>,
     mut each: impl FnMut(&Trainer<'_>) -> Result<(), String>,
 ) -> Result<(Bundle, Kinds), String> {
-    let words = train_words(
-        lessons(&options.vendors, options.recipe.seed).iter().map(|(l, m)| (l.as_str(), *m)),
-        options.recipe.seed,
-    );
+    let words = lessons(&options.vendors, options.recipe.seed).learned(options.recipe.seed);
     let kinds = training_set(options.networks, options, Some(&words));
     let keys = kinds.ordinary.iter().flat_map(|window| window.positions.iter().map(|position| position.key));
     let vocabulary = Vocabulary::learn(keys);

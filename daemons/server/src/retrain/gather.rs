@@ -144,8 +144,13 @@ impl Gatherer {
         Ok(())
     }
 
-    /// Every file was taken.
-    pub fn finish(self) -> Gathered {
+    /// Every file was taken: the windows of all of them, in the order of time.
+    pub fn finish(mut self) -> Gathered {
+        let ended = |window: &Window| window.positions.last().map_or(0, |last| last.last_at_ms);
+        let mut marked: Vec<(Window, bool)> =
+            self.gathered.windows.drain(..).zip(self.gathered.suspect.drain(..)).collect();
+        marked.sort_by_key(|(window, _suspect)| ended(window));
+        (self.gathered.windows, self.gathered.suspect) = marked.into_iter().unzip();
         self.gathered
     }
 }
