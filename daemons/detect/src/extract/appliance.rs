@@ -64,7 +64,7 @@ fn juniper(text: &str) -> Option<Extraction<'_>> {
 
 /// Synology's DSM.
 fn storage(text: &str) -> Option<Extraction<'_>> {
-    let (account, tail) = text.strip_prefix("User [")?.split_once("] from [")?;
+    let (account, tail) = text.strip_prefix("User [")?.rsplit_once("] from [")?;
     let (from, said) = tail.split_once("] ")?;
     let (action, outcome) = if said.starts_with("failed to ") {
         (Action::Login, Outcome::Failed)
@@ -80,7 +80,6 @@ fn storage(text: &str) -> Option<Extraction<'_>> {
 
 fn qnap(text: &str) -> Option<Extraction<'_>> {
     let tail = after(text, "conn log: Users: ").or_else(|| after(text, "event log: Users: "))?;
-    let (account, tail) = tail.split_once(", Source IP: ")?;
     let (_rest, verb) = tail.rsplit_once(", Action: ").unwrap_or((tail, ""));
     let (action, outcome) = match word(verb).0 {
         "Login" if verb.contains("Fail") => (Action::Login, Outcome::Failed),
@@ -89,6 +88,9 @@ fn qnap(text: &str) -> Option<Extraction<'_>> {
         "" => return None,
         _ => (Action::File, Outcome::Ok),
     };
+    // A name stands before the address, a path behind it.
+    let mark = ", Source IP: ";
+    let (account, tail) = if action == Action::File { tail.split_once(mark) } else { tail.rsplit_once(mark) }?;
     Some(of(FAMILY, action, outcome).maybe_by(tail.split(',').next().and_then(peer)).account(account))
 }
 

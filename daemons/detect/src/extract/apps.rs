@@ -100,11 +100,14 @@ fn drupal(text: &str) -> Option<Extraction<'_>> {
 /// `IMAP Error: Login failed for bob from 192.0.2.7. AUTHENTICATE PLAIN: ...`: what follows the sentence says the name again.
 fn roundcube(text: &str) -> Option<Extraction<'_>> {
     let (_head, tail) = text.split_once("Login failed for ")?;
-    let sentence = [". AUTHENTICATE ", ". LOGIN", ". Could not", ". Empty ", "(X-", " in /"];
-    let end = sentence.iter().filter_map(|end| tail.find(end)).min().unwrap_or(tail.len());
-    let (account, from) = tail.get(..end)?.rsplit_once(" from ")?;
-    let from = caller(word(from).0.trim_end_matches(['.', ',']))?;
-    Some(of(FAMILY, Action::Login, Outcome::Failed).by(from).account(account))
+    let (account, from) = tail.rmatch_indices(" from ").take(6).find_map(|(at, mark)| {
+        let token = word(tail.get(at + mark.len()..)?).0;
+        let token = token.split("(X-").next().unwrap_or(token);
+        Some((tail.get(..at)?, caller(token.trim_end_matches(['.', ',']))?))
+    })?;
+    // Behind the sentence the name, or what a header says, may name another address.
+    let echoed = holds_any(account, &["user=", "(X-"]);
+    Some(of(FAMILY, Action::Login, Outcome::Failed).maybe_by((!echoed).then_some(from)).account(account))
 }
 
 /// `HttpRequest: access denied -- client 192.0.2.7: wrong password for user 'bob'`: a browser first asks without a name.

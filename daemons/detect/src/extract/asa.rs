@@ -119,12 +119,25 @@ fn session<'a>(number: &str, text: &'a str) -> Option<Extraction<'a>> {
     };
     let found = of(FAMILY, action, outcome);
     // A name may hold words of the form, so those behind it are looked for from the right.
-    let from = between(text, "> IP <", ">")
-        .or_else(|| text.rsplit_once("user IP = ").map(|(_head, ip)| ip))
-        .or_else(|| text.rsplit_once(", IP = ").map(|(_head, ip)| ip.split(',').next().unwrap_or(ip)))
-        .or_else(|| between(text, "IP address: ", ","))
-        .or_else(|| between(text, "SRC ", " "))
-        .or_else(|| after(text, "from ").and_then(|tail| tail.split([' ', '(', ')']).find(|token| !token.is_empty())));
+    let token = |tail: &'a str| tail.split([' ', '(', ')']).find(|token| !token.is_empty());
+    let first_from = || after(text, "from ").and_then(token);
+    let from = match number.as_bytes() {
+        // The name comes last.
+        [b'6', b'0', b'5', ..] | [b'3', b'1', b'5', ..] => first_from(),
+        [b'6', b'1', b'1', ..] => between(text, "IP address: ", ","),
+        // The name comes first.
+        [b'1', b'0', b'9', ..] => text.rsplit_once(" from ").and_then(|(_head, tail)| token(tail)),
+        [b'7', b'1', b'6', ..] | [b'7', b'2', b'2', ..] | b"113039" => {
+            text.rsplit_once("> IP <").and_then(|(_head, tail)| tail.split('>').next())
+        }
+        _ => text
+            .rsplit_once("user IP = ")
+            .map(|(_head, ip)| ip)
+            .or_else(|| text.rsplit_once(", IP = ").map(|(_head, ip)| ip.split(',').next().unwrap_or(ip)))
+            .or_else(|| between(text, "IP address: ", ","))
+            .or_else(|| between(text, "SRC ", " "))
+            .or_else(first_from),
+    };
     let found =
         found.maybe_by(from.and_then(|from| slashed(from.trim_ascii())).map(|(from, _port)| Actor::Address(from)));
     let account = between(text, "User <", ">")

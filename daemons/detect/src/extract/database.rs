@@ -42,10 +42,9 @@ fn login<'a>(outcome: Outcome) -> Extraction<'a> {
 /// `Access denied for user 'bob'@'192.0.2.7' (using password: YES)`.
 fn mysql(text: &str) -> Option<Extraction<'_>> {
     if let Some(tail) = after(text, "Access denied for user '") {
-        let (who, rest) = tail
-            .rsplit_once("' (using ")
-            .or_else(|| tail.rsplit_once("' to database "))
-            .or_else(|| tail.rsplit_once('\''))?;
+        // A line that ends with a quote ends with the database's name, which is the client's to choose.
+        let to_database = tail.ends_with('\'').then(|| tail.split_once("' to database '")).flatten();
+        let (who, rest) = to_database.or_else(|| tail.rsplit_once("' (using ")).or_else(|| tail.rsplit_once('\''))?;
         // The server's line ends there; words behind it are somebody else's quotation.
         if !rest.is_empty() && !rest.ends_with([')', '\'']) {
             return None;
@@ -95,6 +94,10 @@ fn sql_server(text: &str) -> Option<Extraction<'_>> {
 
 fn postgres(text: &str) -> Option<Extraction<'_>> {
     if let Some((head, said)) = text.split_once("FATAL:") {
+        // A name in the prefix or in the message says the second: which is the server's own cannot be told.
+        if said.contains("FATAL:") {
+            return Some(login(Outcome::Failed));
+        }
         let said = said.trim_ascii_start();
         return Some(fatal(said).map_or(of(FAMILY, Action::Connection, Outcome::Failed), |found| Extraction {
             actor: found.actor.or_else(|| prefix(head)),
@@ -175,15 +178,20 @@ fn mongo(text: &str) -> Option<Extraction<'_>> {
     }
     let last =
         |mark: &str| text.rsplit_once(mark).and_then(|(_head, tail)| caller(tail.split([' ', ';', ',']).next()?));
+    // The name is said again behind `UserNotFound`; where it names a client too, none is believed.
+    let client = || {
+        let mark = " from client ";
+        if text.matches(mark).nth(1).is_some() { None } else { last(mark).or_else(|| last(" from ")) }
+    };
     let account = |mark: &str, end: &str| between(text, mark, end);
     if text.contains("uthentication failed for ") || text.contains("Failed to authenticate ") {
-        let found = login(Outcome::Failed).maybe_by(last(" from client ").or_else(|| last(" from ")));
+        let found = login(Outcome::Failed).maybe_by(client());
         let named = account("uthentication failed for ", " on ").or_else(|| account("Failed to authenticate ", "@"));
         let found = named.map_or(found, |named| found.account(named));
         return Some(if text.contains("UserNotFound") { found.exists(false) } else { found });
     }
     if text.contains("uccessfully authenticated as principal ") {
-        let found = login(Outcome::Ok).maybe_by(last(" from client ").or_else(|| last(" from ")));
+        let found = login(Outcome::Ok).maybe_by(client());
         return Some(account("as principal ", " on ").map_or(found, |named| found.account(named)));
     }
     if text.contains("connection accepted from ") {

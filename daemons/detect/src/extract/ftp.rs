@@ -24,6 +24,18 @@ pub(super) fn ftp(text: &str) -> Extraction<'_> {
 }
 
 fn vsftpd(text: &str) -> Option<Extraction<'_>> {
+    let refused = text
+        .rsplit_once("] FAIL LOGIN: Client \"")
+        .and_then(|(head, tail)| Some((head, peer(tail.strip_suffix('"')?)?)));
+    if let Some((head, actor)) = refused {
+        // Behind a client's address an anonymous password or a path may read so: then nobody is named.
+        let sure = !after(head, ": Client \"").is_some_and(|tail| tail.contains("\", "));
+        let found = of(FAMILY, Action::Login, Outcome::Failed).maybe_by(sure.then_some(actor));
+        let account = after(head, "] [").or_else(|| after(head, "["));
+        return Some(account.map_or(found, |account| found.account(account)));
+    }
+    // What the client sent stands behind its address.
+    let text = text.split_once("\", ").map_or(text, |(said, _sent)| said);
     let failed = text.split_once("] FAIL LOGIN: Client \"");
     let (action, outcome) = if failed.is_some() {
         (Action::Login, Outcome::Failed)
@@ -38,7 +50,7 @@ fn vsftpd(text: &str) -> Option<Extraction<'_>> {
     } else {
         return None;
     };
-    // What the client sent, a path or an anonymous password, may stand behind its address; a name stands before it.
+    // A name stands before the address.
     let tail = match failed {
         Some(_parts) => text.rsplit_once("Client \"")?.1,
         None => after(text, "Client \"")?,

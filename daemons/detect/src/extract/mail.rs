@@ -80,8 +80,12 @@ fn sendmail(text: &str) -> Option<Extraction<'_>> {
         let found = of(FAMILY, Action::Login, Outcome::Ok).maybe_by(after(said, "relay=").and_then(bracketed_word));
         return Some(between(said, "authid=", ",").map_or(found, |account| found.account(account)));
     }
-    if let Some((_head, relay)) = said.rsplit_once("relay=").filter(|_parts| said.starts_with("ruleset=")) {
-        return Some(of(FAMILY, Action::Request, Outcome::Failed).maybe_by(bracketed_word(relay)));
+    if said.starts_with("ruleset=") && said.contains("relay=") {
+        // The answer repeats what the client sent; where that reads like an answer, nobody is named.
+        let (head, answer) = said.split_once(", reject=").unwrap_or((said, ""));
+        let relay = head.rsplit_once("relay=").filter(|_parts| !answer.contains(", reject="));
+        let actor = relay.and_then(|(_head, relay)| bracketed_word(relay));
+        return Some(of(FAMILY, Action::Request, Outcome::Failed).maybe_by(actor));
     }
     if let Some((_head, tail)) = said.split_once("rejecting commands from ") {
         return Some(of(FAMILY, Action::Connection, Outcome::Failed).maybe_by(bracketed_word(tail)));

@@ -51,9 +51,10 @@ pub(super) fn is_packet(text: &str) -> bool {
 /// A line of a MikroTik.
 pub(super) fn mikrotik(text: &str) -> Extraction<'_> {
     let text = text.split_once(' ').filter(|(topics, _rest)| topics.contains(',')).map_or(text, |(_topics, rest)| rest);
-    packet(text)
-        .or_else(|| login(text))
+    // A name may read like a packet.
+    login(text)
         .or_else(|| tunnel(text))
+        .or_else(|| packet(text))
         .or_else(|| note(text))
         .unwrap_or(Extraction::unknown(FAMILY))
 }
@@ -75,7 +76,7 @@ fn packet(text: &str) -> Option<Extraction<'_>> {
 /// `login failure for user admin from 10.0.0.50 via ssh`, `user admin logged in from 10.0.0.5 via winbox`.
 fn login(text: &str) -> Option<Extraction<'_>> {
     if let Some(tail) = text.strip_prefix("login failure for user ") {
-        let (account, tail) = tail.rsplit_once(" from ")?;
+        let (account, tail) = tail.rsplit_once(" from ").unwrap_or((tail, ""));
         return Some(of(FAMILY, Action::Login, Outcome::Failed).maybe_by(peer(word(tail).0)).account(account));
     }
     let tail = text.strip_prefix("user ")?;

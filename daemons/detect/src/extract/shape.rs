@@ -19,6 +19,52 @@ fn tagged(text: &str) -> Option<(&str, &str)> {
     fits.then_some((tag, rest))
 }
 
+/// Whether what stands before `mark` is a stamp, a number, a host or a rule's prefix, and no sentence that quotes it.
+fn heads(app: &str, text: &str, mark: &str) -> bool {
+    const WORDS: [&str; 32] = [
+        "jan",
+        "feb",
+        "mar",
+        "apr",
+        "may",
+        "jun",
+        "jul",
+        "aug",
+        "sep",
+        "oct",
+        "nov",
+        "dec",
+        "mon",
+        "tue",
+        "wed",
+        "thu",
+        "fri",
+        "sat",
+        "sun",
+        "iptables",
+        "nftables",
+        "drop",
+        "dropped",
+        "block",
+        "blocked",
+        "deny",
+        "denied",
+        "reject",
+        "rejected",
+        "accept",
+        "accepted",
+        "shorewall",
+    ];
+    let fits = |token: &str| {
+        let bare = token.trim_matches(|c: char| c.is_ascii_punctuation());
+        !bare.bytes().any(|byte| byte.is_ascii_lowercase())
+            || bare.bytes().any(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'_'))
+            || WORDS.iter().any(|word| bare.eq_ignore_ascii_case(word))
+    };
+    let head = text.find(mark).and_then(|at| text.get(..at));
+    app.is_empty() || head.is_some_and(|head| head.len() <= 64 && head.split_ascii_whitespace().all(fits))
+}
+
 /// Routes by the text.
 pub(super) fn shaped<'a>(app: &'a str, text: &'a str) -> Extraction<'a> {
     let holds = |byte: u8| text.as_bytes().contains(&byte);
@@ -27,6 +73,7 @@ pub(super) fn shaped<'a>(app: &'a str, text: &'a str) -> Extraction<'a> {
     }
     if holds(b'%')
         && let Some((code, rest)) = cisco::code(text)
+        && heads(app, text, "%")
     {
         return cisco::cisco(code, rest);
     }
@@ -65,7 +112,7 @@ pub(super) fn shaped<'a>(app: &'a str, text: &'a str) -> Extraction<'a> {
 
 /// Texts that hold an equals sign.
 fn pairs<'a>(app: &'a str, text: &'a str) -> Option<Extraction<'a>> {
-    if netfilter::recognises(text) {
+    if netfilter::recognises(text) && heads(app, text, "IN=") {
         return Some(netfilter::netfilter(text));
     }
     if fortigate::recognises(text) {

@@ -118,7 +118,7 @@ fn without_unknown(text: &str) -> (bool, &str) {
 fn origin(text: &str) -> Option<(&str, Actor<'_>)> {
     let whole = |tail: &str| matches!(tail, "ssh2" | "ssh1");
     let with_key = |tail: &str| tail.starts_with("ssh2: ") || tail.starts_with("ssh1: ");
-    let froms = || text.rmatch_indices(" from ").map(|(at, from)| text.split_at(at).pair_after(from.len()));
+    let froms = || text.rmatch_indices(" from ").take(6).map(|(at, from)| text.split_at(at).pair_after(from.len()));
     let with_port = |fits: &dyn Fn(&str) -> bool| {
         froms().find_map(|(user, tail)| {
             let (host, tail) = tail.split_once(" port ")?;

@@ -59,8 +59,10 @@ impl<'a> Said<'a> {
         let value = Some(value).filter(|value| !matches!(*value, "" | "-"));
         let place = match key {
             "EventID" | "event_id" | "code" => {
-                let id = value.and_then(|value| value.parse().ok());
-                self.id = id.unwrap_or(self.id);
+                // Windows writes the number before all names.
+                if self.id == 0 {
+                    self.id = value.and_then(|value| value.parse().ok()).unwrap_or(0);
+                }
                 return;
             }
             "Status" | "SubStatus" | "FailureCode" | "ErrorCode" | "Result" => {
@@ -213,7 +215,8 @@ fn of_text<'a>(app: &str, text: &'a str) -> Said<'a> {
     let mut said = Said { id: id.unwrap_or(0), ..Said::default() };
     // The address is Windows' last word; what stands before it was chosen by whoever logged in.
     let ip = ["Source Network Address:", "Client Address:", "Source Address:"];
-    said.ip = ip.iter().find_map(|label| text.rsplit_once(label)).map(|(_head, tail)| value(tail));
+    let last = ip.iter().filter_map(|label| text.rfind(label).map(|at| at + label.len())).max();
+    said.ip = last.and_then(|at| text.get(at..)).map(value);
     let first =
         |labels: &[&str]| labels.iter().find_map(|label| after(text, label)).map(value).filter(|value| *value != "-");
     said.workstation = first(&["Workstation Name:", "Source Workstation:", "Caller Computer Name:"]);

@@ -1,5 +1,6 @@
 //! What each phrasing is taken to mean: one table a family, `application | text => meaning`.
 
+mod chosen;
 mod devices;
 mod servers;
 
