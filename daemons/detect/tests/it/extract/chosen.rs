@@ -1,7 +1,5 @@
 //! What an outsider chose, a name, a password or a path, that reads like the program's own words.
 
-use std::time::{Duration, Instant};
-
 use nms_detect::extract;
 
 use super::{check, table};
@@ -108,12 +106,10 @@ fn a_device_that_an_application_quotes() {
     check("myapp", packet, "netfilter block failed by 192.0.2.7 to 10.0.0.5 port 22");
 }
 
-/// A name of 200 KB of ` from x` is read about as quickly as any text of that length.
+/// A name of a million times ` from x` is read in one go; looking at the rest from each of them would not end today.
 #[test]
 fn a_name_of_many_froms_is_linear() {
-    let text = format!("Failed password for {}", " from x".repeat(30_000));
+    let text = format!("Failed password for {}", " from x".repeat(1_000_000));
     let event = event(1, "10.0.0.1", TEN, line("sshd", 100, &text));
-    let start = Instant::now();
-    extract(&event);
-    assert!(start.elapsed() < Duration::from_secs(1));
+    assert!(super::say(&extract(&event)).starts_with("sshd login failed"));
 }
