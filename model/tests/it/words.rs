@@ -46,7 +46,7 @@ fn words_name_the_action_and_what_is_new_is_not_guessed_at() {
     assert_ne!(key(&words, "cache blocks within limits"), note);
     // One known word among many strange ones is no certainty.
     assert_eq!(key(&words, "the quick brown fox denied nobody a pleasant afternoon walk").action(), Action::Other);
-    assert_eq!(key(&words, "zzz yyy xxx"), TypedKey::of(&Extraction::unknown(AppFamily::Generic)));
+    assert!(key(&words, "zzz yyy xxx").is_group(), "nothing known is nothing meant");
 }
 
 #[test]
