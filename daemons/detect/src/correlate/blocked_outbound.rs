@@ -16,6 +16,7 @@ use nms_proto::{
     severity::Severity,
 };
 
+use super::unsaid::Unsaid;
 use crate::{
     bounded::{Bounded, Suspicion},
     incident::{Sign, When, evidence, span},
@@ -48,8 +49,7 @@ struct Attempts {
     last_packet: i64,
     last_gap: i64,
     packets: u32,
-    waiting: Vec<Evidence>,
-    unsaid: u64,
+    unsaid: Unsaid,
 }
 
 type Endpoint = (IpAddr, u16);
@@ -77,8 +77,7 @@ impl Attempts {
         self.last_gap = 0;
         self.made.retain(|(made, _to)| (at - made).abs() <= TOGETHER_MS);
         if self.made.is_empty() {
-            self.waiting.clear();
-            self.unsaid = 0;
+            self.unsaid.clear();
         }
         if self.made.len() == ATTEMPTS_KEPT {
             self.made.pop_front();
@@ -169,7 +168,7 @@ impl BlockedOutbound {
         let key = Key { story: Story::Control, subject: Subject::Address(device) };
         let flow = self.flows.entry((device, to), Attempts::default);
         let mut fresh = flow.packet(at, to);
-        flow.unsaid += 1;
+        flow.unsaid.saw();
         let said = incidents.severity(&key, at);
         let mut worst = flow.judge(TO_ONE, everyday).filter(|_severity| fresh);
         let mut why: Option<&Attempts> = None;
@@ -186,10 +185,9 @@ impl BlockedOutbound {
             let reason = why.unwrap_or(flow).told(device);
             let sign = sign(key, (device, to), (severity, reason), flow, evidence(event, when.at));
             incidents.raise(sign, &event.source, when, out);
-        } else if incidents.count(&key, event, flow.unsaid, when, out) {
-            flow.unsaid = 0;
-        } else if fresh && flow.waiting.len() < EVIDENCE_KEPT {
-            flow.waiting.push(evidence(event, when.at));
+        } else {
+            let lines_max = if fresh { EVIDENCE_KEPT } else { 0 };
+            flow.unsaid.count_or_keep(incidents, &key, (event, lines_max), when, out);
         }
     }
 
@@ -215,8 +213,7 @@ fn sign(
     flow: &mut Attempts,
     last: Evidence,
 ) -> Sign {
-    let mut lines = std::mem::take(&mut flow.waiting);
-    lines.push(last);
+    let (evidence, count) = flow.unsaid.take(last);
     let confidence = match severity {
         Severity::High => 0.85,
         Severity::Medium => 0.6,
@@ -232,8 +229,8 @@ fn sign(
         techniques: if matches!(to.1, 80 | 443) { &["T1071.001"] } else { &["T1071", "T1571"] },
         actor: Some(device.to_string().into()),
         victim: Some(shown(to).into()),
-        evidence: lines,
-        count: std::mem::take(&mut flow.unsaid),
+        evidence,
+        count,
         news: false,
         key,
     }

@@ -10,6 +10,7 @@ mod clocks;
 mod copies;
 mod recent;
 mod paths;
+mod unsaid;
 mod guessing;
 mod success;
 mod blocked_outbound;

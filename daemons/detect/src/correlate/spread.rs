@@ -10,11 +10,12 @@ use std::{collections::VecDeque, net::IpAddr};
 use nms_proto::{
     event::Event,
     extraction::{Actor, Extraction, Object},
-    finding::{Category, Evidence, Finding},
+    finding::{Category, Finding},
     limits::ACTORS_MAX,
     severity::Severity,
 };
 
+use super::unsaid::Unsaid;
 use crate::{
     bounded::{Bounded, Suspicion},
     incident::{Sign, When, evidence, span},
@@ -36,8 +37,7 @@ const EVIDENCE_KEPT: usize = 4;
 #[derive(Debug, Default)]
 struct Targets {
     seen: VecDeque<(i64, IpAddr, u16)>,
-    waiting: Vec<Evidence>,
-    unsaid: u64,
+    unsaid: Unsaid,
 }
 
 impl Suspicion for Targets {
@@ -60,8 +60,7 @@ impl Targets {
     fn add(&mut self, at: i64, to: (IpAddr, u16)) -> bool {
         self.seen.retain(|(seen, ..)| (at - seen).abs() <= TOGETHER_MS);
         if self.seen.is_empty() {
-            self.waiting.clear();
-            self.unsaid = 0;
+            self.unsaid.clear();
         }
         let known = self.seen.iter().position(|(_at, address, port)| (*address, *port) == to);
         let known = known.and_then(|place| self.seen.remove(place)).is_some();
@@ -141,12 +140,11 @@ impl Spread {
         let key = Key { story: Story::Look, subject: Subject::Address(actor) };
         let targets = self.actors.entry(actor, Targets::default);
         let fresh = targets.add(at, (address, port));
-        targets.unsaid += 1;
+        targets.unsaid.saw();
         let look = targets.look((address, port)).filter(|_look| fresh);
         let severity = look.map(|look| look.severity(is_inside(actor)));
         if let (Some(look), Some(severity)) = (look, severity.filter(|s| Some(*s) > incidents.severity(&key, at))) {
-            let mut lines = std::mem::take(&mut targets.waiting);
-            lines.push(evidence(event, when.at));
+            let (evidence, count) = targets.unsaid.take(evidence(event, when.at));
             let reason = format!(
                 "{actor} was blocked towards {} within {} (limit {MANY} in 60 s)",
                 look.counted(),
@@ -162,16 +160,15 @@ impl Spread {
                 techniques: if is_inside(actor) { &["T1046"] } else { &["T1595.001"] },
                 actor: Some(actor.to_string().into()),
                 victim: matches!(look, Look::Ports(..)).then(|| address.to_string().into()),
-                evidence: lines,
-                count: std::mem::take(&mut targets.unsaid),
+                evidence,
+                count,
                 news: false,
                 key,
             };
             incidents.raise(sign, &event.source, when, out);
-        } else if incidents.count(&key, event, targets.unsaid, when, out) {
-            targets.unsaid = 0;
-        } else if fresh && targets.waiting.len() < EVIDENCE_KEPT {
-            targets.waiting.push(evidence(event, when.at));
+        } else {
+            let lines_max = if fresh { EVIDENCE_KEPT } else { 0 };
+            targets.unsaid.count_or_keep(incidents, &key, (event, lines_max), when, out);
         }
     }
 

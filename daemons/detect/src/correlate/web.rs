@@ -13,12 +13,13 @@ use std::{collections::VecDeque, net::IpAddr};
 use nms_proto::{
     event::Event,
     extraction::{Actor, Extraction, Object, Outcome},
-    finding::{Category, Evidence, Finding},
+    finding::{Category, Finding},
     limits::ACTORS_MAX,
     severity::Severity,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::unsaid::Unsaid;
 use crate::{
     bounded::{Bounded, Suspicion},
     incident::{Sign, When, evidence, span},
@@ -122,7 +123,7 @@ const SCANNED: [&str; 34] = [
 ];
 
 /// What a request is.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// An exploit, and what it tries.
     Exploit(&'static str),
@@ -136,16 +137,15 @@ enum Kind {
 #[derive(Debug, Default)]
 struct Visits {
     /// When, which path, and what kind.
-    seen: VecDeque<(i64, u64, Kept)>,
-    waiting: Vec<Evidence>,
-    unsaid: u64,
+    seen: VecDeque<(i64, u64, Kind)>,
+    unsaid: Unsaid,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kept {
-    Exploit,
-    Door,
-    Missing,
+impl Kind {
+    /// Whether both are of one sort, whatever an exploit tries.
+    fn is_like(self, other: Self) -> bool {
+        std::mem::discriminant(&self) == std::mem::discriminant(&other)
+    }
 }
 
 impl Suspicion for Visits {
@@ -156,24 +156,23 @@ impl Suspicion for Visits {
 
 impl Visits {
     /// Takes a request; a door or a page that was asked for before is moved to the end.
-    fn add(&mut self, at: i64, path: u64, kind: Kept) {
+    fn add(&mut self, at: i64, path: u64, kind: Kind) {
         self.seen.retain(|(seen, ..)| (at - seen).abs() <= TOGETHER_MS);
         if self.seen.is_empty() {
-            self.waiting.clear();
-            self.unsaid = 0;
+            self.unsaid.clear();
         }
-        if kind != Kept::Exploit {
+        if !matches!(kind, Kind::Exploit(_)) {
             self.seen.retain(|(_at, other, kept)| (*other, *kept) != (path, kind));
         }
         if self.seen.len() == KEPT {
             self.seen.pop_front();
         }
         self.seen.push_back((at, path, kind));
-        self.unsaid += 1;
+        self.unsaid.saw();
     }
 
-    fn count(&self, kind: Kept) -> usize {
-        self.seen.iter().filter(|(.., kept)| *kept == kind).count()
+    fn count(&self, kind: Kind) -> usize {
+        self.seen.iter().filter(|(.., kept)| kept.is_like(kind)).count()
     }
 
     fn took(&self) -> String {
@@ -183,7 +182,8 @@ impl Visits {
 
     /// How bad it is, and why in a sentence behind the address.
     fn judge(&self, kind: Kind) -> Option<(Severity, String)> {
-        let (exploits, doors, missing) = (self.count(Kept::Exploit), self.count(Kept::Door), self.count(Kept::Missing));
+        let (exploits, doors, missing) =
+            (self.count(Kind::Exploit("")), self.count(Kind::Door), self.count(Kind::Missing));
         let took = self.took();
         let [some, many] = EXPLOITS;
         if exploits >= many {
@@ -231,23 +231,13 @@ impl Web {
         let at = when.at.unix_ms;
         let key = Key { story: Story::Web, subject: Subject::Address(actor) };
         let visits = self.visitors.entry(actor, Visits::default);
-        let kept = match kind {
-            Kind::Exploit(_) => Kept::Exploit,
-            Kind::Door => Kept::Door,
-            Kind::Missing => Kept::Missing,
-        };
-        visits.add(at, xxh3_64(path.as_bytes()), kept);
+        visits.add(at, xxh3_64(path.as_bytes()), kind);
         let judged = visits.judge(kind).filter(|(severity, _why)| Some(*severity) > incidents.severity(&key, at));
         let Some((severity, why)) = judged else {
-            if incidents.count(&key, event, visits.unsaid, when, out) {
-                visits.unsaid = 0;
-            } else if visits.waiting.len() < EVIDENCE_KEPT {
-                visits.waiting.push(evidence(event, when.at));
-            }
+            visits.unsaid.count_or_keep(incidents, &key, (event, EVIDENCE_KEPT), when, out);
             return;
         };
-        let mut lines = std::mem::take(&mut visits.waiting);
-        lines.push(evidence(event, when.at));
+        let (evidence, count) = visits.unsaid.take(evidence(event, when.at));
         let mut reasons = vec![format!("{actor} asked for {}: {why}", cut(path, SHOWN_BYTES))];
         if found.outcome == Outcome::Ok && matches!(kind, Kind::Exploit(_)) {
             reasons.push("the server answered with success; look at what it sent".to_owned());
@@ -269,8 +259,8 @@ impl Web {
             techniques: if matches!(kind, Kind::Exploit(_)) { &["T1190"] } else { &["T1595.003"] },
             actor: Some(actor.to_string().into()),
             victim: Some(super::guessing::victim(event)),
-            evidence: lines,
-            count: std::mem::take(&mut visits.unsaid),
+            evidence,
+            count,
             news: false,
             key,
         };
