@@ -151,7 +151,7 @@ impl Shared {
             match self.ensure_open().and_then(|()| self.commit(&group)) {
                 Ok(()) => {
                     // That room was made does not mean that it is enough.
-                    if group.iter().any(|waiting| waiting.class != Class::Room) {
+                    if !only_makes_room(&group) {
                         failures = 0;
                     }
                     tell(group, &Ok(()));
@@ -163,7 +163,7 @@ impl Shared {
                 }
                 Err(fault) => {
                     // A group that holds data too would spend it on the data.
-                    let makes_room = group.iter().all(|waiting| waiting.class == Class::Room);
+                    let makes_room = only_makes_room(&group);
                     self.desk().queue.put_back(group, monotonic_us());
                     self.give_way(&fault, makes_room);
                     if failures > 0 && matches!(fault, Fault::Full) {
@@ -268,7 +268,7 @@ impl Shared {
         let database = guard.as_ref().ok_or_else(|| Fault::Io("the file is not open".to_owned()))?;
         commit(database, group.iter().flat_map(|waiting| &waiting.ops))?;
         // What a commit frees is free for the next but one.
-        if makes_room(group) && self.desk().health == Health::Full { commit(database, []) } else { Ok(()) }
+        if only_makes_room(group) && self.desk().health == Health::Full { commit(database, []) } else { Ok(()) }
     }
 
     /// Compacts the file, on the caller's thread.
@@ -414,8 +414,9 @@ fn commit<'op>(database: &Database, ops: impl IntoIterator<Item = &'op Op>) -> R
     txn.commit().map_err(Fault::from_redb)
 }
 
-fn makes_room(group: &[Waiting]) -> bool {
-    group.iter().any(|waiting| waiting.class == Class::Room)
+/// Whether nothing but what makes room is in a group.
+fn only_makes_room(group: &[Waiting]) -> bool {
+    group.iter().all(|waiting| waiting.class == Class::Room)
 }
 
 fn tell(group: impl IntoIterator<Item = Waiting>, result: &Result<(), StoreError>) {
