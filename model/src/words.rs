@@ -47,12 +47,11 @@ pub struct Words {
     pub(crate) centroids: Vec<f32>,
 }
 
-/// The key of an event, for serving and training alike; `scanner` has just scanned its message, where it is a log line.
-pub fn key_of(words: Option<&Words>, event: &Event, extraction: &Extraction<'_>, scanner: &Scanner) -> TypedKey {
-    match (words, &event.body) {
-        (Some(words), Body::Syslog(_)) => words.key(extraction, scanner),
-        _ => TypedKey::of(extraction),
-    }
+/// The key of an event, for serving and training alike. Where it is a log line, `scanner` has scanned its message afterwards.
+pub fn key_of(words: Option<&Words>, event: &Event, extraction: &Extraction<'_>, scanner: &mut Scanner) -> TypedKey {
+    let Body::Syslog(line) = &event.body else { return TypedKey::of(extraction) };
+    scanner.scan(&line.message);
+    words.map_or_else(|| TypedKey::of(extraction), |words| words.key(extraction, scanner))
 }
 
 impl Words {
@@ -70,16 +69,6 @@ impl Words {
         let said = || sure(outcomes, &mean).and_then(|at| OUTCOMES.get(at)).map(|(outcome, _)| *outcome);
         let outcome = Some(extraction.outcome).filter(|outcome| *outcome != Outcome::None).or_else(said);
         TypedKey::new(extraction.family, action, outcome.unwrap_or(Outcome::None))
-    }
-
-    /// Words that have a vector.
-    pub fn len(&self) -> usize {
-        self.ids.len()
-    }
-
-    /// Whether it knows no word.
-    pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
     }
 
     /// The mean of a line's vectors; nothing known is nothing meant: 0.

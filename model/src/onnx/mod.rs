@@ -28,7 +28,7 @@ use candle_onnx::onnx::{GraphProto, ModelProto, OperatorSetIdProto, StringString
 use nms_proto::limits::MODEL_BUNDLE_BYTES_MAX;
 use prost::Message as _;
 
-use crate::bundle::{Bundle, BundleError, Manifest, WEIGHTS, read_file};
+use crate::bundle::{Bundle, BundleError, Manifest, WEIGHTS, hex, read_file};
 use crate::net::{NetError, Shape};
 use crate::words::Words;
 use golden::Golden;
@@ -207,15 +207,6 @@ pub fn import(bytes: &[u8]) -> Result<Bundle, OnnxError> {
     let files = Bundle { manifest, vocabulary, weights, words }.to_files().map_err(OnnxError::Manifest)?;
     let missing = |file: &str| BundleError::Read { file: file.to_owned(), cause: "it is not there".to_owned() };
     Bundle::from_files(|file| files.get(file).cloned().ok_or_else(|| missing(file))).map_err(OnnxError::Manifest)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// The tables of words of a property.

@@ -12,7 +12,7 @@ use nms_model::{
     score::Scorer,
     template::Miner,
     window::{KeyedEvent, Windows},
-    words::Words,
+    words::{Words, key_of},
 };
 use nms_proto::{
     event::{Body, Event},
@@ -28,7 +28,6 @@ use nmsd_server::{
 };
 
 use super::{Figure, corpus::Corpus};
-use crate::train::scanned_key;
 
 /// Lines of the bench corpus that are looked at.
 const CORPUS_LINES: usize = 200_000;
@@ -138,7 +137,7 @@ fn stages(lines: &[Vec<u8>], words: Option<&Words>) -> Vec<Figure> {
     let (mut windows, mut key_scanner) = (Windows::default(), Scanner::new());
     stage("extraction, scan, key, context and windows", &mut |event| {
         let extraction = extract(event);
-        let key = scanned_key(event, &extraction, words, &mut key_scanner);
+        let key = key_of(words, event, &extraction, &mut key_scanner);
         let keyed = KeyedEvent::of(event, &extraction, key, event.id.seq.0);
         let source = event.source.as_str().bytes().fold(0, |sum: u64, byte| sum * 31 + u64::from(byte));
         std::hint::black_box(windows.push(0, source, None, keyed));

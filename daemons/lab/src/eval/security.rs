@@ -49,12 +49,12 @@ impl fmt::Display for Score {
 
 /// A line with what must be made of it.
 #[derive(Debug, Deserialize)]
-struct Line {
+pub(super) struct Line {
     filter: String,
     #[serde(rename = "line")]
-    text: String,
+    pub(super) text: String,
     #[serde(rename = "match")]
-    must_match: bool,
+    pub(super) must_match: bool,
     host: Option<String>,
 }
 

@@ -14,20 +14,21 @@ use nms_model::eval::{Ngram, auroc};
 use nms_model::key::TypedKey;
 use nms_model::score::Scorer;
 use nms_model::template::Miner;
-use nms_model::words::Words;
+use nms_model::window::Window;
+use nms_model::words::{Words, key_of};
 use nms_proto::event::{Body, Draft, Event, Syslog};
 use nms_proto::extraction::{Action, Outcome};
 use nms_proto::id::{EndpointId, EventId, EventSeq, Instance};
 use nms_proto::scan::Scanner;
 use nms_proto::time::Stamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use super::lines::objects;
 use super::probability::{calibration_error, logistic};
 use super::rewordings::REWORDINGS;
+use super::security::Line;
 use crate::corpus::{Emission, Label, VENDORS, lessons, vendor_lines};
-use crate::train::{
-    BaseOptions, Kinds, evaluation_network, evaluation_set, scanned_key, train_base, training_network, windows_of,
-};
+use crate::train::{BaseOptions, Kinds, evaluation_network, evaluation_set, train_base, training_network, windows_of};
 
 /// Parts that the vendors are cut into; each is left out once.
 const FOLDS: usize = 4;
@@ -73,14 +74,6 @@ impl fmt::Display for Figure {
     }
 }
 
-/// A line of the public set of failed logins, as far as it is read.
-#[derive(Deserialize)]
-struct Public {
-    line: String,
-    #[serde(rename = "match")]
-    is_failure: bool,
-}
-
 /// Trains without a part of the vendors, and judges on it. `lines` are public lines with truth, where there are any.
 ///
 /// # Errors
@@ -112,7 +105,7 @@ fn by_words(words: &Words, line: &str, scanner: &mut Scanner) -> TypedKey {
     let event = event(line);
     let mut extraction = extract(&event);
     (extraction.action, extraction.outcome) = (Action::Other, Outcome::None);
-    scanned_key(&event, &extraction, Some(words), scanner)
+    key_of(Some(words), &event, &extraction, scanner)
 }
 
 fn has_words(line: &str, scanner: &mut Scanner) -> bool {
@@ -241,7 +234,7 @@ fn rewordings(words: &Words, figures: &mut Vec<Figure>) {
         let [old_key, new_key] = events.each_ref().map(|event| TypedKey::of(&extract(event)));
         extractors += same(old_key, new_key);
         let [old_key, new_key] =
-            events.each_ref().map(|event| scanned_key(event, &extract(event), Some(words), &mut scanner));
+            events.each_ref().map(|event| key_of(Some(words), event, &extract(event), &mut scanner));
         whole += same(old_key, new_key);
         alone += same(by_words(words, old, &mut scanner), by_words(words, new, &mut scanner));
         let [old_template, new_template] = [old, new].map(|line| {
@@ -267,19 +260,16 @@ fn rewordings(words: &Words, figures: &mut Vec<Figure>) {
 
 /// Lines of many programs that people wrote filters for.
 fn public_lines(words: &Words, path: &Path, figures: &mut Vec<Figure>) -> Result<(), String> {
-    let text = std::fs::read_to_string(path).map_err(|cause| format!("{}: {cause}", path.display()))?;
     let mut scanner = Scanner::new();
     let [mut ours, mut whole, mut listed, mut always] = <[Hits; 4]>::default();
-    for (number, line) in text.lines().enumerate() {
-        let line: Public =
-            serde_json::from_str(line).map_err(|cause| format!("{}:{}: {cause}", path.display(), number + 1))?;
-        let key = by_words(words, &line.line, &mut scanner);
-        ours.count(key.outcome() == Outcome::Failed, line.is_failure);
-        always.count(true, line.is_failure);
-        let event = event(&line.line);
-        let key = scanned_key(&event, &extract(&event), Some(words), &mut scanner);
-        whole.count(key.outcome() == Outcome::Failed, line.is_failure);
-        listed.count(has_words(&line.line, &mut scanner), line.is_failure);
+    for line in objects::<Line>(path)? {
+        let key = by_words(words, &line.text, &mut scanner);
+        ours.count(key.outcome() == Outcome::Failed, line.must_match);
+        always.count(true, line.must_match);
+        let event = event(&line.text);
+        let key = key_of(Some(words), &event, &extract(&event), &mut scanner);
+        whole.count(key.outcome() == Outcome::Failed, line.must_match);
+        listed.count(has_words(&line.text, &mut scanner), line.must_match);
     }
     always.show("recall on public filters' lines", "precision on public filters' lines", "always yes", figures);
     whole.show(
@@ -321,9 +311,6 @@ fn windows_of_left_out_vendors(
     let ngram = Ngram::learn(&training.ordinary);
     let mut measures: BTreeMap<&'static str, [Vec<f32>; 3]> = BTreeMap::new();
     let (mut fitted, mut unscored, mut all) = (Vec::new(), 0, 0);
-    let groups = |set: &Kinds| {
-        [set.ordinary.clone(), set.attacks.iter().map(|(window, _)| window.clone()).collect(), set.novelties.clone()]
-    };
     for (at, group) in groups(&set).iter().enumerate() {
         for window in group {
             all += 1;
@@ -388,6 +375,15 @@ fn windows_of_left_out_vendors(
         of: fitted.len(),
     });
     Ok(())
+}
+
+/// The windows of a set: ordinary, attacks, novelties.
+fn groups(set: &Kinds) -> [Vec<&Window>; 3] {
+    [
+        set.ordinary.iter().collect(),
+        set.attacks.iter().map(|(window, _)| window).collect(),
+        set.novelties.iter().collect(),
+    ]
 }
 
 /// The share of word pairs of a window's lines that ordinary training never had: ordinary, attacks, novelties.

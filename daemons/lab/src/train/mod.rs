@@ -4,4 +4,4 @@ mod windows;
 mod base;
 
 pub use base::{BaseOptions, examples, train_base, training_network, training_set};
-pub use windows::{Figures, Kinds, Labelled, evaluate, evaluation_network, evaluation_set, scanned_key, windows_of};
+pub use windows::{Figures, Kinds, Labelled, evaluate, evaluation_network, evaluation_set, windows_of};

@@ -15,8 +15,7 @@ use nms_model::key::TypedKey;
 use nms_model::score::Scorer;
 use nms_model::window::{KeyedEvent, Window, Windows, actor_id};
 use nms_model::words::{Words, key_of};
-use nms_proto::event::{Body, Event};
-use nms_proto::extraction::{Actor, Extraction};
+use nms_proto::extraction::Actor;
 use nms_proto::limits::MODEL_WINDOWS_MAX;
 use nms_proto::scan::Scanner;
 
@@ -88,25 +87,12 @@ pub fn windows_of(network: &Network, emissions: &[Emission], words: Option<&Word
             Actor::Address(_) => actor_id(actor),
             Actor::Name(_) => actor_id(actor) ^ (source + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
         });
-        let key = scanned_key(&event, &extraction, words, &mut scanner);
+        let key = key_of(words, &event, &extraction, &mut scanner);
         let keyed = KeyedEvent::of(&event, &extraction, key, index as u64);
         ready.extend(windows.push(now, source, actor, keyed));
     }
     ready.extend(windows.tick(u64::MAX));
     ready.into_iter().map(|window| Labelled { label: label(&window, emissions), window }).collect()
-}
-
-/// The key of an event whose message is scanned for it.
-pub fn scanned_key(
-    event: &Event,
-    extraction: &Extraction<'_>,
-    words: Option<&Words>,
-    scanner: &mut Scanner,
-) -> TypedKey {
-    if let Body::Syslog(line) = &event.body {
-        scanner.scan(&line.message);
-    }
-    key_of(words, event, extraction, scanner)
 }
 
 fn label(window: &Window, emissions: &[Emission]) -> Option<Label> {

@@ -207,10 +207,7 @@ impl Analysis {
         seen: &mut impl FnMut(&Seen<'_>),
     ) {
         let extraction = extract(event);
-        if let Body::Syslog(line) = &event.body {
-            self.scanner.scan(&line.message);
-        }
-        let key = at.model.key(event, &extraction, &self.scanner);
+        let key = at.model.key(event, &extraction, &mut self.scanner);
         if matches!(event.body, Body::Syslog(_)) {
             let learnt = self.miner.learn(self.scanner.masked());
             self.words.note(key, learnt.id);

@@ -63,8 +63,8 @@ impl Model {
         })
     }
 
-    /// The key of an event; `scanner` has just scanned its message, where it is a line.
-    pub fn key(&self, event: &Event, extraction: &Extraction<'_>, scanner: &Scanner) -> TypedKey {
+    /// The key of an event, as [`key_of`] has it.
+    pub fn key(&self, event: &Event, extraction: &Extraction<'_>, scanner: &mut Scanner) -> TypedKey {
         key_of(self.words.as_ref(), event, extraction, scanner)
     }
 

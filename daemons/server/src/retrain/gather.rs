@@ -9,7 +9,7 @@ use nms_model::{
     window::{KeyedEvent, Window, Windows},
     words::{Words, key_of},
 };
-use nms_proto::{event::Body, finding::Finding, id::EndpointId, scan::Scanner};
+use nms_proto::{finding::Finding, id::EndpointId, scan::Scanner};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
@@ -172,10 +172,7 @@ impl File {
         if let Some(actor) = actor {
             self.actors.note(actor, source);
         }
-        if let Body::Syslog(line) = &event.body {
-            self.scanner.scan(&line.message);
-        }
-        let key = key_of(self.words.as_ref(), &event, &extraction, &self.scanner);
+        let key = key_of(self.words.as_ref(), &event, &extraction, &mut self.scanner);
         let keyed = KeyedEvent::of(&event, &extraction, key, event.id.seq.0);
         let ready = self.windows.push(self.now_ms, source, actor, keyed);
         self.keep(ready);
