@@ -50,8 +50,9 @@ impl fmt::Display for StampError {
 
 impl std::error::Error for StampError {}
 
-/// First and last millisecond that has a four-digit year.
-const UNIX_MS_RANGE: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
+/// First and last millisecond that can be written: the begin of the year 0, and 9999-12-30T22:00:00Z, the last
+/// second of the calendar ([`Timestamp::MAX`]), which leaves room for every offset before the year 10000.
+const UNIX_MS_RANGE: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_207_200_000;
 const OFFSET_MIN_MAX: i16 = 18 * 60;
 
 impl Stamp {
@@ -61,7 +62,7 @@ impl Stamp {
     }
 
     /// A moment that somebody else named, with an offset from UTC in seconds, brought to what can be written: the years
-    /// 0 to 9999, at most 18 hours from UTC.
+    /// 0 to 9999 (but for the last day and a half), at most 18 hours from UTC.
     pub fn bounded(unix_ms: i64, offset_s: i32) -> Self {
         let most = i32::from(OFFSET_MIN_MAX);
         let offset_min = (offset_s / 60).clamp(-most, most) as i16;

@@ -30,6 +30,12 @@ const MEMORY_MIB_MAX: u64 = 1_024;
 const INPUT_BYTES_MAX: u64 = 4_096;
 /// What each target gets in `cargo xtask ci`, in seconds.
 const SMOKE_S: u64 = 3;
+/// Where `cargo xtask ci` begins: each time the same inputs, so that what fails there failed before it was pushed too.
+const SMOKE_SEED: u32 = 1;
+/// Inputs that `cargo xtask ci` makes up for each target, at most.
+const SMOKE_RUNS: u64 = 20_000;
+/// Lines of a target's log that are shown where it found something: the panic, its stack and the input.
+const SHOWN_LINES: usize = 60;
 
 /// What is fuzzed, and for how long.
 #[derive(Debug, Args)]
@@ -43,6 +49,12 @@ pub(crate) struct Options {
     /// Targets at a time; as many as there are processors, unless it is given.
     #[arg(long)]
     jobs: Option<usize>,
+    /// Where the fuzzer's random numbers begin; anywhere, unless it is given.
+    #[arg(long)]
+    seed: Option<u32>,
+    /// Inputs for each target at most; as many as the time allows, unless it is given.
+    #[arg(long)]
+    runs: Option<u64>,
 }
 
 /// Fuzzes every target for a short while, where there is a C++ compiler.
@@ -51,7 +63,8 @@ pub(crate) fn smoke() -> Result<(), String> {
         println!("fuzz: skipped: no C++ compiler, apt-get install g++");
         return Ok(());
     }
-    run(&Options { seconds: SMOKE_S, target: Vec::new(), jobs: None })
+    let (seed, runs) = (Some(SMOKE_SEED), Some(SMOKE_RUNS));
+    run(&Options { seconds: SMOKE_S, target: Vec::new(), jobs: None, seed, runs })
 }
 
 /// Builds the program and runs the targets; a line of JSON for each.
@@ -68,7 +81,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         for _ in 0..jobs {
             scope.spawn(|| {
                 while let Some(name) = next() {
-                    let done = fuzz(&program, &name, options.seconds);
+                    let done = fuzz(&program, &name, options);
                     if let (Err(problem), Ok(mut problems)) = (done, problems.lock()) {
                         problems.push(problem);
                     }
@@ -122,7 +135,7 @@ fn host() -> Result<String, String> {
 }
 
 /// Fuzzes one target. What is found lies in `target/fuzz/findings`, what the fuzzer learnt in `target/fuzz/corpus`.
-fn fuzz(program: &Path, name: &str, seconds: u64) -> Result<(), String> {
+fn fuzz(program: &Path, name: &str, options: &Options) -> Result<(), String> {
     let place = |kind: &str| -> Result<PathBuf, String> {
         let folder = target().join("fuzz").join(kind).join(name);
         fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
@@ -132,11 +145,14 @@ fn fuzz(program: &Path, name: &str, seconds: u64) -> Result<(), String> {
     let before = files(&findings);
     let log = logs.join("last.log");
     let written = File::create(&log).map_err(|error| format!("cannot write {}: {error}", log.display()))?;
+    let number = |flag: &str, value: Option<u64>| value.map(|value| format!("-{flag}={value}"));
     let status = Command::new(program)
         .current_dir(root())
         .env("NMS_FUZZ_TARGET", name)
         .env("RUST_BACKTRACE", "1")
-        .arg(format!("-max_total_time={seconds}"))
+        .arg(format!("-max_total_time={}", options.seconds))
+        .args(number("seed", options.seed.map(u64::from)))
+        .args(number("runs", options.runs))
         .arg(format!("-max_len={INPUT_BYTES_MAX}"))
         .arg(format!("-timeout={INPUT_S_MAX}"))
         .arg(format!("-rss_limit_mb={MEMORY_MIB_MAX}"))
@@ -158,7 +174,11 @@ fn fuzz(program: &Path, name: &str, seconds: u64) -> Result<(), String> {
     );
     let again = || format!("NMS_FUZZ_TARGET={name} {} FILE", program.display());
     match runs {
-        _ if !status.success() => Err(format!("{name}: a finding, see {}; again with: {}", log.display(), again())),
+        _ if !status.success() => {
+            let lines: Vec<&str> = said.lines().collect();
+            let shown = lines.get(lines.len().saturating_sub(SHOWN_LINES)..).unwrap_or_default().join("\n");
+            Err(format!("{name}: a finding, see {}; again with: {}\n{shown}", log.display(), again()))
+        }
         0 => Err(format!("{name}: it did not run, see {}", log.display())),
         _ => Ok(()),
     }

@@ -45,6 +45,19 @@ proptest! {
     }
 
     #[test]
+    fn a_time_that_somebody_else_named_comes_back_once_bounded(
+        unix_ms in prop_oneof![
+            any::<i64>(),
+            -62_167_300_000_000i64..-62_167_100_000_000,
+            253_402_100_000_000i64..253_402_400_000_000,
+        ],
+        offset_s: i32,
+    ) {
+        let stamp = Stamp::bounded(unix_ms, offset_s);
+        prop_assert_eq!(Stamp::parse(&stamp.to_string()), Ok(stamp));
+    }
+
+    #[test]
     fn never_panics(text in "\\PC{0,40}") {
         let _ = Stamp::parse(&text);
     }
