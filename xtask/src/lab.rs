@@ -1,6 +1,6 @@
 //! The front of the lab: benches, evaluation and training, built in release and run.
 
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use clap::Args;
 
@@ -13,6 +13,15 @@ pub(crate) struct Rest {
     /// What, and its options; `--help` lists them.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<String>,
+}
+
+/// Evaluates where the caller is, so that files are named as they are seen from there; with the lab's own exit code.
+pub(crate) fn eval(rest: &Rest) -> Result<ExitCode, String> {
+    step(cargo().args(["build", "--release", "--quiet", "-p", "nms-lab"]))?;
+    let lab = target().join("release/nms-lab");
+    let status = Command::new(&lab).arg("eval").args(&rest.words).status();
+    let status = status.map_err(|error| format!("cannot run {}: {error}", lab.display()))?;
+    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }
 
 /// Builds what the lab drives, then runs `verb` in it.

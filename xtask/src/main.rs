@@ -39,7 +39,7 @@ enum Task {
     StaticAgent(static_agent::Options),
     /// Measure: `bench pipeline`, `bench model` and others; `--help` lists them.
     Bench(lab::Rest),
-    /// Evaluate: `eval model`.
+    /// Evaluate: `eval scenarios`, `eval model` and others; `--help` lists them.
     Eval(lab::Rest),
     /// Train: `train base`.
     Train(lab::Rest),
@@ -64,7 +64,10 @@ fn main() -> ExitCode {
         Task::Ci => ci::run(),
         Task::StaticAgent(options) => static_agent::run(&options),
         Task::Bench(rest) => lab::run("bench", &rest),
-        Task::Eval(rest) => lab::run("eval", &rest),
+        Task::Eval(rest) => match lab::eval(&rest) {
+            Ok(code) => return code,
+            Err(problem) => Err(problem),
+        },
         Task::Train(rest) => lab::run("train", &rest),
         Task::Torture(rest) => lab::torture(&rest),
         Task::Fuzz(options) => fuzz::run(&options),

@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use nms_kit::clock;
 use nms_lab::bench::{self, Figure};
 use nms_lab::corpus::VENDORS;
-use nms_lab::eval::{self, HdfsFiles, HdfsOptions, Split};
+use nms_lab::eval::{self, HdfsFiles, HdfsOptions, Layer, ScenarioOptions, Split};
 use nms_lab::torture::{self, Report};
 use nms_lab::train::{BaseOptions, evaluate, evaluation_set, train_base, training_set};
 use nms_model::bundle::Bundle;
@@ -195,6 +195,25 @@ enum Eval {
         #[arg(long)]
         json: bool,
     },
+    /// Scenarios, attacks and harmless ones, through the cores of hub and server; ends with 1 where one failed, with 2 where
+    /// a file cannot be read.
+    Scenarios {
+        /// Files of scenarios, one JSON object a line.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Ordinary traffic, one JSON object a line; the generator's without it.
+        #[arg(long)]
+        warmup: Option<PathBuf>,
+        /// The generator's network.
+        #[arg(long, default_value_t = 7)]
+        seed: u64,
+        /// Only scenarios whose name begins so.
+        #[arg(long)]
+        only: Option<String>,
+        /// One JSON object a scenario, mode and layer.
+        #[arg(long)]
+        json: bool,
+    },
     /// For how many lines of public sets, by program, the extractors know what was done.
     Coverage {
         /// One JSON object a program.
@@ -250,8 +269,11 @@ enum SplitName {
 }
 
 fn main() -> ExitCode {
-    let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build_global();
-    let result = one_thread.map_err(|cause| cause.to_string()).and_then(|()| match Arguments::parse() {
+    if let Err(cause) = rayon::ThreadPoolBuilder::new().num_threads(1).build_global() {
+        eprintln!("nms-lab: {cause}");
+        return ExitCode::FAILURE;
+    }
+    let result = match Arguments::parse() {
         Arguments::Train(Train::Base { out, seed, steps, networks, attack_share, checkpoint }) => {
             let recipe = Recipe { seed, steps, attack_share, ..Recipe::default() };
             base(&out, checkpoint.as_deref(), &BaseOptions { networks, recipe, ..BaseOptions::default() })
@@ -273,6 +295,9 @@ fn main() -> ExitCode {
             })
         }
         Arguments::Eval(Eval::Security { fail2ban, misses, json }) => security(fail2ban, misses, json),
+        Arguments::Eval(Eval::Scenarios { files, warmup, seed, only, json }) => {
+            return scenarios(&ScenarioOptions { files, warmup, seed, only }, json);
+        }
         Arguments::Eval(Eval::Coverage { json }) => public_data().and_then(|data| {
             let Some(data) = data else { return Ok(()) };
             list(&eval::coverage(&data)?, json);
@@ -331,7 +356,7 @@ fn main() -> ExitCode {
             let options = torture::Options { binaries, seconds, seed, lose };
             torture::torture(&options, |line| eprintln!("{line}")).map(|report| tell(&report, json))
         }
-    });
+    };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
@@ -395,6 +420,26 @@ fn security(fail2ban: Option<PathBuf>, misses: bool, json: bool) -> Result<(), S
         }
     }
     Ok(())
+}
+
+/// Runs scenarios; 0 where a dashboard showed what it must, 1 where it did not, 2 where a file cannot be read.
+fn scenarios(options: &ScenarioOptions, json: bool) -> ExitCode {
+    let suite = match eval::scenarios(options) {
+        Ok(suite) => suite,
+        Err(cause) => {
+            eprintln!("nms-lab: {cause}");
+            return ExitCode::from(2);
+        }
+    };
+    if json {
+        list(&suite.outcomes, true);
+        println!("{}", suite.summary());
+    } else {
+        let failed = suite.outcomes.iter().filter(|outcome| outcome.layer == Layer::Fused && !outcome.passed);
+        failed.for_each(|outcome| println!("{outcome}"));
+        print!("{suite}");
+    }
+    if suite.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Prints rows, as JSON or for people.

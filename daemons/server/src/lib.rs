@@ -20,6 +20,7 @@ mod verify;
 mod backup;
 pub mod inspect;
 pub mod admin;
+pub mod chain;
 pub mod replay;
 pub mod retrain;
 mod server;

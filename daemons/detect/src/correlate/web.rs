@@ -3,8 +3,9 @@
 //!
 //! A request with an exploit's pattern is LOW: every server that the internet reaches gets them all day. Three within
 //! five minutes from one address are MEDIUM, and so are five different doors that scanners try (`/.env`,
-//! `/wp-login.php`), or thirty different pages that are not there. Fifteen exploits are HIGH. That a server answered one
-//! with success is said; it is not known what it answered.
+//! `/wp-login.php`), or thirty different pages within a minute that are not there; within five minutes they are LOW, as
+//! search engines follow old links. Fifteen exploits are HIGH. That a server answered one with success is said; it is not
+//! known what it answered.
 //!
 //! Patterns are looked for in the first 512 bytes of the path, in lower case, percent escapes undone once.
 
@@ -39,6 +40,8 @@ const EXPLOITS: [usize; 2] = [3, 15];
 /// Different doors, and different pages that are not there.
 const DOORS: usize = 5;
 const MISSING: usize = 30;
+/// Time within which so many missing pages are no search engine's, in milliseconds.
+const HASTE_MS: i64 = 60_000;
 /// Requests of one address that are kept.
 const KEPT: usize = 48;
 /// Lines kept as evidence.
@@ -197,8 +200,14 @@ impl Visits {
             return Some((Severity::Medium, told));
         }
         if missing >= MISSING {
-            let told = format!("{missing} different pages that are not there within {took} (limit {MISSING} in 5 min)");
-            return Some((Severity::Medium, told));
+            let newest = self.seen.iter().rev().filter(|(.., kept)| kept.is_like(Kind::Missing)).take(MISSING);
+            let times = || newest.clone().map(|(at, ..)| *at);
+            let took_ms = times().max().unwrap_or_default() - times().min().unwrap_or_default();
+            let (severity, limit) =
+                if took_ms <= HASTE_MS { (Severity::Medium, "1 min") } else { (Severity::Low, "5 min") };
+            let told =
+                format!("{missing} different pages that are not there within {took} (limit {MISSING} in {limit})");
+            return Some((severity, told));
         }
         match kind {
             Kind::Exploit(tries) => Some((Severity::Low, tries.to_owned())),

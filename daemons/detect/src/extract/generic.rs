@@ -21,6 +21,13 @@ pub(super) fn generic(text: &str) -> Extraction<'_> {
     let mut before = ("", b' ');
     let mut tokens = Tokens { text, separator: b' ' };
     while let Some((token, separator)) = tokens.next_token() {
+        if separator == b'"' && is_prose(text) {
+            let begin = text.len() - tokens.text.len() - token.len();
+            if let Some(behind) = quotation(text, begin) {
+                tokens = Tokens { text: behind, separator: b' ' };
+                continue;
+            }
+        }
         seen.token(token, before, separator);
         // A colon or a dash between a name and its value is neither.
         if !matches!(token, ":" | "-" | "->" | "--") {
@@ -28,6 +35,20 @@ pub(super) fn generic(text: &str) -> Extraction<'_> {
         }
     }
     seen.judge()
+}
+
+/// Whether a text is sentences rather than a record.
+fn is_prose(text: &str) -> bool {
+    !text.starts_with(['{', '['])
+}
+
+/// What is behind the quotation that begins at `begin`: words that somebody else said, so nothing in them is the application's
+/// own. None for the value of a name, and for less than four words.
+fn quotation(text: &str, begin: usize) -> Option<&str> {
+    let head = text.get(..begin)?.strip_suffix('"')?;
+    let (said, behind) = text.get(begin..)?.split_once('"')?;
+    let is_value = head.ends_with(['=', ':', ',', '"', '{']);
+    (!is_value && said.split(' ').count() >= QUOTED_WORDS).then_some(behind)
 }
 
 /// The tokens of a text, each with the last separator byte before it.
@@ -90,6 +111,8 @@ struct Seen<'a> {
     negated: u8,
 }
 
+/// Words from which on a quotation is what somebody said.
+const QUOTED_WORDS: usize = 4;
 /// How many words a negation reaches.
 const NEGATION_WORDS: u8 = 3;
 

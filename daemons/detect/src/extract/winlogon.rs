@@ -212,6 +212,7 @@ fn of_pairs(text: &str) -> Said<'_> {
 /// The rendered text, with the number somewhere before it.
 fn of_text<'a>(app: &str, text: &'a str) -> Said<'a> {
     let id = number(text).or_else(|| app.rsplit(['_', '-']).next().and_then(|tail| tail.parse().ok()));
+    let id = id.or_else(|| of_sentence(text));
     let mut said = Said { id: id.unwrap_or(0), ..Said::default() };
     // The address is Windows' last word; what stands before it was chosen by whoever logged in.
     let ip = ["Source Network Address:", "Client Address:", "Source Address:"];
@@ -250,6 +251,36 @@ fn of_text<'a>(app: &str, text: &'a str) -> Said<'a> {
         .or(said.subject)
         .or_else(|| named(text));
     said
+}
+
+/// How events begin that come without their number.
+const SENTENCES: [(&str, u32); 22] = [
+    ("An account was successfully logged on", 4624),
+    ("An account failed to log on", 4625),
+    ("An account was logged off", 4634),
+    ("User initiated logoff", 4647),
+    ("A logon was attempted using explicit credentials", 4648),
+    ("Special privileges assigned to new logon", 4672),
+    ("A new process has been created", 4688),
+    ("A service was installed in the system", 4697),
+    ("A scheduled task was created", 4698),
+    ("System audit policy was changed", 4719),
+    ("A user account was created", 4720),
+    ("A user account was enabled", 4722),
+    ("An attempt was made to reset an account's password", 4724),
+    ("A user account was deleted", 4726),
+    ("A member was added to a security-enabled global group", 4728),
+    ("A member was added to a security-enabled local group", 4732),
+    ("A user account was changed", 4738),
+    ("A user account was locked out", 4740),
+    ("A Kerberos authentication ticket (TGT) was requested", 4768),
+    ("Kerberos pre-authentication failed", 4771),
+    ("The computer attempted to validate the credentials for an account", 4776),
+    ("The audit log was cleared", 1102),
+];
+
+fn of_sentence(text: &str) -> Option<u32> {
+    SENTENCES.iter().find(|(begin, _id)| text.starts_with(begin)).map(|(_begin, id)| *id)
 }
 
 /// The event's number: a field of three to five digits before the text begins.

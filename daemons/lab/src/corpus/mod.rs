@@ -333,6 +333,21 @@ pub struct Extras {
     pub vendors: Range<usize>,
 }
 
+/// The ordinary life of one network on those days after the first Monday, in the order of time; each call gives a day the
+/// same life only where it begins with the same day.
+pub fn ordinary_days(seed: u64, days: Range<usize>) -> (Network, Vec<Emission>) {
+    let mut random = Random::new(seed);
+    let network = Network::new(&mut random.fork(1), &(0..VENDORS));
+    let mut scribe = Scribe::new(random.fork(2), &network);
+    for day in days {
+        ordinary::day(&network, day, &mut scribe);
+    }
+    let mut emissions = scribe.emissions;
+    emissions.sort_by_key(|emission| emission.at_ms);
+    mark_sessions(&network, &mut emissions);
+    (network, emissions)
+}
+
 /// The log of one network over some days, in the order of time.
 pub fn generate(seed: u64, days: usize, extras: &Extras) -> (Network, Vec<Emission>) {
     let mut random = Random::new(seed);

@@ -10,10 +10,12 @@ mod transfer;
 mod lines;
 mod security;
 mod coverage;
+mod scenarios;
 
 pub use coverage::{Coverage, coverage};
 pub use hdfs::{HdfsFiles, HdfsOptions, Split, hdfs};
 pub use measure::Row;
+pub use scenarios::{Layer, Mode, Outcome, ScenarioOptions, Suite, scenarios};
 pub use security::{Miss, Score, fail2ban};
 pub use templates::{Grouping, accuracy, templates};
 pub use transfer::{Figure, transfer};

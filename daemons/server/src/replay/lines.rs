@@ -53,7 +53,8 @@ impl Lines {
             (None, Some(host)) => EndpointId::new(host),
             (None, None) => EndpointId::new("file"),
         };
-        let id = self.id();
+        self.next += 1;
+        let id = EventId { instance: Self::INSTANCE, seq: EventSeq(self.next) };
         Some(draft.named(id, source, at))
     }
 
@@ -62,24 +63,8 @@ impl Lines {
         self.now
     }
 
-    /// A name for the next event, whether of a line or of what lines led to.
-    pub(super) fn id(&mut self) -> EventId {
-        self.next += 1;
-        EventId { instance: Self::INSTANCE, seq: EventSeq(self.next) }
-    }
-
-    /// The number of the latest event.
-    pub(super) fn number(&self) -> u64 {
-        self.next
-    }
-
     /// Whether any line was an event.
     pub(super) fn has_begun(&self) -> bool {
         self.previous.is_some()
-    }
-
-    /// As if so long a silence followed, in milliseconds.
-    pub(super) fn fall_silent(&mut self, silence_ms: i64) {
-        self.now.unix_ms += silence_ms;
     }
 }

@@ -11,15 +11,8 @@ mod print;
 mod years;
 mod lines;
 
-use std::{collections::HashMap, num::NonZeroUsize, sync::Arc};
-
-use lru::LruCache;
-use nms_detect::{Correlator, Settings, Standing};
-use nms_proto::{
-    event::{Body, Event},
-    finding::Finding,
-    id::{AlertId, EndpointId, Instance},
-};
+use nms_detect::Settings;
+use nms_proto::{alert::Alert, id::EndpointId, time::Stamp};
 
 pub use self::{
     lines::Lines,
@@ -27,18 +20,12 @@ pub use self::{
     years::{FirstYear, YEARS},
 };
 use crate::{
-    analyse::{
-        Analysis, Said,
-        model::Model,
-        past::{Past, place},
-    },
-    store::{LogSeq, Logged},
+    analyse::model::Model,
+    chain::{Chain, Told},
 };
 
 /// Silence that is taken to follow the last line, in milliseconds.
 const SILENCE_MS: i64 = 61 * 60_000;
-/// Batches whose lines are at hand for evidence: one line each, with its findings.
-const LINES_KEPT: usize = 1 << 16;
 
 /// How a file is to be read.
 #[derive(Clone, Debug)]
@@ -54,17 +41,6 @@ pub struct Reading {
     pub modified_ms: i64,
     /// Users whose session explains a change of settings.
     pub admins: Vec<Box<str>>,
-}
-
-/// Lines at hand.
-struct Kept(LruCache<LogSeq, Arc<Logged>>);
-
-impl Past for Kept {
-    fn event(&mut self, reference: u64) -> Option<(Instance, Event)> {
-        let (seq, index) = place(reference);
-        let batch = self.0.get(&seq)?;
-        batch.events.get(index).map(|event| (batch.hub, event.clone()))
-    }
 }
 
 /// What was counted.
@@ -89,111 +65,66 @@ pub struct Counts {
 }
 
 /// A file being looked at.
+#[derive(Debug)]
 pub struct Replay {
     lines: Lines,
-    correlator: Correlator,
-    analysis: Analysis,
-    model: Model,
-    kept: Kept,
-    standings: HashMap<AlertId, Standing>,
+    chain: Chain,
     style: Style,
     counts: Counts,
-}
-
-impl std::fmt::Debug for Replay {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Replay").field("counts", &self.counts).finish_non_exhaustive()
-    }
 }
 
 impl Replay {
     /// Begins with nothing known.
     pub fn new(reading: Reading, model: Model, style: Style) -> Self {
-        let kept = NonZeroUsize::new(LINES_KEPT).unwrap_or(NonZeroUsize::MIN);
-        Self {
-            lines: Lines::new(&reading),
-            correlator: Correlator::new(Settings { instance: Lines::INSTANCE, admins: reading.admins }),
-            analysis: Analysis::default(),
-            model,
-            kept: Kept(LruCache::new(kept)),
-            standings: HashMap::new(),
-            style,
-            counts: Counts::default(),
-        }
+        let lines = Lines::new(&reading);
+        let settings = Settings { instance: Lines::INSTANCE, admins: reading.admins };
+        Self { lines, chain: Chain::new(settings, model), style, counts: Counts::default() }
     }
 
     /// Takes one line, without its end; what is to be printed goes to `print`.
-    pub fn line(&mut self, bytes: &[u8], print: &mut dyn FnMut(String)) {
+    pub fn line(&mut self, bytes: &[u8], print: &mut Print<'_>) {
         self.counts.lines += 1;
         let Some(event) = self.lines.event(bytes) else {
             self.counts.refused += 1;
             return;
         };
-        let (at, now) = (event.at, self.lines.now());
-        let mut found = self.due();
-        self.correlator.observe(now, &Event { at, ..event.clone() }, &mut found);
-        self.batch(Some(event), found, print);
+        let (number, style) = (self.counts.lines, self.style);
+        let (mut said, mut shown) = (Vec::new(), Vec::new());
+        self.chain.event(self.lines.now(), event, &mut |_now, told| said.extend(alert(told)), &mut |seen, finding| {
+            if style.lines {
+                shown.push(print::line(number, seen, finding.map(|finding| &finding.category)));
+            }
+        });
+        shown.into_iter().for_each(&mut *print);
+        self.say(&said, print);
     }
 
     /// Every line was taken; gives what was counted.
-    pub fn finish(mut self, print: &mut dyn FnMut(String)) -> Counts {
+    pub fn finish(mut self, print: &mut Print<'_>) -> Counts {
         if self.lines.has_begun() {
-            self.lines.fall_silent(SILENCE_MS);
-            let now = self.lines.now();
-            let found = self.correlator.tick(now);
-            self.batch(None, found, print);
+            let end = Stamp { unix_ms: self.lines.now().unix_ms + SILENCE_MS, ..self.lines.now() };
             let mut said = Vec::new();
-            self.analysis.tick(&mut self.model, &mut self.kept, now.unix_ms, &mut said);
-            self.say(said, print);
+            self.chain.advance(end, &mut |_now, told| said.extend(alert(told)));
+            self.say(&said, print);
         }
-        self.counts.alerts = self.standings.len() as u64;
-        self.counts.windows = self.analysis.counts().windows;
-        self.counts.cache_hits = self.model.cache().hits;
-        self.counts.event_hits = self.analysis.event_cache().hits;
-        self.counts.cache_misses = self.model.cache().misses;
-        self.counts
+        let (cache, event_hits) = self.chain.caches();
+        Counts {
+            alerts: self.chain.alerts() as u64,
+            windows: self.chain.counts().windows,
+            cache_hits: cache.hits,
+            cache_misses: cache.misses,
+            event_hits,
+            ..self.counts
+        }
     }
 
-    /// What the correlators had to do before now.
-    fn due(&mut self) -> Vec<Finding> {
-        let now = self.lines.now();
-        let is_due = self.correlator.deadline().is_some_and(|due| due.unix_ms <= now.unix_ms);
-        if is_due { self.correlator.tick(now) } else { Vec::new() }
+    fn say(&mut self, said: &[Alert], print: &mut Print<'_>) {
+        self.counts.revisions += said.len() as u64;
+        said.iter().for_each(|alert| print(print::alert(alert, self.style)));
     }
+}
 
-    /// Hands a line with the findings that it completed to the analysis.
-    fn batch(&mut self, event: Option<Event>, found: Vec<Finding>, print: &mut dyn FnMut(String)) {
-        let category = found.last().map(|finding| finding.category.clone());
-        let at = event.as_ref().map_or(self.lines.now(), |event| event.at);
-        let mut events: Vec<Event> = event.into_iter().collect();
-        for finding in found {
-            let (id, source) = (self.lines.id(), finding.source.clone());
-            let body = Body::Finding(Box::new(finding));
-            events.push(Event { id, source, at, device_at: None, host: None, raw: None, body });
-        }
-        if events.is_empty() {
-            return;
-        }
-        let seq = LogSeq(self.lines.number());
-        let batch =
-            Arc::new(Logged { seq, hub: Lines::INSTANCE, arrived_ms: self.lines.now().unix_ms, bytes: 0, events });
-        self.kept.0.put(seq, Arc::clone(&batch));
-        let (mut said, number, style) = (Vec::new(), self.counts.lines, self.style);
-        self.analysis.handle(&mut self.model, &mut self.kept, &batch, &mut said, |seen| {
-            if style.lines {
-                print(print::line(number, seen, category.as_ref()));
-            }
-        });
-        self.say(said, print);
-    }
-
-    fn say(&mut self, said: Vec<Said>, print: &mut dyn FnMut(String)) {
-        for Said { finding, alert, .. } in said {
-            let known = self.standings.get(&alert.id);
-            let Some(settled) = Standing::settle(known, finding, alert) else { continue };
-            self.counts.revisions += 1;
-            print(print::alert(&settled.alert, self.style));
-            self.standings.insert(settled.alert.id.clone(), settled);
-        }
-    }
+/// The server's word, if it is one.
+fn alert(told: Told) -> Option<Alert> {
+    if let Told::Alert(alert) = told { Some(alert) } else { None }
 }
