@@ -65,8 +65,11 @@ fn frames<'a>(direction: Direction, pieces: impl IntoIterator<Item = &'a [u8]>) 
 pub(crate) fn message(bytes: &[u8]) {
     let mut decoder = Decoder::default();
     let first = message::read(&mut decoder, bytes, NOW);
-    // What the decoder kept of one message does not reach the next one.
-    assert_eq!(message::read(&mut decoder, bytes, NOW), first);
+    // What the decoder kept of one message does not reach the next one. Which of several wrong members of an object with
+    // many is named, is left to chance.
+    let reason = |error: JsonError| error.reason();
+    let second = message::read(&mut decoder, bytes, NOW);
+    assert_eq!(second.map_err(reason), first.clone().map_err(reason));
     let message = match first {
         Ok(message) => message,
         Err(error) => return refused(bytes, &error),

@@ -33,7 +33,7 @@ pub enum JsonError {
         /// The type, and those that are known.
         problem: String,
     },
-    /// Not of the expected shape.
+    /// Not of the expected shape. Of several wrong members of one object any may be the one that is named.
     Shape {
         /// Path of the field, such as `payload.events[3].at`; `.` for the whole.
         field: String,
