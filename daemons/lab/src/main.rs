@@ -148,6 +148,35 @@ enum Train {
     },
 }
 
+/// What `eval security` looks at; each file is that in the folder which `NMS_DATA` names, unless it is given.
+#[derive(Args)]
+struct Security {
+    /// fail2ban's test lines.
+    #[arg(long)]
+    fail2ban: Option<PathBuf>,
+    /// `CrowdSec`'s test cases.
+    #[arg(long)]
+    crowdsec: Option<PathBuf>,
+    /// The log of a host that the Internet reaches.
+    #[arg(long)]
+    auth: Option<PathBuf>,
+    /// The log of a web server.
+    #[arg(long)]
+    web: Option<PathBuf>,
+    /// The generator's network.
+    #[arg(long, default_value_t = 14)]
+    seed: u64,
+    /// Ordinary days of it.
+    #[arg(long, default_value_t = 14)]
+    days: usize,
+    /// Each miss, and each alert of a quiet log, too.
+    #[arg(long)]
+    misses: bool,
+    /// One JSON object a set.
+    #[arg(long)]
+    json: bool,
+}
+
 #[derive(Subcommand)]
 enum Eval {
     /// A bundle against networks it was not trained on.
@@ -183,18 +212,8 @@ enum Eval {
         #[arg(long)]
         json: bool,
     },
-    /// What is made of public lines whose truth is known.
-    Security {
-        /// fail2ban's test lines; those in the folder that `NMS_DATA` names without it.
-        #[arg(long)]
-        fail2ban: Option<PathBuf>,
-        /// Each line that is read otherwise than it is meant, too.
-        #[arg(long)]
-        misses: bool,
-        /// One JSON object a set.
-        #[arg(long)]
-        json: bool,
-    },
+    /// What is made of public lines and cases whose truth is known, and how few alerts quiet logs raise.
+    Security(Security),
     /// Scenarios, attacks and harmless ones, through the cores of hub and server; ends with 1 where one failed, with 2 where
     /// a file cannot be read.
     Scenarios {
@@ -294,7 +313,7 @@ fn main() -> ExitCode {
                 Ok(())
             })
         }
-        Arguments::Eval(Eval::Security { fail2ban, misses, json }) => security(fail2ban, misses, json),
+        Arguments::Eval(Eval::Security(options)) => security(options),
         Arguments::Eval(Eval::Scenarios { files, warmup, seed, only, json }) => {
             return scenarios(&ScenarioOptions { files, warmup, seed, only }, json);
         }
@@ -409,16 +428,37 @@ fn model(bundle: Option<&Path>, networks: u64) -> Result<(), String> {
     Ok(())
 }
 
-fn security(fail2ban: Option<PathBuf>, misses: bool, json: bool) -> Result<(), String> {
-    let usual = || Ok::<_, String>(public_data()?.map(|data| data.join("security/fail2ban/lines.jsonl")));
-    let Some(path) = fail2ban.map_or_else(usual, |path| Ok(Some(path)))? else { return Ok(()) };
-    let (scores, missed) = eval::fail2ban(&path)?;
-    list(&scores, json);
-    if misses {
-        for miss in missed {
-            eprintln!("{}", serde_json::to_string(&miss).unwrap_or_default());
-        }
+fn security(options: Security) -> Result<(), String> {
+    let Security { fail2ban, crowdsec, auth, web, seed, days, misses, json } = options;
+    let usual = if fail2ban.is_none() || crowdsec.is_none() || auth.is_none() || web.is_none() {
+        public_data()?.map(|data| data.join("security"))
+    } else {
+        None
+    };
+    let file = |given: Option<PathBuf>, name: &str| given.or_else(|| usual.as_ref().map(|data| data.join(name)));
+    let told = |lines: Vec<String>| lines.iter().filter(|_line| misses).for_each(|line| eprintln!("{line}"));
+    if let Some(path) = file(fail2ban, "fail2ban/lines.jsonl") {
+        let (scores, missed) = eval::fail2ban(&path)?;
+        list(&scores, json);
+        told(missed.iter().map(|miss| serde_json::to_string(miss).unwrap_or_default()).collect());
     }
+    if let Some(path) = file(crowdsec, "crowdsec/cases.jsonl") {
+        let (scores, missed) = eval::crowdsec(&path)?;
+        list(&scores, json);
+        told(missed.iter().map(|miss| serde_json::to_string(miss).unwrap_or_default()).collect());
+    }
+    for (path, set) in [
+        (file(auth, "auth_real_host/auth.log"), "auth_real_host"),
+        (file(web, "apache_real_host/access.log"), "apache_real_host"),
+    ] {
+        let Some(path) = path else { continue };
+        let (quiet, alerts) = eval::quiet_log(set, &path)?;
+        list(&[quiet], json);
+        told(alerts);
+    }
+    let (quiet, alerts) = eval::quiet_network(seed, days)?;
+    list(&[quiet], json);
+    told(alerts);
     Ok(())
 }
 

@@ -10,8 +10,10 @@ mod transfer;
 mod lines;
 mod security;
 mod coverage;
+mod alerts;
 mod scenarios;
 
+pub use alerts::{CaseMiss, Quiet, crowdsec, quiet_log, quiet_network};
 pub use coverage::{Coverage, coverage};
 pub use hdfs::{HdfsFiles, HdfsOptions, Split, hdfs};
 pub use measure::Row;

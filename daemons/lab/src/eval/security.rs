@@ -29,7 +29,7 @@ pub struct Score {
 }
 
 impl Score {
-    fn of(set: &str, verdicts: impl Iterator<Item = bool>) -> Self {
+    pub(super) fn of(set: &str, verdicts: impl Iterator<Item = bool>) -> Self {
         let (mut cases, mut right) = (0, 0);
         for verdict in verdicts {
             cases += 1;
