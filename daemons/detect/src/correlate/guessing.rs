@@ -40,8 +40,8 @@ const SAME_ATTEMPT_MS: i64 = 2_000;
 struct Guesses {
     recent: Recent,
     accounts: Vec<Box<str>>,
-    /// Connections lately counted, and whether a line of its own told of the attempt.
-    connections: Vec<(u64, bool)>,
+    /// Connections lately counted, with the account, and whether a line of its own told of the attempt.
+    connections: Vec<(u64, Option<u64>, bool)>,
     /// Failures not yet in an incident, with how many attempts each stands for.
     waiting: Vec<(Evidence, u64)>,
     said: Option<Severity>,
@@ -55,14 +55,19 @@ impl Suspicion for Guesses {
 }
 
 impl Guesses {
-    /// How many attempts a line adds: none where its connection was counted by a line of the other kind.
-    fn attempts(&mut self, event: &Event, times: u32, at: i64) -> u64 {
+    /// How many attempts a line adds: none where its connection was counted by a line of the other kind. Another account on
+    /// the same connection is another attempt.
+    fn attempts(&mut self, event: &Event, account: Option<&str>, times: u32, at: i64) -> u64 {
         let companion = times == 0;
         let Some(connection) = connection(event) else {
             let told = self.recent.len() > 0 && (at - self.recent.last()).abs() <= SAME_ATTEMPT_MS;
             return if companion && told { 0 } else { u64::from(times.max(1)) };
         };
-        if let Some((_hash, told)) = self.connections.iter_mut().find(|(hash, _told)| *hash == connection) {
+        let account = account.map(|account| xxh3_64(account.as_bytes()));
+        let is_same = |known: Option<u64>| known.is_none() || account.is_none() || known == account;
+        let known = self.connections.iter_mut().find(|(hash, known, _told)| *hash == connection && is_same(*known));
+        if let Some((_hash, of, told)) = known {
+            *of = of.or(account);
             let first_telling = !companion && !*told;
             *told |= !companion;
             return if companion || (first_telling && times == 1) { 0 } else { u64::from(times) };
@@ -70,7 +75,7 @@ impl Guesses {
         if self.connections.len() == CONNECTIONS_KEPT {
             self.connections.remove(0);
         }
-        self.connections.push((connection, !companion));
+        self.connections.push((connection, account, !companion));
         u64::from(times.max(1))
     }
 
@@ -134,7 +139,7 @@ impl Guessing {
         let Some(actor) = found.actor.map(|actor| Subject::of_actor(actor, &event.source)) else { return };
         let at = when.at.unix_ms;
         let guesses = self.actors.entry(actor.clone(), Guesses::default);
-        let attempts = guesses.attempts(event, found.times, at);
+        let attempts = guesses.attempts(event, found.account, found.times, at);
         if attempts == 0 {
             return;
         }

@@ -16,6 +16,7 @@ mod success;
 mod blocked_outbound;
 mod file_context;
 mod spread;
+mod web_signs;
 mod web;
 
 use nms_proto::{

@@ -1,18 +1,16 @@
 //! Attacks on web servers: known patterns in what is asked for, and looking for what should not be there (ATT&CK T1190,
 //! T1595.003).
 //!
-//! A request with an exploit's pattern is LOW: every server that the internet reaches gets them all day. Three within
-//! five minutes from one address are MEDIUM, and so are five different doors that scanners try (`/.env`,
-//! `/wp-login.php`), or thirty different pages within a minute that are not there; within five minutes they are LOW, as
+//! A request with an exploit's pattern, or of a tool that names itself (nikto, sqlmap), is LOW: every server that the
+//! internet reaches gets them all day. Three within five minutes from one address are MEDIUM, and so are five different
+//! doors that scanners try (`/.env`; `/wp-login.php` where it is shut; three are LOW), or thirty different pages within a minute that are not there; within five minutes they are LOW, as
 //! search engines follow old links. Fifteen exploits are HIGH. That a server answered one with success is said; it is not
 //! known what it answered.
-//!
-//! Patterns are looked for in the first 512 bytes of the path, in lower case, percent escapes undone once.
 
 use std::{collections::VecDeque, net::IpAddr};
 
 use nms_proto::{
-    event::Event,
+    event::{Body, Event},
     extraction::{Actor, Extraction, Object, Outcome},
     finding::{Category, Finding},
     limits::ACTORS_MAX,
@@ -20,7 +18,10 @@ use nms_proto::{
 };
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::unsaid::Unsaid;
+use super::{
+    unsaid::Unsaid,
+    web_signs::{Kind, Signs},
+};
 use crate::{
     bounded::{Bounded, Suspicion},
     incident::{Sign, When, evidence, span},
@@ -29,8 +30,6 @@ use crate::{
     text::cut,
 };
 
-/// Bytes of a path that are looked at.
-const PATH_BYTES: usize = 512;
 /// Bytes of a path in a reason.
 const SHOWN_BYTES: usize = 80;
 /// Time in which requests are taken together, in milliseconds.
@@ -38,7 +37,7 @@ const TOGETHER_MS: i64 = 5 * 60_000;
 /// Exploits of one address that are worth a look, and worth one now.
 const EXPLOITS: [usize; 2] = [3, 15];
 /// Different doors, and different pages that are not there.
-const DOORS: usize = 5;
+const DOORS: [usize; 2] = [3, 5];
 const MISSING: usize = 30;
 /// Time within which so many missing pages are no search engine's, in milliseconds.
 const HASTE_MS: i64 = 60_000;
@@ -46,95 +45,6 @@ const HASTE_MS: i64 = 60_000;
 const KEPT: usize = 48;
 /// Lines kept as evidence.
 const EVIDENCE_KEPT: usize = 4;
-
-/// Exploits' patterns, with what each tries.
-const PATTERNS: [(&str, &str); 36] = [
-    ("../..", "path traversal"),
-    ("..\\..", "path traversal"),
-    ("/etc/passwd", "path traversal"),
-    ("/etc/shadow", "path traversal"),
-    ("/proc/self/", "path traversal"),
-    ("win.ini", "path traversal"),
-    ("php://", "file inclusion"),
-    ("=http://", "file inclusion"),
-    ("=https://", "file inclusion"),
-    ("data://text", "file inclusion"),
-    ("union select", "SQL injection"),
-    ("union all select", "SQL injection"),
-    ("' or '", "SQL injection"),
-    ("' or 1=1", "SQL injection"),
-    (" or 1=1", "SQL injection"),
-    ("sleep(", "SQL injection"),
-    ("benchmark(", "SQL injection"),
-    ("waitfor delay", "SQL injection"),
-    ("information_schema", "SQL injection"),
-    ("<script", "cross-site scripting"),
-    ("javascript:", "cross-site scripting"),
-    ("onerror=", "cross-site scripting"),
-    ("${jndi:", "Log4Shell (CVE-2021-44228)"),
-    ("() {", "Shellshock (CVE-2014-6271)"),
-    ("/bin/sh", "command injection"),
-    ("/bin/bash", "command injection"),
-    (";wget ", "command injection"),
-    (";curl ", "command injection"),
-    ("|wget ", "command injection"),
-    ("`wget ", "command injection"),
-    ("cmd.exe", "command injection"),
-    ("allow_url_include", "command injection"),
-    ("invokefunction", "command injection"),
-    ("/vendor/phpunit/", "command injection"),
-    ("class.module.classloader", "Spring4Shell (CVE-2022-22965)"),
-    ("/shell?", "command injection"),
-];
-
-/// Doors that scanners try, and visitors of most sites never do.
-const SCANNED: [&str; 34] = [
-    "/.env",
-    "/.git/",
-    "/.aws/",
-    "/.ssh/",
-    "/.svn/",
-    "/.ds_store",
-    "/.htpasswd",
-    "/wp-login.php",
-    "/wp-admin",
-    "/xmlrpc.php",
-    "/wp-config",
-    "/phpmyadmin",
-    "/pma/",
-    "/adminer",
-    "/admin.php",
-    "/administrator",
-    "/manager/html",
-    "/cgi-bin/",
-    "/boaform/",
-    "/hnap1",
-    "/setup.cgi",
-    "/solr/admin",
-    "/actuator",
-    "/server-status",
-    "/phpinfo",
-    "/info.php",
-    "/config.json",
-    "/backup.",
-    "/dump.sql",
-    "/id_rsa",
-    "/owa/auth",
-    "/autodiscover",
-    "/telescope",
-    "/_ignition",
-];
-
-/// What a request is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// An exploit, and what it tries.
-    Exploit(&'static str),
-    /// A door.
-    Door,
-    /// A page that is not there.
-    Missing,
-}
 
 /// What an address asked for lately.
 #[derive(Debug, Default)]
@@ -164,7 +74,7 @@ impl Visits {
         if self.seen.is_empty() {
             self.unsaid.clear();
         }
-        if !matches!(kind, Kind::Exploit(_)) {
+        if matches!(kind, Kind::Door | Kind::Missing) {
             self.seen.retain(|(_at, other, kept)| (*other, *kept) != (path, kind));
         }
         if self.seen.len() == KEPT {
@@ -192,12 +102,17 @@ impl Visits {
         if exploits >= many {
             return Some((Severity::High, format!("{exploits} exploits within {took} (limit {many} in 5 min)")));
         }
-        if exploits >= some {
-            return Some((Severity::Medium, format!("{exploits} exploits within {took} (limit {some} in 5 min)")));
-        }
-        if doors >= DOORS {
-            let told = format!("{doors} doors that scanners try within {took} (limit {DOORS} in 5 min)");
+        let odd = exploits + self.count(Kind::Tool(""));
+        if odd >= some {
+            let told = format!("{odd} exploits or requests of such tools within {took} (limit {some} in 5 min)");
             return Some((Severity::Medium, told));
+        }
+        let [few_doors, many_doors] = DOORS;
+        if doors >= few_doors {
+            let (severity, limit) =
+                if doors >= many_doors { (Severity::Medium, many_doors) } else { (Severity::Low, few_doors) };
+            let told = format!("{doors} doors that scanners try within {took} (limit {limit} in 5 min)");
+            return Some((severity, told));
         }
         if missing >= MISSING {
             let newest = self.seen.iter().rev().filter(|(.., kept)| kept.is_like(Kind::Missing)).take(MISSING);
@@ -211,6 +126,9 @@ impl Visits {
         }
         match kind {
             Kind::Exploit(tries) => Some((Severity::Low, tries.to_owned())),
+            Kind::Tool(name) => {
+                Some((Severity::Low, format!("it calls itself {name}, a tool that looks for weak spots")))
+            }
             Kind::Door | Kind::Missing => None,
         }
     }
@@ -219,12 +137,13 @@ impl Visits {
 /// Addresses that asked for something odd lately.
 #[derive(Debug)]
 pub(super) struct Web {
+    signs: Signs,
     visitors: Bounded<IpAddr, Visits>,
 }
 
 impl Web {
     pub(super) fn new() -> Self {
-        Self { visitors: Bounded::new(ACTORS_MAX) }
+        Self { signs: Signs::new(), visitors: Bounded::new(ACTORS_MAX) }
     }
 
     /// A request.
@@ -236,7 +155,7 @@ impl Web {
         out: &mut Vec<Finding>,
     ) {
         let (Some(Actor::Address(actor)), Some(Object::Path(path))) = (found.actor, found.object) else { return };
-        let Some(kind) = kind_of(path, found.outcome) else { return };
+        let Some(kind) = self.signs.kind_of(path, agent(event), found.outcome) else { return };
         let at = when.at.unix_ms;
         let key = Key { story: Story::Web, subject: Subject::Address(actor) };
         let visits = self.visitors.entry(actor, Visits::default);
@@ -262,7 +181,7 @@ impl Web {
             },
             message: match kind {
                 Kind::Exploit(tries) => format!("{actor} attacks a web server: {tries}"),
-                Kind::Door | Kind::Missing => format!("{actor} looks for weak spots of a web server"),
+                Kind::Tool(_) | Kind::Door | Kind::Missing => format!("{actor} looks for weak spots of a web server"),
             },
             reasons,
             techniques: if matches!(kind, Kind::Exploit(_)) { &["T1190"] } else { &["T1595.003"] },
@@ -282,45 +201,9 @@ impl Web {
     }
 }
 
-/// What a request is; nothing where it is as most are.
-fn kind_of(path: &str, outcome: Outcome) -> Option<Kind> {
-    let mut buffer = [0; PATH_BYTES];
-    let plain = plain(path, &mut buffer);
-    let exploit = PATTERNS.iter().find(|(pattern, _tries)| holds(plain, pattern));
-    if let Some((_pattern, tries)) = exploit {
-        return Some(Kind::Exploit(tries));
-    }
-    if SCANNED.iter().any(|door| holds(plain, door)) {
-        return Some(Kind::Door);
-    }
-    (outcome == Outcome::Failed).then_some(Kind::Missing)
-}
-
-fn holds(text: &[u8], pattern: &str) -> bool {
-    text.windows(pattern.len()).any(|window| window == pattern.as_bytes())
-}
-
-/// The beginning of a path in lower case, `+` as a blank and percent escapes undone once.
-fn plain<'buffer>(path: &str, buffer: &'buffer mut [u8; PATH_BYTES]) -> &'buffer [u8] {
-    let mut rest = path.as_bytes();
-    let mut length = 0;
-    while let (Some((&byte, behind)), Some(place)) = (rest.split_first(), buffer.get_mut(length)) {
-        let escaped = match behind {
-            [high, low, after @ ..] if byte == b'%' => {
-                hex(*high).zip(hex(*low)).map(|(high, low)| (high * 16 + low, after))
-            }
-            _ => None,
-        };
-        (*place, rest) = match escaped {
-            Some((escaped, after)) => (escaped.to_ascii_lowercase(), after),
-            None if byte == b'+' => (b' ', behind),
-            None => (byte.to_ascii_lowercase(), behind),
-        };
-        length += 1;
-    }
-    buffer.get(..length).unwrap_or_default()
-}
-
-fn hex(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).map(|digit| digit as u8)
+/// The user agent of a line in the combined format: the last text in quotes that is one.
+fn agent(event: &Event) -> &str {
+    let Body::Syslog(line) = &event.body else { return "" };
+    let mut quoted = line.message.rsplit('"').skip(1).step_by(2).take(2);
+    quoted.find(|text| text.len() > 1).unwrap_or_default()
 }

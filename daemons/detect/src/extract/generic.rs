@@ -73,7 +73,7 @@ impl<'a> Tokens<'a> {
 
 /// The bytes between tokens, a bit each.
 const SEPARATORS: u128 = {
-    let mut list: &[u8] = b" \t,;|\"'()<>{}=[]";
+    let mut list: &[u8] = b" \t,;|\"'`()<>{}=[]";
     let mut mask = 0;
     while let [byte, rest @ ..] = list {
         mask |= 1_u128 << *byte;
@@ -113,6 +113,8 @@ struct Seen<'a> {
 
 /// Words from which on a quotation is what somebody said.
 const QUOTED_WORDS: usize = 4;
+/// Most words that are written as one.
+const PARTS_MAX: usize = 3;
 /// How many words a negation reaches.
 const NEGATION_WORDS: u8 = 3;
 
@@ -131,10 +133,33 @@ impl<'a> Seen<'a> {
         }
         self.just_failed = false;
         self.negated = self.negated.saturating_sub(1);
-        let Some(meaning) = meaning(token) else { return };
+        match meaning(token) {
+            Some(meaning) => self.word(token, meaning, before.0, separator),
+            // "authentication error": without the first word an error may be anything.
+            None if token.trim_end_matches([':', '.']).eq_ignore_ascii_case("error") => {
+                self.failed |= matches!(meaning(before.0), Some(Meaning::Login | Meaning::User));
+            }
+            None => self.parts(token, before.0, separator),
+        }
+    }
+
+    /// `Auth-Failure`, `AUTHENTICATION_FAILED`: where all parts mean something, each is a word.
+    fn parts(&mut self, token: &'a str, before: &str, separator: u8) {
+        let parts = || token.split(['-', '_']);
+        if !(2..=PARTS_MAX).contains(&parts().count()) || parts().any(|part| meaning(part).is_none()) {
+            return;
+        }
+        for part in parts() {
+            if let Some(meaning) = meaning(part) {
+                self.word(part, meaning, before, separator);
+            }
+        }
+    }
+
+    fn word(&mut self, token: &str, meaning: Meaning, before: &str, separator: u8) {
         match meaning {
             // "0 failed", "no failures": nothing happened.
-            Meaning::Failure if !matches!(before.0, "0" | "no" | "No" | "not" | "without") => {
+            Meaning::Failure if !matches!(before, "0" | "no" | "No" | "not" | "without") => {
                 self.just_failed = !self.failed;
                 self.failed = true;
             }
@@ -151,7 +176,7 @@ impl<'a> Seen<'a> {
             Meaning::Negation => self.negated = NEGATION_WORDS,
             Meaning::Success => self.succeeded = true,
             // "no auth attempts", "empty username": nobody tried.
-            Meaning::Login | Meaning::User if matches!(before.0, "no" | "empty") && token != "password" => {
+            Meaning::Login | Meaning::User if matches!(before, "no" | "empty") && token != "password" => {
                 self.untried = true;
             }
             Meaning::Login | Meaning::User => self.about_login = true,

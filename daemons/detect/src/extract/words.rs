@@ -42,6 +42,7 @@ const WORDS: [(Meaning, &[&str]); 11] = [
             "rejecting",
             "unauthorized",
             "unauthorised",
+            "unsuccessful",
             "mismatch",
             "wrong",
             "bad",
