@@ -1,4 +1,5 @@
-//! Password guessing by one actor (ATT&CK T1110): 5 failed logins in 60 s are MEDIUM, 8 in 2 min HIGH.
+//! Password guessing by one actor (ATT&CK T1110): 5 failed logins in 60 s are MEDIUM, 8 in 2 min HIGH. From an address of
+//! the Internet 4 within an hour are LOW: few by hand mistype that often from afar.
 //!
 //! Attempts are counted, not lines: what goes with an attempt (`times: 0`) counts once per connection,
 //! and only where no other line told of it. A login that succeeds clears the actor's failures where they
@@ -19,7 +20,7 @@ use crate::{
     bounded::{Bounded, Suspicion},
     incident::{Sign, When, evidence, span},
     incidents::Incidents,
-    subject::{Key, Story, Subject},
+    subject::{Key, Story, Subject, is_outside},
     text::cut,
 };
 use nms_proto::finding::Finding;
@@ -27,6 +28,8 @@ use nms_proto::finding::Finding;
 /// Failures and the window in which they are worth a look, and worth one now.
 const MEDIUM: (usize, i64) = (5, 60_000);
 const HIGH: (usize, i64) = (8, 120_000);
+/// The same for an address of the Internet that takes its time.
+const LOW: (usize, i64) = (4, 60 * 60_000);
 /// Names of accounts kept of one actor, and bytes of each.
 const ACCOUNTS_KEPT: usize = 8;
 const ACCOUNT_BYTES: usize = 64;
@@ -97,8 +100,10 @@ impl Guesses {
     }
 
     /// The severity that the time at `place` brings, and the limit that was reached with the span it took.
-    fn judge(&self, place: usize) -> Option<(Severity, usize, i64, i64)> {
-        [(Severity::High, HIGH), (Severity::Medium, MEDIUM)].into_iter().find_map(|(severity, (count, window))| {
+    fn judge(&self, place: usize, from_outside: bool) -> Option<(Severity, usize, i64, i64)> {
+        let limits = [(Severity::High, HIGH), (Severity::Medium, MEDIUM), (Severity::Low, LOW)];
+        let limits = limits.into_iter().filter(|(severity, _limit)| from_outside || *severity > Severity::Low);
+        limits.into_iter().find_map(|(severity, (count, window))| {
             let took = self.recent.span(place, count).filter(|&took| took <= window)?;
             Some((severity, count, took, window))
         })
@@ -152,7 +157,8 @@ impl Guessing {
         if !incidents.is_open(&key, at) {
             guesses.said = None;
         }
-        match guesses.judge(place) {
+        let from_outside = matches!(key.subject, Subject::Address(address) if is_outside(address));
+        match guesses.judge(place, from_outside) {
             Some(limit) if Some(limit.0) > guesses.said => {
                 let sign = sign(key, guesses, limit, (event, attempts), when);
                 guesses.said = Some(limit.0);
@@ -160,7 +166,7 @@ impl Guessing {
             }
             _ if guesses.said.is_some() && incidents.count(&key, event, attempts, when, out) => {}
             _ => {
-                guesses.waiting.retain(|(evidence, _attempts)| evidence.at.unix_ms + HIGH.1 >= at);
+                guesses.waiting.retain(|(evidence, _attempts)| evidence.at.unix_ms + LOW.1 >= at);
                 if guesses.waiting.len() < MEDIUM.0 {
                     guesses.waiting.push((evidence(event, when.at), attempts));
                 }
@@ -199,7 +205,7 @@ fn sign(
         span(took),
         window / 1_000
     );
-    let since = when.at.unix_ms - HIGH.1;
+    let since = when.at.unix_ms - window.max(HIGH.1);
     let waiting = std::mem::take(&mut guesses.waiting);
     let waiting = waiting.into_iter().filter(|(evidence, _attempts)| evidence.at.unix_ms >= since);
     let (mut lines, counted): (Vec<Evidence>, Vec<u64>) = waiting.unzip();
@@ -209,7 +215,11 @@ fn sign(
         rule: "guessing",
         category: Category::BruteForce,
         severity,
-        confidence: if severity == Severity::High { 0.92 } else { 0.75 },
+        confidence: match severity {
+            Severity::High => 0.92,
+            Severity::Medium => 0.75,
+            _ => 0.5,
+        },
         message: format!("password guessing for {accounts} from {actor}"),
         reasons: vec![reason],
         techniques: if spraying { &["T1110", "T1110.003"] } else { &["T1110", "T1110.001"] },

@@ -136,6 +136,8 @@ impl Correlator {
         let line = (event, found);
         match (found.action, found.outcome) {
             (Action::Login, Outcome::Failed) => self.guessing.failed(incidents, line, when, out),
+            // Somebody began to log in and left; nothing else may tell of it.
+            (Action::Login, Outcome::None) => self.guessing.failed(incidents, line, when, out),
             (Action::Login, _) => {
                 let followed = self.success.logged_in(incidents, line, when, out);
                 if let Some(actor) = found.actor.filter(|_actor| !followed) {
@@ -218,9 +220,11 @@ impl Correlator {
 /// Whether any correlator looks at such an event; most lines end here.
 fn is_of_interest(found: &Extraction<'_>) -> bool {
     match (found.action, found.outcome) {
-        (Action::Login | Action::Request, Outcome::Failed | Outcome::Ok)
+        (Action::Login, Outcome::Failed | Outcome::Ok)
+        | (Action::Request, _)
         | (Action::Block, Outcome::Failed)
         | (Action::Account, Outcome::Ok) => true,
+        (Action::Login, Outcome::None) => found.family == AppFamily::Sshd && found.times == 0,
         (Action::Command, Outcome::Ok) => found.family == AppFamily::Sudo,
         (Action::File, _) => found.family == AppFamily::FileIntegrity,
         _ => false,

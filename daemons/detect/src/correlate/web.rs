@@ -3,7 +3,7 @@
 //!
 //! A request with an exploit's pattern, or of a tool that names itself (nikto, sqlmap), is LOW: every server that the
 //! internet reaches gets them all day. Three within five minutes from one address are MEDIUM, and so are five different
-//! doors that scanners try (`/.env`; `/wp-login.php` where it is shut; three are LOW), or thirty different pages within a minute that are not there; within five minutes they are LOW, as
+//! doors that scanners try (`/.env`; `/wp-login.php` where it is shut; two are LOW), or thirty different pages within a minute that are not there; within five minutes they are LOW, as
 //! search engines follow old links. Fifteen exploits are HIGH. That a server answered one with success is said; it is not
 //! known what it answered.
 
@@ -37,7 +37,7 @@ const TOGETHER_MS: i64 = 5 * 60_000;
 /// Exploits of one address that are worth a look, and worth one now.
 const EXPLOITS: [usize; 2] = [3, 15];
 /// Different doors, and different pages that are not there.
-const DOORS: [usize; 2] = [3, 5];
+const DOORS: [usize; 2] = [2, 5];
 const MISSING: usize = 30;
 /// Time within which so many missing pages are no search engine's, in milliseconds.
 const HASTE_MS: i64 = 60_000;

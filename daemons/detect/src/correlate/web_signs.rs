@@ -10,7 +10,7 @@ use nms_proto::extraction::Outcome;
 const PATH_BYTES: usize = 512;
 
 /// Exploits' patterns, with what each tries.
-const EXPLOITS: [(&str, &[&str]); 33] = [
+const EXPLOITS: [(&str, &[&str]); 35] = [
     (
         "path traversal",
         &[
@@ -116,11 +116,13 @@ const EXPLOITS: [(&str, &[&str]); 33] = [
             "/currentsetting.htm",
         ],
     ),
+    ("Adobe AEM's package manager", &["/crx/packmgr"]),
+    ("a scanner's mark", &["w00tw00t", "/core/skin/login.aspx"]),
     ("a back door that others left", &["shell.php", "c99.php", "r57.php", "wso.php", "alfa.php", "/wp-file-manager/"]),
 ];
 
 /// Doors that scanners try wherever they lead: what lies there is nobody's page.
-const HIDDEN: [&str; 22] = [
+const HIDDEN: [&str; 19] = [
     "/backup.",
     "/dump.sql",
     ".sql",
@@ -128,8 +130,6 @@ const HIDDEN: [&str; 22] = [
     "/info.php",
     "phpinfo",
     "/?author=",
-    "w00tw00t",
-    "/core/skin/login.aspx",
     "/wp-config",
     "/config.json",
     "/server-status",
@@ -137,7 +137,6 @@ const HIDDEN: [&str; 22] = [
     "/telescope/",
     "/_profiler/",
     "/debug/default/view",
-    "/crx/packmgr",
     "/containers/json",
     "/sap/bc/",
     "/nwa",

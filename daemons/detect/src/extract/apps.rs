@@ -136,3 +136,10 @@ fn banned(text: &str) -> Option<Extraction<'_>> {
     }
     Some(of(FAMILY, Action::Block, Outcome::Failed).maybe_by(caller(word(tail).0)))
 }
+
+/// lfd, which counts for itself: `(sshd) Failed SSH login from 192.0.2.7 (PT/Portugal/host): 5 in the last 300 secs - ...`.
+pub(super) fn lfd(text: &str) -> Extraction<'_> {
+    let found = super::generic::generic(text);
+    let times = text.rsplit_once(" in the last ").and_then(|(head, _tail)| head.rsplit_once(' ')?.1.parse().ok());
+    times.map_or(found, |times| Extraction { times, ..found })
+}

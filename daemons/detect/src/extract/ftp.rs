@@ -1,4 +1,4 @@
-//! File servers: vsftpd, `ProFTPD`, Pure-FTPd.
+//! File servers: vsftpd, `ProFTPD`, Pure-FTPd, Samba.
 //!
 //! vsftpd: `[bob] FAIL LOGIN: Client "192.0.2.7"`; `ProFTPD`: `ftp.example (client.example[192.0.2.7]) - USER bob
 //! (Login failed): Incorrect password`; Pure-FTPd: `(?@192.0.2.7) [WARNING] Authentication failed for user [bob]`.
@@ -9,13 +9,35 @@ use super::{
     build::{Build as _, of},
     generic::generic,
 };
-use crate::text::{after, between, holds_any, in_brackets, peer, starts};
+use crate::text::{after, between, endpoint, holds_any, in_brackets, peer, starts};
 
 const FAMILY: AppFamily = AppFamily::Generic;
 
 /// Whether a text without an application is a line of vsftpd's own log.
 pub(super) fn recognises(text: &str) -> bool {
     text.contains(" LOGIN: Client \"")
+}
+
+/// Samba's audit of logins: `Auth: [SMB2,(null)] user [CORP]\[bob] at [...] with [NTLMv2] status [NT_STATUS_WRONG_PASSWORD]
+/// workstation [PC] remote host [ipv4:192.0.2.7:49152] ...`. Names may hold anything, so the address counts only where the
+/// line names one remote host.
+pub(super) fn samba(text: &str) -> Extraction<'_> {
+    let Some(tail) = text.strip_prefix("Auth: [") else { return generic(text) };
+    let Some((head, _rest)) = tail.split_once(" remote host [") else { return generic(text) };
+    let status = between(head, " status [", "]").unwrap_or_default();
+    let mut hosts = text.split(" remote host [").skip(1);
+    let host = hosts.next().filter(|_host| hosts.next().is_none()).and_then(|tail| tail.split(']').next());
+    let host = host.map(|host| host.strip_prefix("ipv4:").or_else(|| host.strip_prefix("ipv6:")).unwrap_or(host));
+    let actor = host.and_then(endpoint).map(|(address, _port)| Actor::Address(address));
+    let account = between(head, "]\\[", "]").filter(|account| !account.is_empty());
+    let outcome = if status == "NT_STATUS_OK" { Outcome::Ok } else { Outcome::Failed };
+    let found = of(FAMILY, Action::Login, outcome).maybe_by(actor);
+    let found = account.map_or(found, |account| found.account(account));
+    match status {
+        "NT_STATUS_NO_SUCH_USER" => found.exists(false),
+        "NT_STATUS_WRONG_PASSWORD" | "NT_STATUS_ACCOUNT_LOCKED_OUT" => found.exists(true),
+        _ => found,
+    }
 }
 
 /// A line of a file server.

@@ -47,7 +47,9 @@ fn is_prose(text: &str) -> bool {
 fn quotation(text: &str, begin: usize) -> Option<&str> {
     let head = text.get(..begin)?.strip_suffix('"')?;
     let (said, behind) = text.get(begin..)?.split_once('"')?;
-    let is_value = head.ends_with(['=', ':', ',', '"', '{']);
+    // The quote may end what another began.
+    let closes = head.bytes().filter(|byte| *byte == b'"').count() % 2 == 1;
+    let is_value = closes || head.ends_with(['=', ':', ',', '"', '{']);
     (!is_value && said.split(' ').count() >= QUOTED_WORDS).then_some(behind)
 }
 
@@ -125,6 +127,15 @@ impl<'a> Seen<'a> {
             self.number(token, before.0, separator);
         }
         if !first.is_ascii_alphabetic() {
+            return;
+        }
+        // "ip:192.0.2.7", "username:bob"
+        if let Some((name, value)) = token.split_once(':')
+            && !value.is_empty()
+            && matches!(meaning(name), Some(Meaning::Peer | Meaning::User))
+        {
+            self.token(name, before, separator);
+            self.token(value, (name, separator), b':');
             return;
         }
         let names = matches!(separator, b'=' | b':' | b'"' | b'\'' | b'<');

@@ -184,6 +184,8 @@ fn service<'a>(app: &'a str, lower: &str, text: &'a str) -> Extraction<'a> {
         "chronyd" | "ntpd" | "ntpdate" | "sntp" | "ntp" | "systemd-timesyncd" => ntp::ntp(text),
         "exim" | "exim4" | "sendmail" | "sm-mta" | "sm-msp-queue" | "rblsmtpd" => mail::mail(text),
         "vsftpd" | "proftpd" | "pure-ftpd" => ftp::ftp(text),
+        "smbd" | "smb" | "samba" | "smbd_audit" => ftp::samba(text),
+        "lfd" => apps::lfd(text),
         "asterisk" | "freeswitch" => phone::phone(text),
         "named" | "bind" | "nsd" | "unbound" => names::names(text),
         "haproxy" | "squid" | "danted" | "sockd" => proxy::proxy(text),

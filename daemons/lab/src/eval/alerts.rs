@@ -27,6 +27,8 @@ use crate::corpus::{DAY_MS, ordinary_days};
 
 /// Share of a log's days that are only learnt from.
 const LEARNT: f64 = 0.6;
+/// By how much a log's time goes back where another log begins, in milliseconds.
+const FALLS_BACK_MS: i64 = 5 * 60_000;
 /// Time that follows the last line, in milliseconds.
 const AFTER_MS: i64 = 65 * 60_000;
 
@@ -69,14 +71,19 @@ pub fn crowdsec(path: &Path) -> Result<(Vec<Score>, Vec<CaseMiss>), String> {
     let (mut misses, mut verdicts) = (Vec::new(), Vec::new());
     for case in objects::<Case>(path)? {
         let Some(expected) = case.n_overflows else { continue };
+        let mut alerts = Vec::new();
         let mut watch = Watch::new(&bundle)?;
         let mut lines = Lines::new(&reading());
         for line in &case.lines {
-            if let Some(event) = lines.event(line.as_bytes()) {
-                watch.event(lines.now(), event);
+            let Some(event) = lines.event(line.as_bytes()) else { continue };
+            // Several logs, one behind the other.
+            if event.at.unix_ms < watch.now.unix_ms - FALLS_BACK_MS {
+                let before = std::mem::replace(&mut watch, Watch::new(&bundle)?);
+                alerts.extend(before.end(i64::MIN, Severity::Low));
             }
+            watch.event(event.at, event);
         }
-        let alerts = watch.end(i64::MIN, Severity::Low);
+        alerts.extend(watch.end(i64::MIN, Severity::Low));
         let mut sources: Vec<String> =
             case.overflows.into_iter().flatten().flat_map(|overflow| overflow.sources).collect();
         sources.sort();
