@@ -47,6 +47,8 @@ pub(crate) enum Story {
     /// Looking around.
     Look,
     Web,
+    /// Refusals.
+    Knocks,
 }
 
 /// An incident's key.
@@ -64,6 +66,7 @@ impl fmt::Display for Key {
             Story::File => "file",
             Story::Look => "look",
             Story::Web => "web",
+            Story::Knocks => "knocks",
         };
         write!(f, "{story}/{}", self.subject)
     }

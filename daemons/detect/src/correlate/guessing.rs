@@ -1,5 +1,5 @@
 //! Password guessing by one actor (ATT&CK T1110): 5 failed logins in 60 s are MEDIUM, 8 in 2 min HIGH. From an address of
-//! the Internet 4 within an hour are LOW: few by hand mistype that often from afar.
+//! the Internet 4 within an hour, not all at once, are LOW: few by hand mistype that often from afar.
 //!
 //! Attempts are counted, not lines: what goes with an attempt (`times: 0`) counts once per connection,
 //! and only where no other line told of it. A login that succeeds clears the actor's failures where they
@@ -105,7 +105,8 @@ impl Guesses {
         let limits = limits.into_iter().filter(|(severity, _limit)| from_outside || *severity > Severity::Low);
         limits.into_iter().find_map(|(severity, (count, window))| {
             let took = self.recent.span(place, count).filter(|&took| took <= window)?;
-            Some((severity, count, took, window))
+            // What goes on that fast is soon MEDIUM, or it is over.
+            (severity > Severity::Low || took > MEDIUM.1).then_some((severity, count, took, window))
         })
     }
 }

@@ -12,6 +12,7 @@ mod recent;
 mod paths;
 mod unsaid;
 mod guessing;
+mod knocks;
 mod success;
 mod blocked_outbound;
 mod file_context;
@@ -28,8 +29,15 @@ use nms_proto::{
 };
 
 use self::{
-    blocked_outbound::BlockedOutbound, clocks::Clocks, copies::Copies, file_context::FileContext, guessing::Guessing,
-    spread::Spread, success::Success, web::Web,
+    blocked_outbound::BlockedOutbound,
+    clocks::Clocks,
+    copies::Copies,
+    file_context::FileContext,
+    guessing::Guessing,
+    knocks::{Knocks, is_web},
+    spread::Spread,
+    success::Success,
+    web::Web,
 };
 use crate::{extract, incident::When, incidents::Incidents, subject::Subject};
 
@@ -79,6 +87,7 @@ pub struct Correlator {
     blocked_outbound: BlockedOutbound,
     spread: Spread,
     web: Web,
+    knocks: Knocks,
     file_context: FileContext,
     /// By how much the hub's clock was set since this was made, in milliseconds.
     set_ms: i64,
@@ -99,6 +108,7 @@ impl Correlator {
             blocked_outbound: BlockedOutbound::new(),
             spread: Spread::new(),
             web: Web::new(),
+            knocks: Knocks::new(),
             file_context: FileContext::new(settings.admins),
             set_ms: 0,
             events: 0,
@@ -154,6 +164,10 @@ impl Correlator {
                 self.blocked_outbound.blocked(incidents, line, when, out);
                 self.spread.blocked(incidents, line, when, out);
             }
+            (Action::Request, Outcome::Failed) if !is_web(found.family) && found.object.is_none() => {
+                self.knocks.refused(incidents, line, when, out);
+            }
+            (Action::Connection, _) => self.knocks.refused(incidents, line, when, out),
             (Action::Request, _) => self.web.requested(incidents, line, when, out),
             (Action::Account, _) => self.file_context.account_tool(&event.source, when.at),
             (Action::File, _) if matches!(event.body, Body::File(_)) => {
@@ -201,6 +215,7 @@ impl Correlator {
         let (flows, flows_forgotten) = self.blocked_outbound.sizes();
         let (scanners, scanners_forgotten) = self.spread.sizes();
         let (visitors, visitors_forgotten) = self.web.sizes();
+        let (knocking, knocking_forgotten) = self.knocks.sizes();
         let (incidents, incidents_forgotten) = self.incidents.sizes();
         Counters {
             events: self.events,
@@ -209,8 +224,12 @@ impl Correlator {
             copies: self.copies.found,
             fell_back: self.clocks.fell_back,
             ahead: self.clocks.ahead,
-            actors: (actors + flows + scanners + visitors) as u64,
-            actors_forgotten: actors_forgotten + flows_forgotten + scanners_forgotten + visitors_forgotten,
+            actors: (actors + flows + scanners + visitors + knocking) as u64,
+            actors_forgotten: actors_forgotten
+                + flows_forgotten
+                + scanners_forgotten
+                + visitors_forgotten
+                + knocking_forgotten,
             incidents: incidents as u64,
             incidents_forgotten,
         }
@@ -222,7 +241,7 @@ fn is_of_interest(found: &Extraction<'_>) -> bool {
     match (found.action, found.outcome) {
         (Action::Login, Outcome::Failed | Outcome::Ok)
         | (Action::Request, _)
-        | (Action::Block, Outcome::Failed)
+        | (Action::Block | Action::Connection, Outcome::Failed)
         | (Action::Account, Outcome::Ok) => true,
         (Action::Login, Outcome::None) => found.family == AppFamily::Sshd && found.times == 0,
         (Action::Command, Outcome::Ok) => found.family == AppFamily::Sudo,

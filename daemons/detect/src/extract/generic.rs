@@ -19,12 +19,12 @@ use crate::text::endpoint;
 pub(super) fn generic(text: &str) -> Extraction<'_> {
     let mut seen = Seen::default();
     let mut before = ("", b' ');
-    let mut tokens = Tokens { text, separator: b' ' };
+    let mut tokens = Tokens { text, separator: b' ', is_quoted: false };
     while let Some((token, separator)) = tokens.next_token() {
-        if separator == b'"' && is_prose(text) {
+        if separator == b'"' && tokens.is_quoted && is_prose(text) {
             let begin = text.len() - tokens.text.len() - token.len();
             if let Some(behind) = quotation(text, begin) {
-                tokens = Tokens { text: behind, separator: b' ' };
+                tokens = Tokens { text: behind, separator: b' ', is_quoted: false };
                 continue;
             }
         }
@@ -47,9 +47,7 @@ fn is_prose(text: &str) -> bool {
 fn quotation(text: &str, begin: usize) -> Option<&str> {
     let head = text.get(..begin)?.strip_suffix('"')?;
     let (said, behind) = text.get(begin..)?.split_once('"')?;
-    // The quote may end what another began.
-    let closes = head.bytes().filter(|byte| *byte == b'"').count() % 2 == 1;
-    let is_value = closes || head.ends_with(['=', ':', ',', '"', '{']);
+    let is_value = head.ends_with(['=', ':', ',', '"', '{']);
     (!is_value && said.split(' ').count() >= QUOTED_WORDS).then_some(behind)
 }
 
@@ -57,6 +55,8 @@ fn quotation(text: &str, begin: usize) -> Option<&str> {
 struct Tokens<'a> {
     text: &'a str,
     separator: u8,
+    /// Whether the last token stands between double quotes.
+    is_quoted: bool,
 }
 
 impl<'a> Tokens<'a> {
@@ -64,6 +64,8 @@ impl<'a> Tokens<'a> {
         let bytes = self.text.as_bytes();
         let skip = bytes.iter().position(|&byte| !is_separator(byte))?;
         let separator = skip.checked_sub(1).and_then(|at| bytes.get(at).copied()).unwrap_or(self.separator);
+        let quotes = bytes.iter().take(skip).filter(|byte| **byte == b'"').count();
+        self.is_quoted ^= !quotes.is_multiple_of(2);
         let rest = self.text.get(skip..)?;
         let length = rest.bytes().position(is_separator).unwrap_or(rest.len());
         let (token, rest) = rest.split_at_checked(length)?;
@@ -134,8 +136,12 @@ impl<'a> Seen<'a> {
             && !value.is_empty()
             && matches!(meaning(name), Some(Meaning::Peer | Meaning::User))
         {
-            self.token(name, before, separator);
-            self.token(value, (name, separator), b':');
+            if meaning(name) == Some(Meaning::User) {
+                self.about_login = true;
+                self.account.get_or_insert(value);
+            } else {
+                self.number(value, name, b':');
+            }
             return;
         }
         let names = matches!(separator, b'=' | b':' | b'"' | b'\'' | b'<');

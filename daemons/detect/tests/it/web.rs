@@ -39,10 +39,14 @@ fn doors_that_scanners_try_are_told_as_one_incident() {
     {
         hub.feed(at as f64, "web", request("203.0.113.9", path, 404));
     }
-    check(&hub.text(), "1 MEDIUM web_attack x5 open: 203.0.113.9 looks for weak spots of a web server");
-    let first = &hub.said[0];
+    check(
+        &hub.text(),
+        "1 LOW web_attack x2 open: 203.0.113.9 looks for weak spots of a web server
+         2 MEDIUM web_attack x5 open: 203.0.113.9 looks for weak spots of a web server",
+    );
+    let first = &hub.said[1];
     assert_eq!(
-        &*first.reasons[0],
+        &*first.reasons[1],
         "203.0.113.9 asked for /admin.php: 5 doors that scanners try within 4 s (limit 5 in 5 min)"
     );
     assert_eq!(first.actor.as_deref(), Some("203.0.113.9"));
