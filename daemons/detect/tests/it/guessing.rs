@@ -212,3 +212,28 @@ fn incidents_are_bounded_and_the_worst_stays() {
     }
     assert_eq!(hub.said[before].alert, hub.said[1].alert, "{}", hub.said[before].message);
 }
+
+#[test]
+fn an_address_of_the_internet_that_takes_its_time_is_low_and_no_login_after_it_is_critical() {
+    let mut hub = Hub::new();
+    for at in 0..6_u32 {
+        let text = "Failed password for deploy from 203.0.113.9 port 4022 ssh2";
+        hub.feed(f64::from(at) * 600.0, "web", line("sshd", 100 + at, text));
+        let text = "Failed password for carol from 10.0.0.8 port 4022 ssh2";
+        hub.feed(f64::from(at) * 600.0 + 1.0, "web", line("sshd", 200 + at, text));
+    }
+    hub.feed(3_700.0, "web", line("sshd", 300, "Accepted password for deploy from 203.0.113.9 port 4022 ssh2"));
+    check(&hub.text(), "1 LOW brute_force x4 open: password guessing for deploy from 203.0.113.9");
+}
+
+#[test]
+fn another_account_on_a_connection_is_another_attempt() {
+    let mut hub = Hub::new();
+    for (at, account) in ["a", "b", "c", "d", "e"].iter().enumerate() {
+        let text = format!("Invalid user {account} from 203.0.113.9 port 4022");
+        hub.feed(at as f64, "web", line("sshd", 100, &text));
+        let text = format!("Failed password for invalid user {account} from 203.0.113.9 port 4022 ssh2");
+        hub.feed(at as f64 + 0.5, "web", line("sshd", 100, &text));
+    }
+    check(&hub.text(), "1 MEDIUM brute_force x5 open: password guessing for a, b and others from 203.0.113.9");
+}

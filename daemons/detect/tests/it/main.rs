@@ -15,4 +15,5 @@ mod spread;
 mod files;
 mod time;
 mod web;
+mod knocks;
 mod fuse;

@@ -11,6 +11,7 @@
 mod corpus;
 mod gate;
 mod hdfs;
+mod scenarios;
 mod security;
 mod templates;
 mod truth;
