@@ -47,6 +47,12 @@ pub(crate) enum Story {
     /// Looking around.
     Look,
     Web,
+    /// Accounts and their groups.
+    Account,
+    /// Trying for another's rights.
+    Rights,
+    /// Service made unusable.
+    Denial,
 }
 
 /// An incident's key.
@@ -64,6 +70,9 @@ impl fmt::Display for Key {
             Story::File => "file",
             Story::Look => "look",
             Story::Web => "web",
+            Story::Account => "account",
+            Story::Rights => "rights",
+            Story::Denial => "denial",
         };
         write!(f, "{story}/{}", self.subject)
     }

@@ -17,6 +17,7 @@ mod blocked_outbound;
 mod file_context;
 mod spread;
 mod web;
+mod on_host;
 
 use nms_proto::{
     event::{Body, Event},
@@ -28,7 +29,7 @@ use nms_proto::{
 
 use self::{
     blocked_outbound::BlockedOutbound, clocks::Clocks, copies::Copies, file_context::FileContext, guessing::Guessing,
-    spread::Spread, success::Success, web::Web,
+    on_host::OnHost, spread::Spread, success::Success, web::Web,
 };
 use crate::{extract, incident::When, incidents::Incidents, subject::Subject};
 
@@ -79,6 +80,7 @@ pub struct Correlator {
     spread: Spread,
     web: Web,
     file_context: FileContext,
+    on_host: OnHost,
     /// By how much the hub's clock was set since this was made, in milliseconds.
     set_ms: i64,
     events: u64,
@@ -98,6 +100,7 @@ impl Correlator {
             blocked_outbound: BlockedOutbound::new(),
             spread: Spread::new(),
             web: Web::new(),
+            on_host: OnHost::new(&settings.admins),
             file_context: FileContext::new(settings.admins),
             set_ms: 0,
             events: 0,
@@ -120,11 +123,19 @@ impl Correlator {
         let before = out.len();
         let runs_ms = self.runs_ms(now);
         self.file_context.tick(&mut self.incidents, runs_ms, out);
-        if is_of_interest(found) {
+        self.on_host.tick(&mut self.incidents, runs_ms, out);
+        let (interesting, on_host) = (is_of_interest(found), on_host::is_of_interest(event, found));
+        if interesting || on_host {
             self.judged += 1;
             let at = self.clocks.time_of(event, now);
             if !self.copies.is_copy(event, at) {
-                self.correlate(event, found, When { at, now: runs_ms }, out);
+                let when = When { at, now: runs_ms };
+                if interesting {
+                    self.correlate(event, found, when, out);
+                }
+                if on_host {
+                    self.on_host.observe(&mut self.incidents, &self.success, (event, found), when, out);
+                }
             }
         }
         self.findings += (out.len() - before) as u64;
@@ -176,6 +187,7 @@ impl Correlator {
         let mut out = Vec::new();
         let runs_ms = self.runs_ms(now);
         self.file_context.tick(&mut self.incidents, runs_ms, &mut out);
+        self.on_host.tick(&mut self.incidents, runs_ms, &mut out);
         self.incidents.tick(runs_ms, &mut out);
         self.findings += out.len() as u64;
         out
@@ -183,7 +195,7 @@ impl Correlator {
 
     /// The hub's clock at which [`Correlator::tick`] has something to do.
     pub fn deadline(&self) -> Option<Stamp> {
-        let due = [self.file_context.deadline(), self.incidents.deadline()];
+        let due = [self.file_context.deadline(), self.on_host.deadline(), self.incidents.deadline()];
         due.into_iter().flatten().min().map(|due_ms| Stamp::utc(due_ms.saturating_add(self.set_ms)))
     }
 
@@ -198,6 +210,7 @@ impl Correlator {
         let (flows, flows_forgotten) = self.blocked_outbound.sizes();
         let (scanners, scanners_forgotten) = self.spread.sizes();
         let (visitors, visitors_forgotten) = self.web.sizes();
+        let (hosts, hosts_forgotten) = self.on_host.sizes();
         let (incidents, incidents_forgotten) = self.incidents.sizes();
         Counters {
             events: self.events,
@@ -206,8 +219,12 @@ impl Correlator {
             copies: self.copies.found,
             fell_back: self.clocks.fell_back,
             ahead: self.clocks.ahead,
-            actors: (actors + flows + scanners + visitors) as u64,
-            actors_forgotten: actors_forgotten + flows_forgotten + scanners_forgotten + visitors_forgotten,
+            actors: (actors + flows + scanners + visitors + hosts) as u64,
+            actors_forgotten: actors_forgotten
+                + flows_forgotten
+                + scanners_forgotten
+                + visitors_forgotten
+                + hosts_forgotten,
             incidents: incidents as u64,
             incidents_forgotten,
         }

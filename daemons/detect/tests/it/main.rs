@@ -15,4 +15,6 @@ mod spread;
 mod files;
 mod time;
 mod web;
+mod accounts;
+mod denial;
 mod fuse;

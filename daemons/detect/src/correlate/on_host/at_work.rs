@@ -1,0 +1,85 @@
+//! Who or what is at work on a host: what an administrator, a package manager or a provisioning tool does has a reason.
+//!
+//! Somebody who ran a command by sudo or became root by su is at work for 15 minutes, unless the account was guessed
+//! within the last hour; a package manager or a provisioning tool is for 10 minutes after its last line.
+
+use nms_proto::{id::EndpointId, limits::SOURCES_MAX, time::Stamp};
+
+use super::Case;
+use crate::{
+    bounded::{Bounded, Suspicion},
+    correlate::success::Success,
+};
+
+/// Time for which a person, and a tool, is taken to be at work, in milliseconds.
+const PERSON_MS: i64 = 15 * 60_000;
+const TOOL_MS: i64 = 10 * 60_000;
+/// Tools that set a host up, by their application's name.
+const TOOLS: [&str; 7] = ["cloud-init", "puppet-agent", "salt-minion", "chef-client", "ignition", "sssd", "realmd"];
+
+/// Whether an application sets hosts up.
+pub(super) fn is_tool(app: &str) -> bool {
+    TOOLS.contains(&app) || app.starts_with("ansible-")
+}
+
+/// Whether `at` is between 22:00 and 06:00 where the host is.
+pub(super) fn is_night(at: Stamp) -> bool {
+    matches!(at.local_hour_and_weekday().0, 22.. | ..6)
+}
+
+#[derive(Debug, Default)]
+struct Last {
+    person: Option<(i64, Box<str>)>,
+    tool: Option<i64>,
+}
+
+impl Suspicion for Last {}
+
+/// Whose work a change is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// A tool's.
+    Tool,
+    /// That of a person with rights, by name.
+    Person(Box<str>),
+    /// Nobody is known.
+    Unknown,
+}
+
+/// The last work on each source.
+#[derive(Debug)]
+pub(super) struct AtWork {
+    sources: Bounded<EndpointId, Last>,
+}
+
+impl AtWork {
+    pub(super) fn new() -> Self {
+        Self { sources: Bounded::new(SOURCES_MAX) }
+    }
+
+    /// Somebody used another's rights.
+    pub(super) fn acted(&mut self, case: &Case<'_>, success: &Success) {
+        let Some(user) = case.user() else { return };
+        if !success.was_taken(&case.event.source, Some(user), case.at()) {
+            self.sources.entry(case.event.source.clone(), Last::default).person = Some((case.at(), user.into()));
+        }
+    }
+
+    /// A tool said something.
+    pub(super) fn tool(&mut self, case: &Case<'_>) {
+        self.sources.entry(case.event.source.clone(), Last::default).tool = Some(case.at());
+    }
+
+    /// Whose work is under way where a case comes from.
+    pub(super) fn now(&mut self, case: &Case<'_>) -> Work {
+        let Some(last) = self.sources.get_mut(&case.event.source) else { return Work::Unknown };
+        let within = |at: i64, span: i64| (case.at() - at).abs() <= span;
+        if last.tool.is_some_and(|at| within(at, TOOL_MS)) {
+            return Work::Tool;
+        }
+        match &last.person {
+            Some((at, user)) if within(*at, PERSON_MS) => Work::Person(user.clone()),
+            _ => Work::Unknown,
+        }
+    }
+}
