@@ -51,6 +51,10 @@ pub(crate) enum Story {
     Account,
     /// Trying for another's rights.
     Rights,
+    /// What was started.
+    Process,
+    /// Logs that were removed or stopped.
+    Logs,
     /// Service made unusable.
     Denial,
 }
@@ -72,6 +76,8 @@ impl fmt::Display for Key {
             Story::Web => "web",
             Story::Account => "account",
             Story::Rights => "rights",
+            Story::Process => "process",
+            Story::Logs => "logs",
             Story::Denial => "denial",
         };
         write!(f, "{story}/{}", self.subject)

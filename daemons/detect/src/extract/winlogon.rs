@@ -33,6 +33,8 @@ struct Said<'a> {
     member: Option<&'a str>,
     /// The group's security identifier, where the target is a group.
     group: Option<&'a str>,
+    command: Option<&'a str>,
+    parent: Option<&'a str>,
     /// Sysmon has numbers of its own.
     sysmon: bool,
 }
@@ -51,6 +53,8 @@ pub(super) fn recognises(text: &str) -> bool {
 pub(crate) struct Record<'a> {
     /// Its number.
     pub(crate) id: u32,
+    /// Whether the number is one of Sysmon's own.
+    pub(crate) sysmon: bool,
     /// Who did it.
     pub(crate) subject: Option<&'a str>,
     /// The account or the group it was done to.
@@ -61,14 +65,18 @@ pub(crate) struct Record<'a> {
     pub(crate) group: Option<&'a str>,
     /// The program, service or task.
     pub(crate) object: Option<&'a str>,
+    /// Its command line.
+    pub(crate) command: Option<&'a str>,
+    /// The program that started it.
+    pub(crate) parent: Option<&'a str>,
 }
 
 /// The event of a line that `extract` read as one of Windows'.
 pub(crate) fn record(line: &Syslog) -> Record<'_> {
     let data = line.structured_data.as_deref().filter(|data| data.contains("EventID="));
     let said = said(line.app.as_deref().unwrap_or_default(), line.message.trim_ascii(), data);
-    let Said { id, subject, target, member, group, object, .. } = said;
-    Record { id, subject, target, member, group, object }
+    let Said { id, sysmon, subject, target, member, group, object, command, parent, .. } = said;
+    Record { id, sysmon, subject, target, member, group, object, command, parent }
 }
 
 /// An event in the text of a line, or in its structured data.
@@ -117,6 +125,8 @@ impl<'a> Said<'a> {
             "DestAddress" | "DestinationIp" => &mut self.to,
             "MemberName" => &mut self.member,
             "TargetSid" => &mut self.group,
+            "CommandLine" => &mut self.command,
+            "ParentProcessName" | "ParentImage" => &mut self.parent,
             "ServiceName" | "NewProcessName" | "TaskName" | "ShareName" | "ObjectName" | "Image" | "TargetFilename" => {
                 &mut self.object
             }
@@ -281,6 +291,8 @@ fn of_text<'a>(app: &str, text: &'a str) -> Said<'a> {
     said.subject = after(text, "Subject:").and_then(named);
     said.member = after(text, "Member:").and_then(named);
     said.group = after(text, "Group:").map(|tail| after(tail, "Security ID:").map_or("", value));
+    said.command = first(&["Process Command Line:", "CommandLine:"]);
+    said.parent = first(&["Creator Process Name:", "ParentImage:"]);
     said.target = sections.iter().find_map(|section| after(text, section)).and_then(named);
     said.target = said
         .target

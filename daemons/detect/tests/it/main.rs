@@ -16,5 +16,6 @@ mod files;
 mod time;
 mod web;
 mod accounts;
+mod commands;
 mod denial;
 mod fuse;

@@ -1,11 +1,11 @@
 //! Who or what is at work on a host: what an administrator, a package manager or a provisioning tool does has a reason.
 //!
-//! Somebody who ran a command by sudo or became root by su is at work for 15 minutes, unless the account was guessed
-//! within the last hour; a package manager or a provisioning tool is for 10 minutes after its last line.
+//! Somebody who ran a command by sudo or became root by su is at work for 15 minutes, unless it is a service or the account was
+//! guessed within the last hour; a package manager or a provisioning tool is for 10 minutes after its last line.
 
 use nms_proto::{id::EndpointId, limits::SOURCES_MAX, time::Stamp};
 
-use super::Case;
+use super::{Case, account_lines::is_service};
 use crate::{
     bounded::{Bounded, Suspicion},
     correlate::success::Success,
@@ -59,7 +59,7 @@ impl AtWork {
 
     /// Somebody used another's rights.
     pub(super) fn acted(&mut self, case: &Case<'_>, success: &Success) {
-        let Some(user) = case.user() else { return };
+        let Some(user) = case.user().filter(|user| !is_service(user)) else { return };
         if !success.was_taken(&case.event.source, Some(user), case.at()) {
             self.sources.entry(case.event.source.clone(), Last::default).person = Some((case.at(), user.into()));
         }

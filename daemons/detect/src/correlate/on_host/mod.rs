@@ -8,6 +8,13 @@ mod accounts;
 mod account_lines;
 mod rights;
 mod denial;
+mod script;
+mod deeds;
+mod logs;
+mod parents;
+mod audit_lines;
+mod windows_commands;
+mod commands;
 
 use nms_proto::{
     event::{Body, Event},
@@ -130,12 +137,18 @@ impl OnHost {
         match found.family {
             AppFamily::Sudo if (found.action, found.outcome) == (Action::Command, Outcome::Ok) => {
                 self.at_work.acted(&case, success);
+                // What a guessed account does is told where it was guessed.
+                if !success.was_taken(&case.event.source, case.user(), case.at()) {
+                    commands::ran(desk, &mut self.at_work, &case);
+                }
             }
+            AppFamily::Cron | AppFamily::Process => commands::ran(desk, &mut self.at_work, &case),
             AppFamily::Su if found.outcome == Outcome::Ok => self.at_work.acted(&case, success),
             AppFamily::Sudo | AppFamily::Su => self.rights.refused(desk, success, &case),
             AppFamily::Useradd | AppFamily::Pam => {
                 accounts::changed(desk, (success, &mut self.at_work), &case);
             }
+            AppFamily::Winlogon if found.action == Action::Process => commands::ran(desk, &mut self.at_work, &case),
             AppFamily::Winlogon => accounts::windows(desk, (success, &self.admins), &case),
             AppFamily::Package => self.at_work.tool(&case),
             AppFamily::Kernel => self.denial.kernel(desk, &case),
@@ -150,6 +163,7 @@ impl OnHost {
         match case.app {
             "mod_evasive" => self.denial.evasive(desk, case),
             app if at_work::is_tool(app) => self.at_work.tool(case),
+            _ if case.found.action == Action::Process => commands::ran(desk, &mut self.at_work, case),
             _ => {}
         }
     }
@@ -173,16 +187,19 @@ impl OnHost {
 
 /// Whether any of them looks at such an event.
 pub(super) fn is_of_interest(event: &Event, found: &Extraction<'_>) -> bool {
-    let Body::Syslog(line) = &event.body else { return false };
+    let Body::Syslog(line) = &event.body else { return matches!(event.body, Body::Process(_)) };
     match (found.family, found.action) {
         (AppFamily::Sudo | AppFamily::Su, Action::Command | Action::Login)
         | (AppFamily::Useradd | AppFamily::Package, _)
         | (AppFamily::Pam | AppFamily::Winlogon, Action::Account)
+        | (AppFamily::Winlogon, Action::Process)
+        | (AppFamily::Cron, Action::Command)
         | (AppFamily::Asa | AppFamily::Fortigate, Action::Ids) => true,
         (AppFamily::Kernel, action) => denial::is_trouble(&line.message, action),
         (AppFamily::Nginx, Action::Request) => {
             found.outcome == Outcome::Failed && denial::limited(&line.message).is_some()
         }
+        (AppFamily::Generic, Action::Process) => audit_lines::recognises(&line.message),
         (AppFamily::Generic, _) => line.app.as_deref().is_some_and(|app| app == "mod_evasive" || at_work::is_tool(app)),
         _ => false,
     }
