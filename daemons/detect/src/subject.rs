@@ -55,6 +55,8 @@ pub(crate) enum Story {
     Process,
     /// Logs that were removed or stopped.
     Logs,
+    /// Many files at once.
+    Files,
     /// Service made unusable.
     Denial,
 }
@@ -78,6 +80,7 @@ impl fmt::Display for Key {
             Story::Rights => "rights",
             Story::Process => "process",
             Story::Logs => "logs",
+            Story::Files => "files",
             Story::Denial => "denial",
         };
         write!(f, "{story}/{}", self.subject)

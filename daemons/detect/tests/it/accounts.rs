@@ -148,9 +148,13 @@ fn after_guessing_everything_counts() {
         "web",
         line("sudo", 9, "dora : user NOT in sudoers ; TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/sh"),
     );
+    hub.feed(23.0, "web", line("crontab", 9, "(dora) REPLACE (dora)"));
+    hub.feed(24.0, "web", line("crontab", 9, "(emil) REPLACE (emil)"));
     let text = hub.text();
     assert!(text.contains("HIGH persistence x1 open: the account bob was made on web"), "{text}");
     assert!(text.contains("CRITICAL privilege_escalation x2 open: bob joined"), "{text}");
+    assert!(text.contains("HIGH persistence x1 open: dora on web was guessed and changed what cron runs"), "{text}");
+    assert!(!text.contains("emil"), "{text}");
     assert!(text.contains("HIGH privilege_escalation x1 open: dora tries for root's rights on web"), "{text}");
 }
 

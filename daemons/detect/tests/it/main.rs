@@ -18,4 +18,6 @@ mod web;
 mod accounts;
 mod commands;
 mod denial;
+mod log_tampering;
+mod mass_change;
 mod fuse;

@@ -14,9 +14,10 @@
 //! ```
 //!
 //! Night is from 22:00 to 06:00. Accounts of services without a shell come with packages and are passed over, and so are
-//! other groups and the passwords of other accounts.
+//! other groups and the passwords of other accounts. A table of cron that an account changes within an hour after it was
+//! guessed is HIGH (T1053.003).
 
-use nms_proto::{event::Body, finding::Category, severity::Severity};
+use nms_proto::{event::Body, extraction::Outcome, finding::Category, severity::Severity};
 
 use super::{
     Case, Desk,
@@ -119,6 +120,31 @@ pub(super) fn windows(desk: &mut Desk<'_>, (success, admins): (&Success, &[Box<s
         None => Around::Nobody { night },
     };
     say(desk, case, told, &around);
+}
+
+/// A user's table of jobs was changed: worth a word where the user was guessed.
+pub(super) fn scheduled(desk: &mut Desk<'_>, success: &Success, case: &Case<'_>) {
+    let Some(user) = case.user().filter(|_user| case.found.outcome == Outcome::Ok) else { return };
+    if !success.was_taken(&case.event.source, Some(user), case.at()) {
+        return;
+    }
+    let sign = case.sign(case.key(Story::Account, user), "accounts", Category::Persistence);
+    let user = cut(user, NAME_BYTES);
+    desk.raise(
+        case,
+        Sign {
+            severity: Severity::High,
+            confidence: 0.9,
+            message: format!("{user} on {} was guessed and changed what cron runs", case.host()),
+            reasons: vec![
+                format!("{}: {}", case.app, cut(case.text, 120)),
+                format!("{user} was guessed on this host within the last 60 min"),
+            ],
+            techniques: &["T1053.003"],
+            actor: Some(user.into()),
+            ..sign
+        },
+    );
 }
 
 fn say(desk: &mut Desk<'_>, case: &Case<'_>, told: Told<'_>, around: &Around) {

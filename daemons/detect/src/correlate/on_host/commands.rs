@@ -30,6 +30,7 @@ use super::{
     at_work::{AtWork, Work, is_night},
     audit_lines,
     deeds::{self, Deed},
+    log_tampering::LOGS,
     logs::Worth,
     parents::{self, Parent},
     script::base,
@@ -161,6 +162,7 @@ fn say(desk: &mut Desk<'_>, work: &mut AtWork, case: &Case<'_>, run: &Run<'_>, d
 
 fn raise(desk: &mut Desk<'_>, case: &Case<'_>, run: &Run<'_>, told: Told, why: String) {
     let subject = match (run.user, run.parent_name) {
+        _ if told.story == Story::Logs => LOGS,
         ("", "") => "host",
         ("", parent) => parent,
         (user, _) => user,

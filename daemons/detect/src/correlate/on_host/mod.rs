@@ -15,6 +15,8 @@ mod parents;
 mod audit_lines;
 mod windows_commands;
 mod commands;
+mod log_tampering;
+mod mass_change;
 
 use nms_proto::{
     event::{Body, Event},
@@ -23,7 +25,7 @@ use nms_proto::{
     severity::Severity,
 };
 
-use self::{at_work::AtWork, denial::Denial, rights::Rights};
+use self::{at_work::AtWork, denial::Denial, log_tampering::LogTampering, mass_change::MassChange, rights::Rights};
 use super::success::Success;
 use crate::{
     extract::routed,
@@ -115,11 +117,20 @@ pub(super) struct OnHost {
     admins: Vec<Box<str>>,
     rights: Rights,
     denial: Denial,
+    log_tampering: LogTampering,
+    mass_change: MassChange,
 }
 
 impl OnHost {
     pub(super) fn new(admins: &[Box<str>]) -> Self {
-        Self { at_work: AtWork::new(), admins: admins.to_vec(), rights: Rights::new(), denial: Denial::new() }
+        Self {
+            at_work: AtWork::new(),
+            admins: admins.to_vec(),
+            rights: Rights::new(),
+            denial: Denial::new(),
+            log_tampering: LogTampering::new(),
+            mass_change: MassChange::new(),
+        }
     }
 
     /// An event that [`is_of_interest`].
@@ -142,6 +153,7 @@ impl OnHost {
                     commands::ran(desk, &mut self.at_work, &case);
                 }
             }
+            AppFamily::Cron if found.action == Action::File => accounts::scheduled(desk, success, &case),
             AppFamily::Cron | AppFamily::Process => commands::ran(desk, &mut self.at_work, &case),
             AppFamily::Su if found.outcome == Outcome::Ok => self.at_work.acted(&case, success),
             AppFamily::Sudo | AppFamily::Su => self.rights.refused(desk, success, &case),
@@ -149,8 +161,19 @@ impl OnHost {
                 accounts::changed(desk, (success, &mut self.at_work), &case);
             }
             AppFamily::Winlogon if found.action == Action::Process => commands::ran(desk, &mut self.at_work, &case),
+            AppFamily::Winlogon if found.action == Action::File => LogTampering::cleared(desk, &case),
             AppFamily::Winlogon => accounts::windows(desk, (success, &self.admins), &case),
             AppFamily::Package => self.at_work.tool(&case),
+            AppFamily::FileIntegrity => {
+                if let Body::File(change) = &case.event.body {
+                    self.log_tampering.changed(desk, &case, change);
+                    self.mass_change.changed(desk, &case, change, &self.admins);
+                }
+            }
+            family if log_tampering::shuts_down(family, case.text) => self.log_tampering.shut(&case),
+            AppFamily::Kernel if log_tampering::is_auditing(case.text) => {
+                self.log_tampering.said(desk, &mut self.at_work, &case);
+            }
             AppFamily::Kernel => self.denial.kernel(desk, &case),
             AppFamily::Nginx => self.denial.limited(desk, &case),
             AppFamily::Asa | AppFamily::Fortigate => self.denial.appliance(desk, &case),
@@ -164,43 +187,59 @@ impl OnHost {
             "mod_evasive" => self.denial.evasive(desk, case),
             app if at_work::is_tool(app) => self.at_work.tool(case),
             _ if case.found.action == Action::Process => commands::ran(desk, &mut self.at_work, case),
-            _ => {}
+            _ => self.log_tampering.said(desk, &mut self.at_work, case),
         }
     }
 
     /// Does what is due by the hub's clock.
-    #[expect(clippy::unused_self, reason = "what waits comes with the logs")]
-    pub(super) fn tick(&mut self, _incidents: &mut Incidents, _now: i64, _out: &mut Vec<Finding>) {}
+    pub(super) fn tick(&mut self, incidents: &mut Incidents, now: i64, out: &mut Vec<Finding>) {
+        self.log_tampering.tick(incidents, now, out);
+    }
 
     /// The hub's clock at which [`OnHost::tick`] has something to do, Unix milliseconds.
-    #[expect(clippy::unused_self, reason = "what waits comes with the logs")]
     pub(super) fn deadline(&self) -> Option<i64> {
-        None
+        self.log_tampering.deadline()
     }
 
     /// Entries remembered, and forgotten to make room.
     pub(super) fn sizes(&self) -> (usize, u64) {
-        let sizes = [self.rights.sizes(), self.denial.sizes()];
+        let sizes = [self.rights.sizes(), self.denial.sizes(), self.log_tampering.sizes(), self.mass_change.sizes()];
         sizes.into_iter().fold((0, 0), |(kept, forgotten), (more, lost)| (kept + more, forgotten + lost))
     }
 }
 
 /// Whether any of them looks at such an event.
 pub(super) fn is_of_interest(event: &Event, found: &Extraction<'_>) -> bool {
-    let Body::Syslog(line) = &event.body else { return matches!(event.body, Body::Process(_)) };
+    let Body::Syslog(line) = &event.body else { return matches!(event.body, Body::Process(_) | Body::File(_)) };
+    let text = &line.message;
     match (found.family, found.action) {
         (AppFamily::Sudo | AppFamily::Su, Action::Command | Action::Login)
         | (AppFamily::Useradd | AppFamily::Package, _)
         | (AppFamily::Pam | AppFamily::Winlogon, Action::Account)
         | (AppFamily::Winlogon, Action::Process)
-        | (AppFamily::Cron, Action::Command)
+        | (AppFamily::Cron, Action::Command | Action::File)
         | (AppFamily::Asa | AppFamily::Fortigate, Action::Ids) => true,
-        (AppFamily::Kernel, action) => denial::is_trouble(&line.message, action),
-        (AppFamily::Nginx, Action::Request) => {
-            found.outcome == Outcome::Failed && denial::limited(&line.message).is_some()
+        (AppFamily::Winlogon, Action::File) => found.outcome == Outcome::Ok,
+        (AppFamily::Systemd, _) => log_tampering::shuts_down(found.family, text),
+        (AppFamily::Kernel, action) => {
+            denial::is_trouble(text, action)
+                || action == Action::Other
+                    && (log_tampering::is_auditing(text) || log_tampering::shuts_down(found.family, text))
         }
-        (AppFamily::Generic, Action::Process) => audit_lines::recognises(&line.message),
-        (AppFamily::Generic, _) => line.app.as_deref().is_some_and(|app| app == "mod_evasive" || at_work::is_tool(app)),
+        (AppFamily::Nginx, Action::Request) => found.outcome == Outcome::Failed && denial::limited(text).is_some(),
+        (AppFamily::Generic, action) => {
+            let app = line.app.as_deref().unwrap_or_default();
+            is_named(app)
+                || action == Action::Process && audit_lines::recognises(text)
+                || (app == "audit" || matches!(action, Action::Command | Action::Service))
+                    && log_tampering::is_auditing(text)
+        }
         _ => false,
     }
+}
+
+/// Whether an application without a family of its own is one of those that are looked at.
+fn is_named(app: &str) -> bool {
+    let app = script::base(app);
+    app == "mod_evasive" || at_work::is_tool(app) || log_tampering::is_daemon(app)
 }
