@@ -140,6 +140,8 @@ fn miners_secrets_and_defences() {
         ("/usr/bin/systemctl stop rsyslog", "MEDIUM log_tampering"),
         ("/usr/sbin/service auditd stop", "MEDIUM log_tampering"),
         ("/usr/sbin/auditctl -e 0", "MEDIUM log_tampering"),
+        ("/sbin/auditctl -D", "LOW log_tampering"),
+        ("/sbin/auditctl -l", ""),
         ("/usr/bin/pkill -9 rsyslogd", "MEDIUM log_tampering"),
         ("/usr/bin/systemctl restart rsyslog", ""),
         ("/usr/bin/systemctl stop nginx", ""),

@@ -114,6 +114,27 @@ fn a_shutdown_is_silent() {
     assert_eq!(hub.alerts(), 1);
 }
 
+/// Only systemd's word: of the daemons of logs, of a firewall, of others.
+#[test]
+fn units_that_stop() {
+    for text in [
+        "Stopped rsyslog.service - System Logging Service.",
+        "Stopped System Logging Service.",
+        "rsyslog.service: Deactivated successfully.",
+    ] {
+        assert_eq!(stopped("systemd", text), "MEDIUM: rsyslogd on web was stopped", "{text}");
+        let started = line("systemd", 0, "Started System Logging Service.");
+        assert_eq!(said(0.0, vec![(0.0, line("systemd", 0, text)), (1.0, started)]), "", "{text}");
+    }
+    let mut hub = Hub::new();
+    hub.feed(0.0, "web", line("systemd", 1, "Stopped ufw.service - Uncomplicated firewall."));
+    hub.feed(1.0, "web", line("systemd", 1, "Stopped nginx.service - A high performance web server."));
+    hub.feed(2.0, "web", line("systemd", 1, "Stopped fail2ban.service - Fail2Ban Service."));
+    hub.feed(3.0, "web", line("systemd", 1, "Started fail2ban.service - Fail2Ban Service."));
+    hub.wait(100.0);
+    assert_eq!(hub.text(), "1 MEDIUM suspicious_process x1 open: ufw on web was stopped");
+}
+
 #[test]
 fn an_upgrade_is_low() {
     let events = vec![

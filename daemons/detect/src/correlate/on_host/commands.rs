@@ -30,7 +30,7 @@ use super::{
     at_work::{AtWork, Work, is_night},
     audit_lines,
     deeds::{self, Deed},
-    log_tampering::LOGS,
+    log_tampering::{DEFENCES, LOGS},
     logs::Worth,
     parents::{self, Parent},
     script::base,
@@ -163,6 +163,7 @@ fn say(desk: &mut Desk<'_>, work: &mut AtWork, case: &Case<'_>, run: &Run<'_>, d
 fn raise(desk: &mut Desk<'_>, case: &Case<'_>, run: &Run<'_>, told: Told, why: String) {
     let subject = match (run.user, run.parent_name) {
         _ if told.story == Story::Logs => LOGS,
+        _ if told.techniques.contains(&"T1562.004") => DEFENCES,
         ("", "") => "host",
         ("", parent) => parent,
         (user, _) => user,
@@ -224,6 +225,7 @@ fn told(work: &mut AtWork, case: &Case<'_>, run: &Run<'_>, deed: Deed<'_>) -> Op
     let stopped = if is_night(case.when.at) { High } else { Medium };
     Some(match deed {
         Deed::Vacuum => logs(Low, 0.1, format!("{who} removes old lines of the journal"), &["T1070.002"]),
+        Deed::Rules => logs(Low, 0.2, format!("{who} removes the rules of what is audited"), &["T1562.012"]),
         Deed::Logs(path, worth) => {
             let (severity, confidence) = match worth {
                 Worth::Much => (High, 0.8),

@@ -14,6 +14,8 @@ use crate::text::{address, cut, holds_any, starts};
 pub(super) enum Deed<'a> {
     /// Removes old logs by the journal's own tool.
     Vacuum,
+    /// Removes the rules of what is audited.
+    Rules,
     /// Runs a program from a folder for temporary files.
     Temporary(&'a str),
     /// Makes a shell a full one, as after breaking in.
@@ -45,7 +47,7 @@ pub(super) enum Deed<'a> {
 impl Deed<'_> {
     fn rank(self) -> u8 {
         match self {
-            Self::Vacuum | Self::Logs(_, Worth::Little) => 0,
+            Self::Vacuum | Self::Rules | Self::Logs(_, Worth::Little) => 0,
             Self::Temporary(_) => 1,
             Self::Terminal | Self::Credentials(_) | Self::History | Self::Grants(_) => 2,
             Self::Defences(_) | Self::Fetch { named: true } | Self::Logs(_, Worth::Some) => 3,
@@ -358,7 +360,8 @@ fn of_call<'a>(call: &Call<'a>) -> Option<Deed<'a>> {
         "aa-teardown" => Some(Deed::Defences("AppArmor")),
         "iptables" | "ip6tables" => flushes(call.rest).then_some(Deed::Defences("iptables")),
         "nft" => call.rest.starts_with("flush ruleset").then_some(Deed::Defences("nftables")),
-        "auditctl" => (has(&["-D", "-e0"]) || call.rest.contains("-e 0")).then_some(Deed::Watchers("auditd")),
+        "auditctl" if has(&["-e0"]) || call.rest.contains("-e 0") => Some(Deed::Watchers("auditd")),
+        "auditctl" => has(&["-D"]).then_some(Deed::Rules),
         "chmod" => {
             let mode = arguments.next()?;
             let sets =

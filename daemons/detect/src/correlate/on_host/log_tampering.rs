@@ -6,7 +6,8 @@
 //! of the system; auditing that is switched off in the kernel is HIGH. A daemon that stops while a package manager is at work is LOW.
 //! Windows says that its security log was cleared: HIGH at once; another log MEDIUM.
 //!
-//! All of a host's logs are one incident, with what was done to them by command lines.
+//! The same holds for what keeps others out, such as a firewall, where systemd stops it. All of a host's logs are one
+//! incident, with what was done to them by command lines.
 
 use std::collections::VecDeque;
 
@@ -24,6 +25,7 @@ use super::{
     Case, Desk,
     at_work::{AtWork, Work, is_night},
     logs::{self, Worth},
+    units,
 };
 use crate::{
     bounded::{Bounded, Suspicion},
@@ -42,6 +44,8 @@ const SHUTDOWN_MS: i64 = 5 * 60_000;
 const PATH_BYTES: usize = 120;
 /// The subject of a host's logs.
 pub(super) const LOGS: &str = "logs";
+/// The subject of what protects a host.
+pub(super) const DEFENCES: &str = "defences";
 
 /// What a line says of a daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,9 +248,16 @@ impl Waiting {
                 format!("{} was {change}, and no rotated file came beside it within {wait}", cut(path, PATH_BYTES)),
             ),
         };
-        let sign = case.sign(case.key(Story::Logs, LOGS), "log_tampering", Category::LogTampering);
-        let log = matches!(self.missing, Missing::Log { .. });
-        let techniques: &[&str] = if log { &["T1070.002"] } else { &["T1562.001", "T1562.006"] };
+        let (key, category, techniques): (_, _, &[&str]) = match &self.missing {
+            Missing::Daemon { name, .. } if units::protects(name) => {
+                (case.key(Story::Process, DEFENCES), Category::SuspiciousProcess, &["T1562.001", "T1562.004"])
+            }
+            Missing::Daemon { .. } => {
+                (case.key(Story::Logs, LOGS), Category::LogTampering, &["T1562.001", "T1562.006"])
+            }
+            Missing::Log { .. } => (case.key(Story::Logs, LOGS), Category::LogTampering, &["T1070.002"]),
+        };
+        let sign = case.sign(key, "log_tampering", category);
         desk.raise(&case, Sign { severity, confidence, message, reasons: vec![reason], techniques, ..sign });
     }
 }
@@ -268,6 +279,10 @@ pub(super) fn is_auditing(text: &str) -> bool {
 
 /// What a line says of a daemon.
 fn daemon(app: &str, text: &str) -> Option<Daemon> {
+    if app == "systemd" {
+        let (name, runs) = units::of(text)?;
+        return Some(if runs { Daemon::Started(name) } else { Daemon::Stopped(name) });
+    }
     if is_auditing(text) {
         let text = without_clock(text);
         if text.starts_with("type=DAEMON") {

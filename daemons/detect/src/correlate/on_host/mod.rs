@@ -15,6 +15,7 @@ mod parents;
 mod audit_lines;
 mod windows_commands;
 mod commands;
+mod units;
 mod log_tampering;
 mod mass_change;
 
@@ -171,6 +172,7 @@ impl OnHost {
                 }
             }
             family if log_tampering::shuts_down(family, case.text) => self.log_tampering.shut(&case),
+            AppFamily::Systemd => self.log_tampering.said(desk, &mut self.at_work, &case),
             AppFamily::Kernel if log_tampering::is_auditing(case.text) => {
                 self.log_tampering.said(desk, &mut self.at_work, &case);
             }
@@ -220,7 +222,7 @@ pub(super) fn is_of_interest(event: &Event, found: &Extraction<'_>) -> bool {
         | (AppFamily::Cron, Action::Command | Action::File)
         | (AppFamily::Asa | AppFamily::Fortigate, Action::Ids) => true,
         (AppFamily::Winlogon, Action::File) => found.outcome == Outcome::Ok,
-        (AppFamily::Systemd, _) => log_tampering::shuts_down(found.family, text),
+        (AppFamily::Systemd, _) => log_tampering::shuts_down(found.family, text) || units::of(text).is_some(),
         (AppFamily::Kernel, action) => {
             denial::is_trouble(text, action)
                 || action == Action::Other

@@ -1,0 +1,41 @@
+//! Units of systemd that write or watch logs, or keep others out: which daemon a line starts or stops.
+
+/// Units by their name or by the beginning of their description, and the daemon of each.
+const UNITS: [(&str, &str); 20] = [
+    ("rsyslog.service", "rsyslogd"),
+    ("System Logging Service", "rsyslogd"),
+    ("syslog-ng.service", "syslog-ng"),
+    ("System Logger Daemon", "syslog-ng"),
+    ("auditd.service", "auditd"),
+    ("Security Auditing Service", "auditd"),
+    ("systemd-journald.service", "systemd-journald"),
+    ("Journal Service", "systemd-journald"),
+    ("nmsd-agent.service", "nmsd-agent"),
+    ("nmsd-hub.service", "nmsd-hub"),
+    ("ufw.service", "ufw"),
+    ("Uncomplicated firewall", "ufw"),
+    ("firewalld.service", "firewalld"),
+    ("firewalld - dynamic firewall", "firewalld"),
+    ("nftables.service", "nftables"),
+    ("fail2ban.service", "fail2ban"),
+    ("Fail2Ban Service", "fail2ban"),
+    ("crowdsec.service", "crowdsec"),
+    ("wazuh-agent.service", "wazuh-agent"),
+    ("falco.service", "falco"),
+];
+
+/// Whether a daemon keeps others out rather than watching.
+pub(super) fn protects(daemon: &str) -> bool {
+    matches!(daemon, "ufw" | "firewalld" | "nftables" | "fail2ban" | "crowdsec")
+}
+
+/// The daemon that a line of systemd is about, and whether it runs then.
+pub(super) fn of(text: &str) -> Option<(&'static str, bool)> {
+    let (unit, runs) = match text.split_once(' ')? {
+        ("Started" | "Starting" | "Finished" | "Restarted", unit) => (unit, true),
+        ("Stopped" | "Stopping", unit) | (unit, "Deactivated successfully." | "Succeeded.") => (unit, false),
+        _ => return None,
+    };
+    let (_unit, daemon) = UNITS.iter().find(|(known, _daemon)| unit.starts_with(known))?;
+    Some((daemon, runs))
+}
