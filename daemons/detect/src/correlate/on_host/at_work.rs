@@ -60,7 +60,8 @@ impl AtWork {
     /// Somebody used another's rights.
     pub(super) fn acted(&mut self, case: &Case<'_>, success: &Success) {
         let Some(user) = case.user().filter(|user| !is_service(user)) else { return };
-        if !success.was_taken(&case.event.source, Some(user), case.at()) {
+        let of_root = case.found.account.is_none_or(|account| account == "root");
+        if of_root && !success.was_taken(&case.event.source, Some(user), case.at()) {
             self.sources.entry(case.event.source.clone(), Last::default).person = Some((case.at(), user.into()));
         }
     }

@@ -14,8 +14,9 @@
 //!
 //! By the account of a service, or from a network service, everything is one step more and at least HIGH; from cron a program
 //! in /tmp and what is fetched and run are HIGH and persistence (T1053.003). A shell that a network service starts
-//! (T1505.003) is HIGH where the service never has one, where nobody gave it a command, or where it looks around; what mail,
-//! picture and archive programs need is passed over, any other command LOW.
+//! (T1505.003) is HIGH where the service never has one, where nobody gave it a command, or where it runs what intruders run first;
+//! what looks around and may belong to an application is MEDIUM, what mail, picture and archive programs need is passed
+//! over, any other command LOW.
 
 use nms_proto::{
     event::{Body, ProcessStart},
@@ -88,7 +89,13 @@ pub(super) fn ran(desk: &mut Desk<'_>, work: &mut AtWork, case: &Case<'_>) {
         (Body::Syslog(line), AppFamily::Winlogon) => {
             let record = windows_record(line);
             if let Some((told, user)) = windows_commands::told(&record) {
-                let sign = case.sign(case.key(Story::Process, user), "commands", told.category);
+                let story = match told.category {
+                    Category::Malware | Category::Ransomware => Story::Malware,
+                    Category::LogTampering => Story::Logs,
+                    _ => Story::Process,
+                };
+                let subject = if story == Story::Logs { LOGS } else { user };
+                let sign = case.sign(case.key(story, subject), "commands", told.category);
                 let (reason, user) = (told.reason, cut(user, NAME_BYTES));
                 desk.raise(
                     case,
@@ -132,7 +139,11 @@ fn process(desk: &mut Desk<'_>, work: &mut AtWork, case: &Case<'_>, start: &Proc
         story: Story::Process,
         category: Category::SuspiciousProcess,
         severity,
-        confidence: if severity == Severity::High { 0.85 } else { 0.2 },
+        confidence: match severity {
+            Severity::High => 0.85,
+            Severity::Medium => 0.5,
+            _ => 0.2,
+        },
         what: format!("the service {} started a shell", cut(run.parent_name, NAME_BYTES)),
         techniques: &["T1505.003", "T1059.004"],
     };
@@ -153,7 +164,8 @@ fn say(desk: &mut Desk<'_>, work: &mut AtWork, case: &Case<'_>, run: &Run<'_>, d
         };
     }
     if run.origin == Origin::Cron && matches!(deed, Deed::Temporary(_) | Deed::Fetch { named: false } | Deed::Decode) {
-        (told.category, told.severity) = (Category::Persistence, told.severity.max(Severity::High));
+        (told.story, told.category) = (Story::Account, Category::Persistence);
+        told.severity = told.severity.max(Severity::High);
         (told.techniques, told.confidence) = (&["T1053.003", "T1059.004"], told.confidence.max(0.75));
         why = String::from("cron runs it again and again");
     }
@@ -222,7 +234,17 @@ fn told(work: &mut AtWork, case: &Case<'_>, run: &Run<'_>, deed: Deed<'_>) -> Op
         category: Category::LogTampering,
         ..process(severity, confidence, what, techniques)
     };
-    let stopped = if is_night(case.when.at) { High } else { Medium };
+    // What manages a host stops and flushes for its own reasons.
+    let guards = matches!(deed, Deed::Watchers(_) | Deed::Defences(_));
+    if guards && run.origin == Origin::Process && parents::manages(run.parent_name) {
+        return None;
+    }
+    let stopped = match work.now(case) {
+        _ if !guards => Medium,
+        Work::Tool => Low,
+        _ if is_night(case.when.at) => High,
+        _ => Medium,
+    };
     Some(match deed {
         Deed::Vacuum => logs(Low, 0.1, format!("{who} removes old lines of the journal"), &["T1070.002"]),
         Deed::Rules => logs(Low, 0.2, format!("{who} removes the rules of what is audited"), &["T1562.012"]),
@@ -255,10 +277,12 @@ fn told(work: &mut AtWork, case: &Case<'_>, run: &Run<'_>, deed: Deed<'_>) -> Op
             process(Medium, 0.5, format!("{who} reads {}", cut(path, NAME_BYTES)), &["T1003.008", "T1552.004"])
         }
         Deed::Grants(path) => Told {
+            story: Story::Account,
             category: Category::Persistence,
             ..process(Medium, 0.6, format!("{who} writes to {}", cut(path, NAME_BYTES)), &["T1098", "T1574.006"])
         },
         Deed::Setuid(path) => Told {
+            story: Story::Rights,
             category: Category::PrivilegeEscalation,
             ..process(High, 0.85, format!("{who} lets everybody run {} as root", cut(path, NAME_BYTES)), &["T1548.001"])
         },
@@ -271,9 +295,11 @@ fn told(work: &mut AtWork, case: &Case<'_>, run: &Run<'_>, deed: Deed<'_>) -> Op
             process(severity, confidence, format!("{who} runs what was just fetched"), &["T1105", "T1059.004"])
         }
         Deed::Decode => process(High, 0.8, format!("{who} runs what was encoded"), &["T1027", "T1140"]),
-        Deed::Miner => {
-            Told { category: Category::Malware, ..process(High, 0.9, format!("{who} mines coins"), &["T1496"]) }
-        }
+        Deed::Miner => Told {
+            story: Story::Malware,
+            category: Category::Malware,
+            ..process(High, 0.9, format!("{who} mines coins"), &["T1496"])
+        },
         Deed::Remote => {
             process(Critical, 0.95, format!("{who} gives a shell to somebody far away"), &["T1059.004", "T1071"])
         }
@@ -285,7 +311,8 @@ fn temporary(work: &mut AtWork, case: &Case<'_>, run: &Run<'_>, path: &str) -> O
     if parents::is_tools(path) {
         return None;
     }
-    let hidden = path.contains("/.") || path.starts_with("/dev/shm/");
+    // A name in brackets is a kernel's thread, or wants to look like one.
+    let hidden = path.contains("/.") || path.starts_with("/dev/shm/") || run.text.starts_with('[');
     let mut by_tool = || work.now(case) == Work::Tool;
     let mild = run.origin == Origin::Sudo || run.parent == Parent::Builds;
     let severity = match (hidden, mild) {

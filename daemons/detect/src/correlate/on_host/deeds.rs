@@ -157,7 +157,12 @@ pub(super) fn of_script(script: &str, depth: u8) -> Option<Deed<'_>> {
             flow.carried = None;
         }
         let Some(call) = call(text) else { continue };
-        worst = worse(worst, of_call(&call));
+        let alone = match (of_call(&call), flow.fetched) {
+            // It was fetched by the same script.
+            (Some(Deed::Temporary(_)), Some(named)) => Some(Deed::Fetch { named }),
+            (alone, _) => alone,
+        };
+        worst = worse(worst, alone);
         worst = worse(worst, flow.then(&call, command.join));
         worst = worse(worst, joined(&call, text));
         if depth < 3
@@ -195,6 +200,8 @@ fn script_of(rest: &str, joined: bool) -> Option<&str> {
 #[derive(Debug, Default)]
 struct Flow {
     carried: Option<Carried>,
+    /// Whether the last thing that was fetched came from a named host.
+    fetched: Option<bool>,
     /// A shell waits for the output of what comes inside it.
     waiting: bool,
     made_fifo: bool,
@@ -227,7 +234,8 @@ impl Flow {
         }
         let waiting = std::mem::take(&mut self.waiting);
         if FETCHERS.contains(&call.name) {
-            self.carried = Some(Carried::Fetched { named: is_named(call.rest) });
+            let named = is_named(call.rest);
+            (self.carried, self.fetched) = (Some(Carried::Fetched { named }), Some(named));
         } else if decodes(call) {
             self.carried = self.carried.or(Some(Carried::Decoded));
         } else if CALLERS.contains(&call.name) {
@@ -375,7 +383,11 @@ fn of_call<'a>(call: &Call<'a>) -> Option<Deed<'a>> {
             .then_some(Deed::History),
         "tee" => arguments.find_map(grants),
         name if READERS.contains(&name) => {
-            let secret = arguments.find(|word| SECRETS.contains(word));
+            // A copy that the system itself keeps.
+            let kept = words(call.rest).last().is_some_and(|to| {
+                to.rsplit_once('.').is_some_and(|(_name, end)| end == "bak") || to.starts_with("/var/backups")
+            });
+            let secret = arguments.find(|word| SECRETS.contains(word) && !kept);
             secret.map(Deed::Credentials).or_else(|| logs::removed(call))
         }
         _ => logs::removed(call),

@@ -114,9 +114,10 @@ impl Lately {
         (same().count(), same().max().unwrap_or(at) - same().min().unwrap_or(at))
     }
 
-    /// Whether two different troubles of the network came lately.
+    /// Whether two different signs of a flood came lately.
     fn is_mixed(&self) -> bool {
-        let of_network = || self.troubles.iter().map(|(_at, what)| *what).filter(|what| *what < FLOOD);
+        let of_network =
+            || self.troubles.iter().map(|(_at, what)| *what).filter(|what| *what < Trouble::Neighbours.hash());
         of_network().max() != of_network().min()
     }
 }
@@ -141,9 +142,8 @@ impl Denial {
         let host = case.host();
         let severity = match trouble {
             Trouble::Killed(_) if times >= AGAIN => Severity::Medium,
-            Trouble::Killed(_) => Severity::Low,
+            Trouble::Killed(_) | Trouble::Neighbours => Severity::Low,
             _ if mixed => Severity::High,
-            Trouble::Neighbours => Severity::Low,
             _ => Severity::Medium,
         };
         let (key, message, reason) = if let Trouble::Killed(name) = trouble {

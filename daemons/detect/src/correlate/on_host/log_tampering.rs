@@ -133,7 +133,8 @@ impl LogTampering {
     /// A watched file changed.
     pub(super) fn changed(&mut self, desk: &mut Desk<'_>, case: &Case<'_>, change: &FileChange) {
         let path = &*change.path;
-        let Some(worth) = logs::worth(path) else { return };
+        // The journal's own files come and go.
+        let Some(worth) = logs::worth(path).filter(|_worth| !path.contains("/journal/")) else { return };
         let source = &case.event.source;
         let answers = change.package_manager || change.command_id.is_some();
         if logs::is_rotated(path) {

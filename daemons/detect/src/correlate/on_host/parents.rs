@@ -3,6 +3,7 @@
 use nms_proto::severity::Severity;
 
 use super::script::{base, call, words};
+use crate::text::holds_any;
 
 /// What started a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +117,23 @@ const TOOLS: [&str; 12] = [
     "/tmp/jenkins",
     "/tmp/bazel",
 ];
+/// Programs that stop services and change packet filters as their work.
+const MANAGERS: [&str; 14] = [
+    "systemd",
+    "dockerd",
+    "containerd",
+    "ufw",
+    "firewalld",
+    "fail2ban-server",
+    "kube-proxy",
+    "libvirtd",
+    "shorewall",
+    "ufw-init",
+    "netfilter-persistent",
+    "puppet",
+    "salt-minion",
+    "tailscaled",
+];
 /// Programs that services run through a shell for their own work.
 const NEEDED: [&str; 34] = [
     "sendmail",
@@ -153,11 +171,12 @@ const NEEDED: [&str; 34] = [
     "spamc",
     "logger",
 ];
-/// Programs with which an intruder looks around and gets on.
-const LOOKING: [&str; 30] = [
-    "id", "whoami", "uname", "hostname", "ifconfig", "ip", "netstat", "ss", "ps", "w", "who", "last", "cat", "ls",
-    "pwd", "wget", "curl", "nc", "ncat", "python", "python3", "perl", "bash", "sh", "chmod", "find", "crontab", "env",
-    "base64", "sudo",
+/// Programs with which an intruder looks around and gets on, and those that some applications run too.
+const INTRUDING: [&str; 14] =
+    ["id", "whoami", "uname", "w", "who", "last", "wget", "curl", "nc", "ncat", "bash", "sh", "crontab", "base64"];
+const LOOKING: [&str; 16] = [
+    "cat", "hostname", "ifconfig", "ip", "netstat", "ss", "ps", "ls", "pwd", "python", "python3", "perl", "chmod",
+    "find", "env", "sudo",
 ];
 
 /// What a parent is, by its path.
@@ -177,6 +196,11 @@ pub(super) fn of(path: &str) -> Parent {
     } else {
         Parent::Other
     }
+}
+
+/// Whether a program stops services and flushes packet filters as its work.
+pub(super) fn manages(name: &str) -> bool {
+    MANAGERS.contains(&name)
 }
 
 /// Whether a path in a folder for temporary files is a tool's own.
@@ -204,10 +228,13 @@ pub(super) fn shell(parent: Parent, cmdline: &str) -> Option<(Severity, &'static
         Some(_) => return None,
     };
     let name = inner.map(|call| call.name).unwrap_or_default();
+    let secret = inner.is_some_and(|call| holds_any(call.rest, &["/etc/passwd", "/etc/shadow", ".env", "id_rsa"]));
     if NEEDED.contains(&name) {
         None
+    } else if INTRUDING.contains(&name) || name == "cat" && secret {
+        Some((Severity::High, "it looks around or fetches, as an intruder does"))
     } else if LOOKING.contains(&name) {
-        Some((Severity::High, "it looks around or fetches"))
+        Some((Severity::Medium, "it looks around"))
     } else {
         Some((Severity::Low, "what it runs is not known"))
     }

@@ -144,7 +144,7 @@ pub(super) fn told<'a>(record: &WindowsRecord<'a>) -> Option<(Told, &'a str)> {
     let mut buffer = [0; COMMAND_BYTES];
     let lower = lowercase(command, &mut buffer);
     let inert = INERT.iter().any(|name| starts(program, name));
-    let row = ROWS.iter().find(|(words, ..)| !inert && words.iter().all(|word| holds(lower, word)));
+    let row = ROWS.iter().find(|(words, ..)| !inert && words.iter().all(|word| lower.contains(word)));
     if let Some((_words, category, severity, confidence, what, techniques)) = row {
         let reason = format!("{user} ran {}", cut(command, SHOWN_BYTES));
         let (category, severity, confidence) = (category.clone(), *severity, *confidence);
@@ -169,14 +169,10 @@ fn base(path: &str) -> &str {
     path.rsplit(['\\', '/']).next().unwrap_or_default()
 }
 
-fn lowercase<'buffer>(text: &str, buffer: &'buffer mut [u8; COMMAND_BYTES]) -> &'buffer [u8] {
+fn lowercase<'buffer>(text: &str, buffer: &'buffer mut [u8; COMMAND_BYTES]) -> &'buffer str {
     let text = cut(text, COMMAND_BYTES).as_bytes();
-    let Some(place) = buffer.get_mut(..text.len()) else { return &[] };
+    let Some(place) = buffer.get_mut(..text.len()) else { return "" };
     place.copy_from_slice(text);
     place.make_ascii_lowercase();
-    place
-}
-
-fn holds(text: &[u8], word: &str) -> bool {
-    text.windows(word.len()).any(|window| window == word.as_bytes())
+    std::str::from_utf8(place).unwrap_or_default()
 }
