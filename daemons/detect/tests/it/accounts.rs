@@ -22,6 +22,8 @@ const MADE: (&str, &str) =
     ("useradd", "new user: name=bob, UID=1001, GID=1001, home=/home/bob, shell=/bin/bash, from=/dev/pts/0");
 const SUDO: (&str, &str) = ("sudo", "carol : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/usr/sbin/adduser bob");
 
+const STRANGER: (&str, &str) = ("sudo", "emil : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/usr/sbin/adduser bob");
+
 #[test]
 fn root_s_number_is_critical_whoever_gave_it() {
     for (app, text, account) in [
@@ -51,7 +53,9 @@ fn joining_the_administrators_depends_on_who_was_at_work() {
         let joined = (app, text);
         check(&said(NIGHT, &[joined]), &say("HIGH"));
         check(&said(0.0, &[joined]), &say("MEDIUM"));
-        check(&said(NIGHT, &[SUDO, joined]), &say("MEDIUM"));
+        check(&said(NIGHT, &[SUDO, joined]), &say("LOW"));
+        check(&said(NIGHT, &[STRANGER, joined]), &say("MEDIUM"));
+        check(&said(0.0, &[STRANGER, joined]), &say("LOW"));
         check(&said(0.0, &[SUDO, joined]), &say("LOW"));
         check(&said(0.0, &[("su", "(to root) carol on pts/0"), joined]), &say("LOW"));
         check(&said(NIGHT, &[("cloud-init", "Cloud-init v. 23.1 running 'modules:config'"), joined]), &say("LOW"));
@@ -64,7 +68,23 @@ fn an_account_made_is_worth_more_at_night() {
     check(&said(0.0, &[SUDO, MADE]), "INFO persistence: the account bob was made on web");
     check(&said(0.0, &[MADE]), "LOW persistence: the account bob was made on web");
     check(&said(NIGHT, &[MADE]), "MEDIUM persistence: the account bob was made on web");
-    check(&said(NIGHT, &[SUDO, MADE]), "LOW persistence: the account bob was made on web");
+    check(&said(NIGHT, &[SUDO, MADE]), "INFO persistence: the account bob was made on web");
+    check(&said(NIGHT, &[STRANGER, MADE]), "LOW persistence: the account bob was made on web");
+}
+
+/// Whoever used root's rights yesterday is an administrator today, and a night's work of his is one incident.
+#[test]
+fn an_administrator_is_known_the_next_day() {
+    let mut hub = Hub::new();
+    hub.feed(0.0, "web", line("sudo", 9, STRANGER.1));
+    hub.feed(NIGHT, "web", line("sudo", 9, STRANGER.1));
+    for at in 0..20 {
+        let name = format!("new{at}");
+        hub.feed(NIGHT + f64::from(at), "web", line("useradd", 9, &MADE.1.replace("bob", &name)));
+        hub.feed(NIGHT + f64::from(at), "web", line("usermod", 9, &format!("add '{name}' to group 'sudo'")));
+    }
+    assert_eq!(hub.alerts(), 1, "{}", hub.text());
+    assert!(hub.said.iter().all(|finding| finding.floor <= nms_proto::severity::Severity::Low), "{}", hub.text());
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Accounts made, raised or opened (ATT&CK T1136, T1098).
 //!
-//! What bears on a change is who was at work and when: an administrator by day hardly counts, nobody by night does, and
+//! What bears on a change is who was at work and when: an administrator hardly counts, nobody by night does, and
 //! an hour after somebody guessed an account there everything does. An account with root's number is CRITICAL whoever
 //! made it; nothing ordinary does that.
 //!
 //! ```text
-//!                          after guessing   nobody, night   nobody, day   a person, night   a person by day, a tool
+//!                          after guessing   nobody, night   nobody, day   stranger, night   an administrator, a tool
 //! root's number            CRITICAL         CRITICAL        CRITICAL      CRITICAL          CRITICAL
 //! an administrators' group CRITICAL         HIGH            MEDIUM        MEDIUM            LOW
 //! root's password          HIGH             HIGH            MEDIUM        LOW               LOW
@@ -13,7 +13,8 @@
 //! made, unlocked           HIGH             MEDIUM          LOW           LOW               INFO
 //! ```
 //!
-//! Night is from 22:00 to 06:00. Accounts of services without a shell come with packages and are passed over, and so are
+//! A stranger is somebody who used root's rights by sudo or su for the first time less than 12 h ago; by day he is taken
+//! for an administrator. Night is from 22:00 to 06:00. Accounts of services without a shell come with packages and are passed over, and so are
 //! other groups and the passwords of other accounts. A table of cron that an account changes within an hour after it was
 //! guessed is HIGH (T1053.003).
 
@@ -34,7 +35,7 @@ const NAME_BYTES: usize = 64;
 enum Around {
     Guessed,
     Nobody { night: bool },
-    Person { night: bool, name: Box<str> },
+    Person { night: bool, name: Box<str>, known: bool },
     Tool,
 }
 
@@ -44,8 +45,8 @@ impl Around {
             Self::Guessed => 0,
             Self::Nobody { night: true } => 1,
             Self::Nobody { night: false } => 2,
-            Self::Person { night: true, .. } => 3,
-            Self::Person { night: false, .. } | Self::Tool => 4,
+            Self::Person { night: true, known: false, .. } => 3,
+            Self::Person { .. } | Self::Tool => 4,
         }
     }
 
@@ -53,8 +54,10 @@ impl Around {
         match self {
             Self::Guessed => String::from("an account of this host was guessed within the last 60 min"),
             Self::Nobody { night } => format!("nobody known was at work{}", at_night(*night)),
-            Self::Person { night, name } => {
-                format!("{} used root's rights within 15 min{}", cut(name, NAME_BYTES), at_night(*night))
+            Self::Person { night, name, known } => {
+                let known =
+                    if *known { ", known as an administrator" } else { ", not known as an administrator before" };
+                format!("{} used root's rights within 15 min{known}{}", cut(name, NAME_BYTES), at_night(*night))
             }
             Self::Tool => String::from("a package manager or a provisioning tool was at work within 10 min"),
         }
@@ -101,7 +104,7 @@ pub(super) fn changed(desk: &mut Desk<'_>, (success, work): (&Success, &mut AtWo
     } else {
         match work.now(case) {
             Work::Tool => Around::Tool,
-            Work::Person(name) => Around::Person { night, name },
+            Work::Person { name, known } => Around::Person { night, name, known },
             Work::Unknown => Around::Nobody { night },
         }
     };
@@ -116,7 +119,7 @@ pub(super) fn windows(desk: &mut Desk<'_>, (success, admins): (&Success, &[Box<s
     let known = told.by.filter(|by| admins.iter().any(|admin| admin.eq_ignore_ascii_case(by)));
     let around = match known {
         _ if success.was_taken(&case.event.source, None, case.at()) => Around::Guessed,
-        Some(name) => Around::Person { night, name: name.into() },
+        Some(name) => Around::Person { night, name: name.into(), known: true },
         None => Around::Nobody { night },
     };
     say(desk, case, told, &around);
@@ -169,7 +172,12 @@ fn say(desk: &mut Desk<'_>, case: &Case<'_>, told: Told<'_>, around: &Around) {
     let sure = if told.change == Change::Root { 0.95 } else { sure };
     let mut reasons = vec![format!("{}: {}", case.app, cut(case.text, 120))];
     reasons.push(around.reason());
-    let sign = case.sign(case.key(Story::Account, told.account), "accounts", category);
+    // What one person does in a session is one incident.
+    let subject = match around {
+        Around::Person { name, .. } if told.change != Change::Root => name,
+        _ => told.account,
+    };
+    let sign = case.sign(case.key(Story::Account, subject), "accounts", category);
     let victim: Option<Box<str>> = Some(format!("{account}@{host}").into());
     let message = format!("{what} on {host}");
     desk.raise(case, Sign { severity, confidence: sure, message, reasons, techniques, actor, victim, ..sign });

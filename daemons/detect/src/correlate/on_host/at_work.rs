@@ -1,5 +1,6 @@
 //! Who or what is at work on a host: what an administrator, a package manager or a provisioning tool does has a reason.
 //!
+//! Somebody who used root's rights there half a day ago or earlier, or is named in the settings, is known as an administrator.
 //! Somebody who ran a command by sudo or became root by su is at work for 15 minutes, unless it is a service or the account was
 //! guessed within the last hour; a package manager or a provisioning tool is for 10 minutes after its last line.
 
@@ -14,6 +15,8 @@ use crate::{
 /// Time for which a person, and a tool, is taken to be at work, in milliseconds.
 const PERSON_MS: i64 = 15 * 60_000;
 const TOOL_MS: i64 = 10 * 60_000;
+/// Time after which somebody with rights is no stranger any more, in milliseconds.
+const KNOWN_MS: i64 = 12 * 60 * 60_000;
 /// Tools that set a host up, by their application's name.
 const TOOLS: [&str; 7] = ["cloud-init", "puppet-agent", "salt-minion", "chef-client", "ignition", "sssd", "realmd"];
 
@@ -35,13 +38,24 @@ struct Last {
 
 impl Suspicion for Last {}
 
+/// When somebody first used root's rights.
+#[derive(Debug)]
+struct First(i64);
+
+impl Suspicion for First {}
+
 /// Whose work a change is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Work {
     /// A tool's.
     Tool,
-    /// That of a person with rights, by name.
-    Person(Box<str>),
+    /// That of a person with rights.
+    Person {
+        /// Who.
+        name: Box<str>,
+        /// Whether as an administrator.
+        known: bool,
+    },
     /// Nobody is known.
     Unknown,
 }
@@ -50,11 +64,15 @@ pub(super) enum Work {
 #[derive(Debug)]
 pub(super) struct AtWork {
     sources: Bounded<EndpointId, Last>,
+    people: Bounded<(EndpointId, Box<str>), First>,
+    admins: Vec<Box<str>>,
 }
 
 impl AtWork {
-    pub(super) fn new() -> Self {
-        Self { sources: Bounded::new(SOURCES_MAX) }
+    /// Nobody was seen yet; `admins` are known by the settings.
+    pub(super) fn new(admins: &[Box<str>]) -> Self {
+        let (sources, people) = (Bounded::new(SOURCES_MAX), Bounded::new(SOURCES_MAX));
+        Self { sources, people, admins: admins.to_vec() }
     }
 
     /// Somebody used another's rights.
@@ -62,7 +80,9 @@ impl AtWork {
         let Some(user) = case.user().filter(|user| !is_service(user)) else { return };
         let of_root = case.found.account.is_none_or(|account| account == "root");
         if of_root && !success.was_taken(&case.event.source, Some(user), case.at()) {
-            self.sources.entry(case.event.source.clone(), Last::default).person = Some((case.at(), user.into()));
+            let (source, at) = (case.event.source.clone(), case.at());
+            self.people.entry((source.clone(), user.into()), || First(at));
+            self.sources.entry(source, Last::default).person = Some((at, user.into()));
         }
     }
 
@@ -78,9 +98,16 @@ impl AtWork {
         if last.tool.is_some_and(|at| within(at, TOOL_MS)) {
             return Work::Tool;
         }
-        match &last.person {
-            Some((at, user)) if within(*at, PERSON_MS) => Work::Person(user.clone()),
-            _ => Work::Unknown,
-        }
+        let Some((_at, name)) = last.person.clone().filter(|(at, _name)| within(*at, PERSON_MS)) else {
+            return Work::Unknown;
+        };
+        let first = self.people.get_mut(&(case.event.source.clone(), name.clone()));
+        let known = first.is_some_and(|first| case.at() - first.0 >= KNOWN_MS) || self.admins.contains(&name);
+        Work::Person { name, known }
+    }
+
+    /// Entries remembered, and forgotten to make room.
+    pub(super) fn sizes(&self) -> (usize, u64) {
+        (self.sources.len() + self.people.len(), self.sources.forgotten() + self.people.forgotten())
     }
 }

@@ -125,7 +125,7 @@ pub(super) struct OnHost {
 impl OnHost {
     pub(super) fn new(admins: &[Box<str>]) -> Self {
         Self {
-            at_work: AtWork::new(),
+            at_work: AtWork::new(admins),
             admins: admins.to_vec(),
             rights: Rights::new(),
             denial: Denial::new(),
@@ -205,7 +205,13 @@ impl OnHost {
 
     /// Entries remembered, and forgotten to make room.
     pub(super) fn sizes(&self) -> (usize, u64) {
-        let sizes = [self.rights.sizes(), self.denial.sizes(), self.log_tampering.sizes(), self.mass_change.sizes()];
+        let sizes = [
+            self.at_work.sizes(),
+            self.rights.sizes(),
+            self.denial.sizes(),
+            self.log_tampering.sizes(),
+            self.mass_change.sizes(),
+        ];
         sizes.into_iter().fold((0, 0), |(kept, forgotten), (more, lost)| (kept + more, forgotten + lost))
     }
 }
