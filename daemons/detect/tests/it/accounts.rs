@@ -58,6 +58,9 @@ fn joining_the_administrators_depends_on_who_was_at_work() {
         check(&said(0.0, &[STRANGER, joined]), &say("LOW"));
         check(&said(0.0, &[SUDO, joined]), &say("LOW"));
         check(&said(0.0, &[("su", "(to root) carol on pts/0"), joined]), &say("LOW"));
+        let key = ("sshd", "Accepted publickey for root from 10.0.0.5 port 40022 ssh2: ED25519 SHA256:x");
+        check(&said(0.0, &[key, joined]), &say("LOW"));
+        check(&said(NIGHT, &[key, joined]), &say("MEDIUM"));
         check(&said(NIGHT, &[("cloud-init", "Cloud-init v. 23.1 running 'modules:config'"), joined]), &say("LOW"));
         check(&said(NIGHT, &[("ansible-user", "Invoked with name=bob groups=['sudo']"), joined]), &say("LOW"));
     }

@@ -14,9 +14,9 @@
 //! ```
 //!
 //! A stranger is somebody who used root's rights by sudo or su for the first time less than 12 h ago; by day he is taken
-//! for an administrator. Night is from 22:00 to 06:00. Accounts of services without a shell come with packages and are passed over, and so are
-//! other groups and the passwords of other accounts. A table of cron that an account changes within an hour after it was
-//! guessed is HIGH (T1053.003).
+//! for an administrator. Night is from 22:00 to 06:00. Accounts of services without a shell come with packages and are
+//! passed over, and so are other groups and the passwords of other accounts. A table of cron that an account changes
+//! within an hour after it was guessed is HIGH (T1053.003).
 
 use nms_proto::{event::Body, extraction::Outcome, finding::Category, severity::Severity};
 

@@ -1,7 +1,7 @@
 //! Who or what is at work on a host: what an administrator, a package manager or a provisioning tool does has a reason.
 //!
 //! Somebody who used root's rights there half a day ago or earlier, or is named in the settings, is known as an administrator.
-//! Somebody who ran a command by sudo or became root by su is at work for 15 minutes, unless it is a service or the account was
+//! Somebody who ran a command by sudo, became root by su or logged in as root is at work for 15 minutes, unless it is a service or the account was
 //! guessed within the last hour; a package manager or a provisioning tool is for 10 minutes after its last line.
 
 use nms_proto::{id::EndpointId, limits::SOURCES_MAX, time::Stamp};
@@ -77,7 +77,16 @@ impl AtWork {
 
     /// Somebody used another's rights.
     pub(super) fn acted(&mut self, case: &Case<'_>, success: &Success) {
-        let Some(user) = case.user().filter(|user| !is_service(user)) else { return };
+        self.is_at_work(case, case.user(), success);
+    }
+
+    /// Root logged in.
+    pub(super) fn logged_in(&mut self, case: &Case<'_>, success: &Success) {
+        self.is_at_work(case, Some("root"), success);
+    }
+
+    fn is_at_work(&mut self, case: &Case<'_>, user: Option<&str>, success: &Success) {
+        let Some(user) = user.filter(|user| !is_service(user)) else { return };
         let of_root = case.found.account.is_none_or(|account| account == "root");
         if of_root && !success.was_taken(&case.event.source, Some(user), case.at()) {
             let (source, at) = (case.event.source.clone(), case.at());

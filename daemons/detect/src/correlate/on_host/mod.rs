@@ -156,6 +156,7 @@ impl OnHost {
             }
             AppFamily::Cron if found.action == Action::File => accounts::scheduled(desk, success, &case),
             AppFamily::Cron | AppFamily::Process => commands::ran(desk, &mut self.at_work, &case),
+            AppFamily::Sshd | AppFamily::Dropbear => self.at_work.logged_in(&case, success),
             AppFamily::Su if found.outcome == Outcome::Ok => self.at_work.acted(&case, success),
             AppFamily::Sudo | AppFamily::Su => self.rights.refused(desk, success, &case),
             AppFamily::Useradd | AppFamily::Pam => {
@@ -227,6 +228,9 @@ pub(super) fn is_of_interest(event: &Event, found: &Extraction<'_>) -> bool {
         | (AppFamily::Winlogon, Action::Process)
         | (AppFamily::Cron, Action::Command | Action::File)
         | (AppFamily::Asa | AppFamily::Fortigate, Action::Ids) => true,
+        (AppFamily::Sshd | AppFamily::Dropbear, Action::Login) => {
+            found.outcome == Outcome::Ok && found.account == Some("root")
+        }
         (AppFamily::Winlogon, Action::File) => found.outcome == Outcome::Ok,
         (AppFamily::Systemd, _) => log_tampering::shuts_down(found.family, text) || units::of(text).is_some(),
         (AppFamily::Kernel, action) => {
