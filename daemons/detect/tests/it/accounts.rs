@@ -62,8 +62,23 @@ fn joining_the_administrators_depends_on_who_was_at_work() {
         check(&said(0.0, &[key, joined]), &say("LOW"));
         check(&said(NIGHT, &[key, joined]), &say("MEDIUM"));
         check(&said(NIGHT, &[("cloud-init", "Cloud-init v. 23.1 running 'modules:config'"), joined]), &say("LOW"));
+        check(
+            &said(NIGHT, &[("systemd", "Starting apt-daily-upgrade.service - Daily apt upgrade..."), joined]),
+            &say("LOW"),
+        );
         check(&said(NIGHT, &[("ansible-user", "Invoked with name=bob groups=['sudo']"), joined]), &say("LOW"));
     }
+}
+
+#[test]
+fn who_may_read_logs_is_no_administrator() {
+    let joined = ("usermod", "add 'telegraf' to group 'adm'");
+    let say = |severity: &str| {
+        format!("{severity} privilege_escalation: telegraf joined the group adm, whose members read logs, on web")
+    };
+    check(&said(0.0, &[joined]), &say("LOW"));
+    check(&said(0.0, &[SUDO, joined]), &say("INFO"));
+    check(&said(NIGHT, &[joined]), &say("MEDIUM"));
 }
 
 #[test]
@@ -124,6 +139,7 @@ fn ordinary_changes_are_silent() {
             ("groupadd", "new group: name=docker, GID=998"),
             ("groupadd", "group added to /etc/group: name=sudo, GID=27"),
         ],
+        &[("useradd", "new user: name=postgres, UID=26, GID=26, home=/var/lib/pgsql, shell=/bin/bash")],
         &[("usermod", "add 'bob' to group 'audio'"), ("usermod", "add 'postfix' to group 'sasl'")],
         &[("passwd", "pam_unix(passwd:chauthtok): password changed for bob")],
         &[("usermod", "change user 'bob' UID from '1001' to '1000'")],

@@ -356,3 +356,23 @@ fn many_and_long_ones_stay_small() {
         hub.feed(1.0, "web", sudo("alice", &text));
     }
 }
+
+/// Sysmon tells of the same in XML; its numbers are others than Windows' own.
+#[test]
+fn sysmon_s_process_starts() {
+    let start = |id: u32, command: &str| {
+        format!(
+            "<Event xmlns='x'><System><Provider Name='Microsoft-Windows-Sysmon'/><EventID>{id}</EventID></System><EventData>\
+             <Data Name='Image'>C:\\t\\a.exe</Data><Data Name='CommandLine'>{command}</Data><Data Name='User'>X\\bob</Data>\
+             <Data Name='ParentImage'>C:\\Windows\\explorer.exe</Data></EventData></Event>"
+        )
+    };
+    let dump = "rundll32.exe C:\\Windows\\System32\\comsvcs.dll, MiniDump 624 l.dmp full";
+    assert!(
+        said(line("", 0, &start(1, dump))).starts_with("HIGH suspicious_process"),
+        "{}",
+        said(line("", 0, &start(1, dump)))
+    );
+    assert_eq!(said(line("", 0, &start(5, dump))), "");
+    assert_eq!(said(line("", 0, &start(1, "notepad.exe notes.txt"))), "");
+}

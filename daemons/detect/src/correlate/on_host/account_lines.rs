@@ -90,7 +90,7 @@ pub(super) fn told<'a>(app: &str, text: &'a str) -> Option<Told<'a>> {
         let (uid, fields) = fields.split_once(',').unwrap_or((fields, ""));
         let number: u32 = uid.trim_ascii().parse().ok()?;
         let shell = fields.rsplit_once("shell=").map_or("", |(_head, tail)| tail.split(',').next().unwrap_or_default());
-        let service = number < 1_000 && !is_shell(shell);
+        let service = number < 1_000 && (is_service(account) || !is_shell(shell));
         return of(account, if number == 0 { Change::Root } else { Change::Made { service } });
     }
     if let Some(tail) = text.strip_prefix("add '") {

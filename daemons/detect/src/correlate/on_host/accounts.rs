@@ -8,6 +8,7 @@
 //!                          after guessing   nobody, night   nobody, day   stranger, night   an administrator, a tool
 //! root's number            CRITICAL         CRITICAL        CRITICAL      CRITICAL          CRITICAL
 //! an administrators' group CRITICAL         HIGH            MEDIUM        MEDIUM            LOW
+//! the group adm            HIGH             MEDIUM          LOW           LOW               INFO
 //! root's password          HIGH             HIGH            MEDIUM        LOW               LOW
 //! shell for a service      HIGH             HIGH            MEDIUM        MEDIUM            LOW
 //! made, unlocked           HIGH             MEDIUM          LOW           LOW               INFO
@@ -53,7 +54,7 @@ impl Around {
     fn reason(&self) -> String {
         match self {
             Self::Guessed => String::from("an account of this host was guessed within the last 60 min"),
-            Self::Nobody { night } => format!("nobody known was at work{}", at_night(*night)),
+            Self::Nobody { night } => format!("nobody known used root's rights within 15 min{}", at_night(*night)),
             Self::Person { night, name, known } => {
                 let known =
                     if *known { ", known as an administrator" } else { ", not known as an administrator before" };
@@ -73,6 +74,8 @@ fn row(told: &Told<'_>) -> Option<([Severity; 5], Category, &'static [&'static s
     use Severity::{Critical, High, Info, Low, Medium};
     Some(match told.change {
         Change::Root => ([Critical; 5], Category::PrivilegeEscalation, &["T1136.001", "T1098"]),
+        // Its members read logs, no more.
+        Change::Joined("adm") => ([High, Medium, Low, Low, Info], Category::PrivilegeEscalation, &["T1098.007"]),
         Change::Joined(_) => {
             ([Critical, High, Medium, Medium, Low], Category::PrivilegeEscalation, &["T1098.007", "T1098"])
         }
@@ -158,6 +161,7 @@ fn say(desk: &mut Desk<'_>, case: &Case<'_>, told: Told<'_>, around: &Around) {
     let what = match told.change {
         Change::Made { .. } => format!("the account {account} was made"),
         Change::Root => format!("the account {account} was given the number 0, which is root's"),
+        Change::Joined("adm") => format!("{account} joined the group adm, whose members read logs,"),
         Change::Joined(group) => format!("{account} joined the administrators' group {}", cut(group, NAME_BYTES)),
         Change::Password => format!("the password of {account} was set"),
         Change::Unlocked => format!("the account {account} was unlocked"),

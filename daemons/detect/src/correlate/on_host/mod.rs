@@ -173,6 +173,7 @@ impl OnHost {
                 }
             }
             family if log_tampering::shuts_down(family, case.text) => self.log_tampering.shut(&case),
+            AppFamily::Systemd if units::is_tool(case.text) => self.at_work.tool(&case),
             AppFamily::Systemd => self.log_tampering.said(desk, &mut self.at_work, &case),
             AppFamily::Kernel if log_tampering::is_auditing(case.text) => {
                 self.log_tampering.said(desk, &mut self.at_work, &case);
@@ -232,7 +233,9 @@ pub(super) fn is_of_interest(event: &Event, found: &Extraction<'_>) -> bool {
             found.outcome == Outcome::Ok && found.account == Some("root")
         }
         (AppFamily::Winlogon, Action::File) => found.outcome == Outcome::Ok,
-        (AppFamily::Systemd, _) => log_tampering::shuts_down(found.family, text) || units::of(text).is_some(),
+        (AppFamily::Systemd, _) => {
+            log_tampering::shuts_down(found.family, text) || units::of(text).is_some() || units::is_tool(text)
+        }
         (AppFamily::Kernel, action) => {
             denial::is_trouble(text, action)
                 || action == Action::Other
