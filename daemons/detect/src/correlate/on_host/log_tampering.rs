@@ -16,7 +16,7 @@ use nms_proto::{
     extraction::{AppFamily, Extraction},
     finding::{Category, Finding},
     id::EndpointId,
-    limits::{CHANGES_HELD_MAX, SOURCES_MAX},
+    limits::{CHANGES_HELD_MAX, EVIDENCE_LINE_BYTES, SOURCES_MAX},
     severity::Severity,
     time::Stamp,
 };
@@ -159,7 +159,14 @@ impl LogTampering {
     }
 
     fn wait(&mut self, desk: &mut Desk<'_>, case: &Case<'_>, missing: Missing) {
-        let waiting = Waiting { event: case.event.clone(), at: case.when.at, due: case.when.now + WAIT_MS, missing };
+        let mut event = case.event.clone();
+        event.raw = None;
+        if let Body::Syslog(line) = &mut event.body {
+            // As much as its evidence shows: a line may be long, and many may wait.
+            line.message = cut(&line.message, EVIDENCE_LINE_BYTES).into();
+            line.structured_data = None;
+        }
+        let waiting = Waiting { event, at: case.when.at, due: case.when.now + WAIT_MS, missing };
         if self.waiting.len() == CHANGES_HELD_MAX
             && let Some(first) = self.waiting.pop_front()
         {
