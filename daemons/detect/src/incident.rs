@@ -74,6 +74,8 @@ pub(crate) fn evidence(event: &Event, at: Stamp) -> Evidence {
             None => cut(&line.message, EVIDENCE_LINE_BYTES).to_owned(),
         },
         Body::File(file) => format!("{} {}", cut(&file.path, EVIDENCE_LINE_BYTES), file.change),
+        Body::Process(start) if start.cmdline.is_empty() => cut(&start.exe, EVIDENCE_LINE_BYTES).to_owned(),
+        Body::Process(start) => cut(&start.cmdline, EVIDENCE_LINE_BYTES).to_owned(),
         other => other.name().to_owned(),
     };
     // With an application's name in front it may be longer again.

@@ -49,6 +49,20 @@ pub(crate) enum Story {
     Web,
     /// Refusals.
     Knocks,
+    /// Accounts and their groups.
+    Account,
+    /// Trying for another's rights.
+    Rights,
+    /// What was started.
+    Process,
+    /// Malicious software.
+    Malware,
+    /// Logs that were removed or stopped.
+    Logs,
+    /// Many files at once.
+    Files,
+    /// Service made unusable.
+    Denial,
 }
 
 /// An incident's key.
@@ -67,6 +81,13 @@ impl fmt::Display for Key {
             Story::Look => "look",
             Story::Web => "web",
             Story::Knocks => "knocks",
+            Story::Account => "account",
+            Story::Rights => "rights",
+            Story::Process => "process",
+            Story::Malware => "malware",
+            Story::Logs => "logs",
+            Story::Files => "files",
+            Story::Denial => "denial",
         };
         write!(f, "{story}/{}", self.subject)
     }

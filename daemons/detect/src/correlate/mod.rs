@@ -19,6 +19,7 @@ mod file_context;
 mod spread;
 mod web_signs;
 mod web;
+mod on_host;
 
 use nms_proto::{
     event::{Body, Event},
@@ -35,6 +36,7 @@ use self::{
     file_context::FileContext,
     guessing::Guessing,
     knocks::{Knocks, is_web},
+    on_host::OnHost,
     spread::Spread,
     success::Success,
     web::Web,
@@ -89,6 +91,7 @@ pub struct Correlator {
     web: Web,
     knocks: Knocks,
     file_context: FileContext,
+    on_host: OnHost,
     /// By how much the hub's clock was set since this was made, in milliseconds.
     set_ms: i64,
     events: u64,
@@ -109,6 +112,7 @@ impl Correlator {
             spread: Spread::new(),
             web: Web::new(),
             knocks: Knocks::new(),
+            on_host: OnHost::new(&settings.admins),
             file_context: FileContext::new(settings.admins),
             set_ms: 0,
             events: 0,
@@ -131,11 +135,19 @@ impl Correlator {
         let before = out.len();
         let runs_ms = self.runs_ms(now);
         self.file_context.tick(&mut self.incidents, runs_ms, out);
-        if is_of_interest(found) {
+        self.on_host.tick(&mut self.incidents, runs_ms, out);
+        let (interesting, on_host) = (is_of_interest(found), on_host::is_of_interest(event, found));
+        if interesting || on_host {
             self.judged += 1;
             let at = self.clocks.time_of(event, now);
             if !self.copies.is_copy(event, at) {
-                self.correlate(event, found, When { at, now: runs_ms }, out);
+                let when = When { at, now: runs_ms };
+                if interesting {
+                    self.correlate(event, found, when, out);
+                }
+                if on_host {
+                    self.on_host.observe(&mut self.incidents, &self.success, (event, found), when, out);
+                }
             }
         }
         self.findings += (out.len() - before) as u64;
@@ -193,6 +205,7 @@ impl Correlator {
         let mut out = Vec::new();
         let runs_ms = self.runs_ms(now);
         self.file_context.tick(&mut self.incidents, runs_ms, &mut out);
+        self.on_host.tick(&mut self.incidents, runs_ms, &mut out);
         self.incidents.tick(runs_ms, &mut out);
         self.findings += out.len() as u64;
         out
@@ -200,7 +213,7 @@ impl Correlator {
 
     /// The hub's clock at which [`Correlator::tick`] has something to do.
     pub fn deadline(&self) -> Option<Stamp> {
-        let due = [self.file_context.deadline(), self.incidents.deadline()];
+        let due = [self.file_context.deadline(), self.on_host.deadline(), self.incidents.deadline()];
         due.into_iter().flatten().min().map(|due_ms| Stamp::utc(due_ms.saturating_add(self.set_ms)))
     }
 
@@ -211,11 +224,14 @@ impl Correlator {
 
     /// What was counted, and how much is remembered.
     pub fn counters(&self) -> Counters {
-        let (actors, actors_forgotten) = self.guessing.sizes();
-        let (flows, flows_forgotten) = self.blocked_outbound.sizes();
-        let (scanners, scanners_forgotten) = self.spread.sizes();
-        let (visitors, visitors_forgotten) = self.web.sizes();
-        let (knocking, knocking_forgotten) = self.knocks.sizes();
+        let sizes = [
+            self.guessing.sizes(),
+            self.blocked_outbound.sizes(),
+            self.spread.sizes(),
+            self.web.sizes(),
+            self.knocks.sizes(),
+            self.on_host.sizes(),
+        ];
         let (incidents, incidents_forgotten) = self.incidents.sizes();
         Counters {
             events: self.events,
@@ -224,12 +240,8 @@ impl Correlator {
             copies: self.copies.found,
             fell_back: self.clocks.fell_back,
             ahead: self.clocks.ahead,
-            actors: (actors + flows + scanners + visitors + knocking) as u64,
-            actors_forgotten: actors_forgotten
-                + flows_forgotten
-                + scanners_forgotten
-                + visitors_forgotten
-                + knocking_forgotten,
+            actors: sizes.iter().map(|(remembered, _forgotten)| *remembered as u64).sum(),
+            actors_forgotten: sizes.iter().map(|(_remembered, forgotten)| forgotten).sum(),
             incidents: incidents as u64,
             incidents_forgotten,
         }

@@ -82,6 +82,13 @@ impl Success {
         true
     }
 
+    /// Whether somebody guessed the account `user` on `source`, or any where it is not known, within the hour before `at`.
+    pub(super) fn was_taken(&self, source: &EndpointId, user: Option<&str>, at: i64) -> bool {
+        let lately =
+            self.taken.iter().filter(|taken| taken.source == *source && (0..=FOLLOWED_MS).contains(&(at - taken.at)));
+        lately.into_iter().any(|taken| user.is_none_or(|user| user == &*taken.account))
+    }
+
     /// A command run with another's rights.
     pub(super) fn escalated(
         &mut self,

@@ -46,7 +46,8 @@ pub(super) fn kernel(text: &str) -> Extraction<'_> {
     Extraction::unknown(FAMILY)
 }
 
-fn without_clock(text: &str) -> &str {
+/// The text behind the kernel's clock.
+pub(crate) fn without_clock(text: &str) -> &str {
     let inner = text.strip_prefix('[').and_then(|tail| tail.split_once("] "));
     match inner {
         Some((clock, tail)) if clock.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b' ') => tail,

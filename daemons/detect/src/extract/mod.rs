@@ -60,6 +60,9 @@ use nms_proto::{
     extraction::{Action, Actor, AppFamily, Extraction, Object, Outcome},
 };
 
+pub(crate) use kernel::without_clock;
+pub(crate) use winlogon::{Record as WindowsRecord, record as windows_record};
+
 use crate::text::{address, name};
 use build::{Build as _, of};
 
@@ -100,6 +103,16 @@ fn syslog(line: &Syslog) -> Extraction<'_> {
         }
         None => named(app, text),
     }
+}
+
+/// The application and the text of a line as it was routed: without what folds equal lines, the folder of the
+/// application, or the tag that nobody took off.
+pub(crate) fn routed(line: &Syslog) -> (&str, &str) {
+    let text = line.message.trim_ascii();
+    let text = repeated(text).map_or(text, |(_times, inner)| inner);
+    let app = line.app.as_deref().unwrap_or_default();
+    let (app, text) = if app.is_empty() { shape::tagged(text).unwrap_or((app, text)) } else { (app, text) };
+    (app.rsplit_once('/').map_or(app, |(_folder, base)| base), text)
 }
 
 /// `message repeated 3 times: [ TEXT]`, as rsyslog and journald fold equal lines: the count and the text.

@@ -11,7 +11,7 @@ use super::{
 use crate::text::word;
 
 /// `sshd[123]: TEXT` and `host sshd[123]: TEXT`, where nobody took the header off: the application and its text.
-fn tagged(text: &str) -> Option<(&str, &str)> {
+pub(super) fn tagged(text: &str) -> Option<(&str, &str)> {
     let (head, rest) = text.split_once("]: ")?;
     let (tag, pid) = head.rsplit_once('[')?;
     let tag = tag.rsplit_once(' ').map_or(tag, |(_host, tag)| tag);

@@ -4,7 +4,10 @@
 //! data of the message) or under headings of the rendered text. A heading's account may hold anything, so the address
 //! is taken from the last heading that names one, which Windows writes after all names.
 
-use nms_proto::extraction::{Action, Actor, AppFamily, Extraction, Object, Outcome};
+use nms_proto::{
+    event::Syslog,
+    extraction::{Action, Actor, AppFamily, Extraction, Object, Outcome},
+};
 
 use super::{
     build::{Build as _, of},
@@ -27,6 +30,11 @@ struct Said<'a> {
     object: Option<&'a str>,
     to: Option<&'a str>,
     port: Option<u16>,
+    member: Option<&'a str>,
+    /// The group's security identifier, where the target is a group.
+    group: Option<&'a str>,
+    command: Option<&'a str>,
+    parent: Option<&'a str>,
     /// Sysmon has numbers of its own.
     sysmon: bool,
 }
@@ -40,9 +48,44 @@ pub(super) fn recognises(text: &str) -> bool {
         || text.contains("\"EventID\"") && text.contains("\"Channel\"")
 }
 
+/// An event as the correlators read it: beside what is in its extraction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record<'a> {
+    /// Its number.
+    pub(crate) id: u32,
+    /// Whether the number is one of Sysmon's own.
+    pub(crate) sysmon: bool,
+    /// Who did it.
+    pub(crate) subject: Option<&'a str>,
+    /// The account or the group it was done to.
+    pub(crate) target: Option<&'a str>,
+    /// The member, where the target is a group.
+    pub(crate) member: Option<&'a str>,
+    /// The group's security identifier.
+    pub(crate) group: Option<&'a str>,
+    /// The program, service or task.
+    pub(crate) object: Option<&'a str>,
+    /// Its command line.
+    pub(crate) command: Option<&'a str>,
+    /// The program that started it.
+    pub(crate) parent: Option<&'a str>,
+}
+
+/// The event of a line that `extract` read as one of Windows'.
+pub(crate) fn record(line: &Syslog) -> Record<'_> {
+    let data = line.structured_data.as_deref().filter(|data| data.contains("EventID="));
+    let said = said(line.app.as_deref().unwrap_or_default(), line.message.trim_ascii(), data);
+    let Said { id, sysmon, subject, target, member, group, object, command, parent, .. } = said;
+    Record { id, sysmon, subject, target, member, group, object, command, parent }
+}
+
 /// An event in the text of a line, or in its structured data.
 pub(super) fn winlogon<'a>(app: &str, text: &'a str, data: Option<&'a str>) -> Extraction<'a> {
-    let said = match data.filter(|data| data.contains("EventID=")) {
+    said(app, text, data).judge().unwrap_or(Extraction::unknown(FAMILY))
+}
+
+fn said<'a>(app: &str, text: &'a str, data: Option<&'a str>) -> Said<'a> {
+    match data.filter(|data| data.contains("EventID=")) {
         Some(data) => of_pairs(data),
         None if text.contains("\"EventID\"") || text.contains("\"event_id\"") || text.contains("\"winlog\"") => {
             of_json(text)
@@ -50,8 +93,7 @@ pub(super) fn winlogon<'a>(app: &str, text: &'a str, data: Option<&'a str>) -> E
         None if text.contains("<EventID") => of_xml(text),
         None if text.contains("EventID=") => of_pairs(text),
         None => of_text(app, text),
-    };
-    said.judge().unwrap_or(Extraction::unknown(FAMILY))
+    }
 }
 
 impl<'a> Said<'a> {
@@ -81,6 +123,10 @@ impl<'a> Said<'a> {
             "IpAddress" | "ClientAddress" | "SourceAddress" | "SourceNetworkAddress" => &mut self.ip,
             "WorkstationName" | "Workstation" | "CallerComputerName" => &mut self.workstation,
             "DestAddress" | "DestinationIp" => &mut self.to,
+            "MemberName" => &mut self.member,
+            "TargetSid" => &mut self.group,
+            "CommandLine" => &mut self.command,
+            "ParentProcessName" | "ParentImage" => &mut self.parent,
             "ServiceName" | "NewProcessName" | "TaskName" | "ShareName" | "ObjectName" | "Image" | "TargetFilename" => {
                 &mut self.object
             }
@@ -244,6 +290,10 @@ fn of_text<'a>(app: &str, text: &'a str) -> Said<'a> {
     ];
     let named = |text: &'a str| after(text, "Account Name:").map(value).filter(|value| *value != "-");
     said.subject = after(text, "Subject:").and_then(named);
+    said.member = after(text, "Member:").and_then(named);
+    said.group = after(text, "Group:").map(|tail| after(tail, "Security ID:").map_or("", value));
+    said.command = first(&["Process Command Line:", "CommandLine:"]);
+    said.parent = first(&["Creator Process Name:", "ParentImage:"]);
     said.target = sections.iter().find_map(|section| after(text, section)).and_then(named);
     said.target = said
         .target

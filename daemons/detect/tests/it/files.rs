@@ -24,6 +24,11 @@ fn judge(after_h: f64, path: &str, fields: &str) -> Finding {
     hub.said.remove(0)
 }
 
+/// Whether a finding is about a file; the account tool's line has one of its own.
+fn is_of_file(finding: &Finding) -> bool {
+    finding.category.as_str() == "file_integrity"
+}
+
 const AT_NIGHT: f64 = 17.0;
 const BY_DAY: f64 = 0.667;
 
@@ -67,6 +72,7 @@ fn an_account_tool_explains_an_account_file() {
             hub.feed(night + 0.5, "web", tool);
         }
         hub.wait(night + 5.0);
+        hub.said.retain(is_of_file);
         assert_eq!(hub.said.len(), 1);
         assert!(hub.said[0].floor <= Severity::Medium, "{}", hub.said[0].floor);
     }
@@ -74,6 +80,7 @@ fn an_account_tool_explains_an_account_file() {
     hub.feed(AT_NIGHT * 3_600.0, "other", line("useradd", 9, "new user: name=bob, UID=1001"));
     hub.feed(AT_NIGHT * 3_600.0, "web", change("/etc/passwd", ""));
     hub.wait(AT_NIGHT * 3_600.0 + 5.0);
+    hub.said.retain(is_of_file);
     assert_eq!(hub.said[0].floor, Severity::Critical, "another host's line explains nothing");
 }
 
