@@ -4,6 +4,9 @@ use std::{fmt, net::IpAddr};
 
 use nms_proto::{extraction::Actor, id::EndpointId};
 
+/// Quiet time after which most incidents are resolved, in milliseconds.
+const QUIET_MS: i64 = 60 * 60_000;
+
 /// An actor or victim: an address is one wherever it is seen, a name only within its source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Subject {
@@ -47,6 +50,21 @@ pub(crate) enum Story {
     /// Looking around.
     Look,
     Web,
+    /// Guessing too slow, or spread over too many, for one actor's counter.
+    Slow,
+    Crowd,
+    /// A service that the internet tries all day.
+    Exposed,
+}
+
+impl Story {
+    /// Quiet time after which an incident is resolved, in milliseconds: what comes slowly is quiet for longer.
+    pub(crate) fn quiet_ms(self) -> i64 {
+        match self {
+            Self::Slow | Self::Exposed => 6 * 60 * 60_000,
+            _ => QUIET_MS,
+        }
+    }
 }
 
 /// An incident's key.
@@ -64,6 +82,9 @@ impl fmt::Display for Key {
             Story::File => "file",
             Story::Look => "look",
             Story::Web => "web",
+            Story::Slow => "slow",
+            Story::Crowd => "crowd",
+            Story::Exposed => "exposed",
         };
         write!(f, "{story}/{}", self.subject)
     }

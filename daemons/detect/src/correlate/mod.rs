@@ -17,6 +17,10 @@ mod blocked_outbound;
 mod file_context;
 mod spread;
 mod web;
+mod spraying;
+mod slow_guessing;
+mod crowd;
+mod network;
 
 use nms_proto::{
     event::{Body, Event},
@@ -28,7 +32,7 @@ use nms_proto::{
 
 use self::{
     blocked_outbound::BlockedOutbound, clocks::Clocks, copies::Copies, file_context::FileContext, guessing::Guessing,
-    spread::Spread, success::Success, web::Web,
+    network::Network, spread::Spread, success::Success, web::Web,
 };
 use crate::{extract, incident::When, incidents::Incidents, subject::Subject};
 
@@ -61,6 +65,10 @@ pub struct Counters {
     pub actors: u64,
     /// Actors, flows and devices forgotten to make room.
     pub actors_forgotten: u64,
+    /// Addresses, hosts, names and sources remembered now by the correlators of the network.
+    pub traces: u64,
+    /// Those forgotten to make room.
+    pub traces_forgotten: u64,
     /// Incidents known now.
     pub incidents: u64,
     /// Incidents forgotten to make room.
@@ -79,6 +87,7 @@ pub struct Correlator {
     spread: Spread,
     web: Web,
     file_context: FileContext,
+    network: Network,
     /// By how much the hub's clock was set since this was made, in milliseconds.
     set_ms: i64,
     events: u64,
@@ -99,6 +108,7 @@ impl Correlator {
             spread: Spread::new(),
             web: Web::new(),
             file_context: FileContext::new(settings.admins),
+            network: Network::new(),
             set_ms: 0,
             events: 0,
             judged: 0,
@@ -134,11 +144,15 @@ impl Correlator {
         let incidents = &mut self.incidents;
         let line = (event, found);
         match (found.action, found.outcome) {
-            (Action::Login, Outcome::Failed) => self.guessing.failed(incidents, line, when, out),
+            (Action::Login, Outcome::Failed) => {
+                let tried = self.guessing.failed(incidents, line, when, out);
+                self.network.failed(incidents, line, tried, when, out);
+            }
             (Action::Login, _) => {
                 let followed = self.success.logged_in(incidents, line, when, out);
                 if let Some(actor) = found.actor.filter(|_actor| !followed) {
                     self.guessing.succeeded(&Subject::of_actor(actor, &event.source), found.account);
+                    self.network.logged_in(incidents, line, when, out);
                 }
             }
             (Action::Command, _) => {
@@ -198,6 +212,7 @@ impl Correlator {
         let (flows, flows_forgotten) = self.blocked_outbound.sizes();
         let (scanners, scanners_forgotten) = self.spread.sizes();
         let (visitors, visitors_forgotten) = self.web.sizes();
+        let (traces, traces_forgotten) = self.network.sizes();
         let (incidents, incidents_forgotten) = self.incidents.sizes();
         Counters {
             events: self.events,
@@ -208,6 +223,8 @@ impl Correlator {
             ahead: self.clocks.ahead,
             actors: (actors + flows + scanners + visitors) as u64,
             actors_forgotten: actors_forgotten + flows_forgotten + scanners_forgotten + visitors_forgotten,
+            traces: traces as u64,
+            traces_forgotten,
             incidents: incidents as u64,
             incidents_forgotten,
         }

@@ -16,3 +16,4 @@ mod files;
 mod time;
 mod web;
 mod fuse;
+mod many;
