@@ -55,6 +55,9 @@ pub(crate) enum Story {
     Crowd,
     /// A service that the internet tries all day.
     Exposed,
+    /// What a sensor reported.
+    Ids,
+    Tunnel,
 }
 
 impl Story {
@@ -85,6 +88,8 @@ impl fmt::Display for Key {
             Story::Slow => "slow",
             Story::Crowd => "crowd",
             Story::Exposed => "exposed",
+            Story::Ids => "ids",
+            Story::Tunnel => "tunnel",
         };
         write!(f, "{story}/{}", self.subject)
     }

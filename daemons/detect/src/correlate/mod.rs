@@ -20,6 +20,9 @@ mod web;
 mod spraying;
 mod slow_guessing;
 mod crowd;
+mod dns_tunnel;
+mod alarm;
+mod sensors;
 mod network;
 
 use nms_proto::{
@@ -130,11 +133,16 @@ impl Correlator {
         let before = out.len();
         let runs_ms = self.runs_ms(now);
         self.file_context.tick(&mut self.incidents, runs_ms, out);
-        if is_of_interest(found) {
+        let matter = network::matter(event, found);
+        if matter.is_some() || is_of_interest(found) {
             self.judged += 1;
             let at = self.clocks.time_of(event, now);
             if !self.copies.is_copy(event, at) {
-                self.correlate(event, found, When { at, now: runs_ms }, out);
+                let when = When { at, now: runs_ms };
+                if let Some(matter) = matter {
+                    self.network.observe(&mut self.incidents, matter, (event, found), when, out);
+                }
+                self.correlate(event, found, when, out);
             }
         }
         self.findings += (out.len() - before) as u64;

@@ -3,15 +3,57 @@
 //!
 //! Most events are none of theirs, and are told so by a byte and the application's name.
 
-use nms_proto::{event::Event, extraction::Extraction, finding::Finding};
+use nms_proto::{
+    event::{Body, Event},
+    extraction::{Action, AppFamily, Extraction},
+    finding::Finding,
+};
 
 use super::{
     crowd::Crowd,
+    dns_tunnel::{self, DnsTunnel},
     guessing::Tried,
+    sensors,
     slow_guessing::{SlowGuessing, Slowly},
     spraying::Spraying,
 };
 use crate::{incident::When, incidents::Incidents};
+
+/// Which of these correlators an event is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Matter {
+    /// A sensor's alarm.
+    Alarm,
+    /// A name that was asked for.
+    Question,
+}
+
+/// Which correlator `event` is for, if any; most are for none.
+pub(super) fn matter(event: &Event, found: &Extraction<'_>) -> Option<Matter> {
+    let Body::Syslog(line) = &event.body else { return None };
+    match found.family {
+        AppFamily::Suricata | AppFamily::Fortigate | AppFamily::Asa | AppFamily::Ios if found.action == Action::Ids => {
+            Some(Matter::Alarm)
+        }
+        AppFamily::Dnsmasq => {
+            let is_suspect = dns_tunnel::is_suspect(AppFamily::Dnsmasq, "", line.message.trim_ascii());
+            is_suspect.then_some(Matter::Question)
+        }
+        _ => by_name(line.app.as_deref()?, &line.message),
+    }
+}
+
+/// By the names of applications that no extractor knows.
+fn by_name(app: &str, text: &str) -> Option<Matter> {
+    match app {
+        "clamd" | "clamav" | "clamscan" | "clamav-milter" | "freshclam" | "fail2ban" | "fail2ban-server"
+        | "fail2ban.actions" | "rkhunter" | "chkrootkit" | "zeek" | "bro" => Some(Matter::Alarm),
+        "named" | "bind" | "unbound" => {
+            dns_tunnel::is_suspect(AppFamily::Generic, app, text.trim_ascii()).then_some(Matter::Question)
+        }
+        _ => None,
+    }
+}
 
 /// The correlators of the network.
 #[derive(Debug)]
@@ -19,11 +61,27 @@ pub(super) struct Network {
     spraying: Spraying,
     slow: SlowGuessing,
     crowd: Crowd,
+    dns_tunnel: DnsTunnel,
 }
 
 impl Network {
     pub(super) fn new() -> Self {
-        Self { spraying: Spraying::new(), slow: SlowGuessing::new(), crowd: Crowd::new() }
+        Self { spraying: Spraying::new(), slow: SlowGuessing::new(), crowd: Crowd::new(), dns_tunnel: DnsTunnel::new() }
+    }
+
+    /// An event that is for one of these.
+    pub(super) fn observe(
+        &mut self,
+        incidents: &mut Incidents,
+        matter: Matter,
+        line: (&Event, &Extraction<'_>),
+        when: When,
+        out: &mut Vec<Finding>,
+    ) {
+        match matter {
+            Matter::Alarm => sensors::reported(incidents, line, when, out),
+            Matter::Question => self.dns_tunnel.asked(incidents, line, when, out),
+        }
     }
 
     /// A login that failed, with what its actor's own burst made of it.
@@ -59,7 +117,7 @@ impl Network {
 
     /// Entries remembered, and forgotten to make room.
     pub(super) fn sizes(&self) -> (usize, u64) {
-        let sizes = [self.spraying.sizes(), self.slow.sizes(), self.crowd.sizes()];
+        let sizes = [self.spraying.sizes(), self.slow.sizes(), self.crowd.sizes(), self.dns_tunnel.sizes()];
         sizes.into_iter().fold((0, 0), |(held, gone), (more, forgotten)| (held + more, gone + forgotten))
     }
 }

@@ -18,7 +18,7 @@ fn is_code(code: &str) -> bool {
 }
 
 /// The code in `... %FACILITY-SEVERITY-MNEMONIC: TEXT`, and the text.
-pub(super) fn code(text: &str) -> Option<(&str, &str)> {
+pub(crate) fn code(text: &str) -> Option<(&str, &str)> {
     let (code, rest) = text.get(text.find('%')?..)?.split_once(": ")?;
     is_code(code).then_some((code, rest))
 }

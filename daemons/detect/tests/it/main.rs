@@ -17,3 +17,5 @@ mod time;
 mod web;
 mod fuse;
 mod many;
+mod sensors;
+mod names;

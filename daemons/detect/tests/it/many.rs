@@ -21,7 +21,7 @@ fn failed(words: usize, account: &str, from: &str, pid: u32) -> Body {
     }
 }
 
-fn worst(hub: &Hub) -> &str {
+pub(crate) fn worst(hub: &Hub) -> &str {
     hub.said.iter().max_by_key(|finding| finding.floor).map_or("", |finding| finding.floor.as_str())
 }
 
