@@ -58,6 +58,8 @@ pub(crate) enum Story {
     /// What a sensor reported.
     Ids,
     Tunnel,
+    /// The local network.
+    Lan,
 }
 
 impl Story {
@@ -90,6 +92,7 @@ impl fmt::Display for Key {
             Story::Exposed => "exposed",
             Story::Ids => "ids",
             Story::Tunnel => "tunnel",
+            Story::Lan => "lan",
         };
         write!(f, "{story}/{}", self.subject)
     }

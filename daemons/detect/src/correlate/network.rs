@@ -13,7 +13,8 @@ use super::{
     crowd::Crowd,
     dns_tunnel::{self, DnsTunnel},
     guessing::Tried,
-    sensors,
+    lan::Lan,
+    lan_lines, sensors,
     slow_guessing::{SlowGuessing, Slowly},
     spraying::Spraying,
 };
@@ -26,16 +27,22 @@ pub(super) enum Matter {
     Alarm,
     /// A name that was asked for.
     Question,
+    /// The local network.
+    Lan,
 }
 
 /// Which correlator `event` is for, if any; most are for none.
 pub(super) fn matter(event: &Event, found: &Extraction<'_>) -> Option<Matter> {
     let Body::Syslog(line) = &event.body else { return None };
-    match found.family {
-        AppFamily::Suricata | AppFamily::Fortigate | AppFamily::Asa | AppFamily::Ios if found.action == Action::Ids => {
-            Some(Matter::Alarm)
+    match (found.family, found.action) {
+        (AppFamily::Suricata | AppFamily::Fortigate | AppFamily::Asa, Action::Ids) => Some(Matter::Alarm),
+        // The local network is a matter of switches, the rest of routers.
+        (AppFamily::Ios, Action::Ids) => Some(if line.message.contains("Sig:") { Matter::Alarm } else { Matter::Lan }),
+        (AppFamily::Dnsmasq | AppFamily::Dhcpd, Action::Lease) => {
+            line.message.contains("DHCPDISCOVER").then_some(Matter::Lan)
         }
-        AppFamily::Dnsmasq => {
+        (AppFamily::Kernel | AppFamily::Mikrotik, _) => lan_lines::is_suspect(&line.message).then_some(Matter::Lan),
+        (AppFamily::Dnsmasq, _) => {
             let is_suspect = dns_tunnel::is_suspect(AppFamily::Dnsmasq, "", line.message.trim_ascii());
             is_suspect.then_some(Matter::Question)
         }
@@ -48,6 +55,7 @@ fn by_name(app: &str, text: &str) -> Option<Matter> {
     match app {
         "clamd" | "clamav" | "clamscan" | "clamav-milter" | "freshclam" | "fail2ban" | "fail2ban-server"
         | "fail2ban.actions" | "rkhunter" | "chkrootkit" | "zeek" | "bro" => Some(Matter::Alarm),
+        "arpwatch" => Some(Matter::Lan),
         "named" | "bind" | "unbound" => {
             dns_tunnel::is_suspect(AppFamily::Generic, app, text.trim_ascii()).then_some(Matter::Question)
         }
@@ -62,11 +70,18 @@ pub(super) struct Network {
     slow: SlowGuessing,
     crowd: Crowd,
     dns_tunnel: DnsTunnel,
+    lan: Lan,
 }
 
 impl Network {
     pub(super) fn new() -> Self {
-        Self { spraying: Spraying::new(), slow: SlowGuessing::new(), crowd: Crowd::new(), dns_tunnel: DnsTunnel::new() }
+        Self {
+            spraying: Spraying::new(),
+            slow: SlowGuessing::new(),
+            crowd: Crowd::new(),
+            dns_tunnel: DnsTunnel::new(),
+            lan: Lan::new(),
+        }
     }
 
     /// An event that is for one of these.
@@ -80,6 +95,7 @@ impl Network {
     ) {
         match matter {
             Matter::Alarm => sensors::reported(incidents, line, when, out),
+            Matter::Lan => self.lan.told(incidents, line, when, out),
             Matter::Question => self.dns_tunnel.asked(incidents, line, when, out),
         }
     }
@@ -117,7 +133,8 @@ impl Network {
 
     /// Entries remembered, and forgotten to make room.
     pub(super) fn sizes(&self) -> (usize, u64) {
-        let sizes = [self.spraying.sizes(), self.slow.sizes(), self.crowd.sizes(), self.dns_tunnel.sizes()];
+        let sizes =
+            [self.spraying.sizes(), self.slow.sizes(), self.crowd.sizes(), self.dns_tunnel.sizes(), self.lan.sizes()];
         sizes.into_iter().fold((0, 0), |(held, gone), (more, forgotten)| (held + more, gone + forgotten))
     }
 }

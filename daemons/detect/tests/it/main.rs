@@ -19,3 +19,4 @@ mod fuse;
 mod many;
 mod sensors;
 mod names;
+mod lan;
