@@ -60,6 +60,7 @@ pub(crate) enum Story {
     Tunnel,
     /// The local network.
     Lan,
+    Router,
 }
 
 impl Story {
@@ -93,6 +94,7 @@ impl fmt::Display for Key {
             Story::Ids => "ids",
             Story::Tunnel => "tunnel",
             Story::Lan => "lan",
+            Story::Router => "router",
         };
         write!(f, "{story}/{}", self.subject)
     }

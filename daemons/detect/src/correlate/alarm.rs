@@ -126,7 +126,7 @@ fn kind_of(name: &str, class: &str) -> Kind {
 }
 
 /// The alarm that a line of `family` by `app` tells of.
-pub(super) fn alarm<'a>(family: AppFamily, app: &str, text: &'a str) -> Option<Alarm<'a>> {
+pub(super) fn alarm<'a>(family: AppFamily, app: &'a str, text: &'a str) -> Option<Alarm<'a>> {
     match (family, app) {
         (_, "clamd" | "clamav" | "clamscan" | "clamav-milter" | "freshclam") => scanned(text),
         (_, "fail2ban" | "fail2ban-server" | "fail2ban.actions") => banned(text),
@@ -135,7 +135,7 @@ pub(super) fn alarm<'a>(family: AppFamily, app: &str, text: &'a str) -> Option<A
         (AppFamily::Suricata, _) => fast(text).or_else(|| record(text)),
         (AppFamily::Fortigate, _) => inspected(text),
         (AppFamily::Asa, _) => firepower(app, text),
-        (AppFamily::Ios, _) => signature(text),
+        (AppFamily::Ios, _) => signature(app, text),
         _ => None,
     }
 }
@@ -251,8 +251,8 @@ fn inspected(text: &str) -> Option<Alarm<'_>> {
 }
 
 /// Firepower's `430001: ... Message: NAME, Classification: CLASS, Priority: 1`, and the ASA's own `4000nn` and `73310n`.
-fn firepower<'a>(app: &str, text: &'a str) -> Option<Alarm<'a>> {
-    let (code, text) = cisco::code(text).unwrap_or((app.trim_end_matches(':'), text));
+fn firepower<'a>(app: &'a str, text: &'a str) -> Option<Alarm<'a>> {
+    let (code, text) = cisco::message(app, text)?;
     let number = code.rsplit('-').next().unwrap_or_default();
     if number == "430001" {
         let field = |start: &str| between(text, start, ", ");
@@ -279,8 +279,8 @@ fn firepower<'a>(app: &str, text: &'a str) -> Option<Alarm<'a>> {
 }
 
 /// `Sig:5123 Subsig:0 Sev:5 NAME [192.0.2.7:4711 -> 10.0.0.5:80]`, of IOS' IPS.
-fn signature(text: &str) -> Option<Alarm<'_>> {
-    let text = cisco::code(text).map_or(text, |(_code, text)| text);
+fn signature<'a>(app: &'a str, text: &'a str) -> Option<Alarm<'a>> {
+    let (_code, text) = cisco::message(app, text)?;
     let tail = after(text.strip_prefix("Sig:")?, "Sev:")?;
     let (level, tail) = word(tail);
     let severity = match level {

@@ -20,16 +20,12 @@ pub(super) enum Note<'a> {
 }
 
 /// Reads a line.
-pub(super) fn note<'a>(app: &str, text: &'a str) -> Option<Note<'a>> {
+pub(super) fn note<'a>(app: &'a str, text: &'a str) -> Option<Note<'a>> {
     match app {
         "arpwatch" => arpwatch(text),
         "kernel" => kernel(text),
         _ => {
-            let (code, rest) = match cisco::code(text) {
-                Some(coded) => coded,
-                None if app.starts_with('%') => (app.trim_end_matches(':'), text),
-                None => return mikrotik(text),
-            };
+            let Some((code, rest)) = cisco::message(app, text) else { return mikrotik(text) };
             switch(code.rsplit('-').next()?, rest)
         }
     }

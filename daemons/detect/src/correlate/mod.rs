@@ -21,6 +21,8 @@ mod spraying;
 mod slow_guessing;
 mod crowd;
 mod dns_tunnel;
+mod router_lines;
+mod router;
 mod lan_lines;
 mod lan;
 mod alarm;

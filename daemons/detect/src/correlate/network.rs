@@ -5,7 +5,7 @@
 
 use nms_proto::{
     event::{Body, Event},
-    extraction::{Action, AppFamily, Extraction},
+    extraction::{Action, AppFamily, Extraction, Outcome},
     finding::Finding,
 };
 
@@ -14,7 +14,9 @@ use super::{
     dns_tunnel::{self, DnsTunnel},
     guessing::Tried,
     lan::Lan,
-    lan_lines, sensors,
+    lan_lines,
+    router::Router,
+    router_lines, sensors,
     slow_guessing::{SlowGuessing, Slowly},
     spraying::Spraying,
 };
@@ -29,6 +31,8 @@ pub(super) enum Matter {
     Question,
     /// The local network.
     Lan,
+    /// The administration of a router.
+    Router,
 }
 
 /// Which correlator `event` is for, if any; most are for none.
@@ -41,6 +45,18 @@ pub(super) fn matter(event: &Event, found: &Extraction<'_>) -> Option<Matter> {
         (AppFamily::Dnsmasq | AppFamily::Dhcpd, Action::Lease) => {
             line.message.contains("DHCPDISCOVER").then_some(Matter::Lan)
         }
+        (AppFamily::Fortigate | AppFamily::Asa, Action::Command | Action::Account | Action::Service)
+        | (AppFamily::Ios | AppFamily::Mikrotik, Action::Command) => Some(Matter::Router),
+        (
+            AppFamily::Fortigate
+            | AppFamily::Asa
+            | AppFamily::Ios
+            | AppFamily::Mikrotik
+            | AppFamily::Openwrt
+            | AppFamily::Dropbear,
+            Action::Login,
+        ) => (found.outcome == Outcome::Ok).then_some(Matter::Router),
+        (AppFamily::Ios, Action::Other) => line.message.contains("Logging to host ").then_some(Matter::Router),
         (AppFamily::Kernel | AppFamily::Mikrotik, _) => lan_lines::is_suspect(&line.message).then_some(Matter::Lan),
         (AppFamily::Dnsmasq, _) => {
             let is_suspect = dns_tunnel::is_suspect(AppFamily::Dnsmasq, "", line.message.trim_ascii());
@@ -56,6 +72,9 @@ fn by_name(app: &str, text: &str) -> Option<Matter> {
         "clamd" | "clamav" | "clamscan" | "clamav-milter" | "freshclam" | "fail2ban" | "fail2ban-server"
         | "fail2ban.actions" | "rkhunter" | "chkrootkit" | "zeek" | "bro" => Some(Matter::Alarm),
         "arpwatch" => Some(Matter::Lan),
+        "php-fpm" | "php" | "audit" | "config" | "opnsense" => {
+            router_lines::is_suspect(text.trim_ascii()).then_some(Matter::Router)
+        }
         "named" | "bind" | "unbound" => {
             dns_tunnel::is_suspect(AppFamily::Generic, app, text.trim_ascii()).then_some(Matter::Question)
         }
@@ -71,6 +90,7 @@ pub(super) struct Network {
     crowd: Crowd,
     dns_tunnel: DnsTunnel,
     lan: Lan,
+    router: Router,
 }
 
 impl Network {
@@ -81,6 +101,7 @@ impl Network {
             crowd: Crowd::new(),
             dns_tunnel: DnsTunnel::new(),
             lan: Lan::new(),
+            router: Router::new(),
         }
     }
 
@@ -96,6 +117,7 @@ impl Network {
         match matter {
             Matter::Alarm => sensors::reported(incidents, line, when, out),
             Matter::Lan => self.lan.told(incidents, line, when, out),
+            Matter::Router => self.router.administered(incidents, line, when, out),
             Matter::Question => self.dns_tunnel.asked(incidents, line, when, out),
         }
     }
@@ -133,8 +155,14 @@ impl Network {
 
     /// Entries remembered, and forgotten to make room.
     pub(super) fn sizes(&self) -> (usize, u64) {
-        let sizes =
-            [self.spraying.sizes(), self.slow.sizes(), self.crowd.sizes(), self.dns_tunnel.sizes(), self.lan.sizes()];
+        let sizes = [
+            self.spraying.sizes(),
+            self.slow.sizes(),
+            self.crowd.sizes(),
+            self.dns_tunnel.sizes(),
+            self.lan.sizes(),
+            self.router.sizes(),
+        ];
         sizes.into_iter().fold((0, 0), |(held, gone), (more, forgotten)| (held + more, gone + forgotten))
     }
 }

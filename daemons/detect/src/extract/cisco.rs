@@ -18,9 +18,14 @@ fn is_code(code: &str) -> bool {
 }
 
 /// The code in `... %FACILITY-SEVERITY-MNEMONIC: TEXT`, and the text.
-pub(crate) fn code(text: &str) -> Option<(&str, &str)> {
+pub(super) fn code(text: &str) -> Option<(&str, &str)> {
     let (code, rest) = text.get(text.find('%')?..)?.split_once(": ")?;
     is_code(code).then_some((code, rest))
+}
+
+/// The code and the text of a line that is known to have one, as its application or in front.
+pub(crate) fn message<'a>(app: &'a str, text: &'a str) -> Option<(&'a str, &'a str)> {
+    if app.starts_with('%') { Some((app.trim_end_matches(':'), text)) } else { code(text) }
 }
 
 /// A message of an ASA or of IOS.

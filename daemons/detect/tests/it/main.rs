@@ -20,3 +20,4 @@ mod many;
 mod sensors;
 mod names;
 mod lan;
+mod router;
