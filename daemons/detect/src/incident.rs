@@ -72,6 +72,15 @@ pub(crate) fn evidence(event: &Event, at: Stamp) -> Evidence {
             None => cut(&line.message, EVIDENCE_LINE_BYTES).to_owned(),
         },
         Body::File(file) => format!("{} {}", cut(&file.path, EVIDENCE_LINE_BYTES), file.change),
+        Body::Connection(made) => {
+            format!(
+                "{} {} {} port {}",
+                cut(&made.exe, EVIDENCE_LINE_BYTES),
+                made.direction,
+                made.remote,
+                made.remote_port
+            )
+        }
         other => other.name().to_owned(),
     };
     // With an application's name in front it may be longer again.

@@ -21,6 +21,7 @@ mod spraying;
 mod slow_guessing;
 mod crowd;
 mod dns_tunnel;
+mod connections;
 mod router_lines;
 mod router;
 mod lan_lines;

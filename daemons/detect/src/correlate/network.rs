@@ -10,6 +10,7 @@ use nms_proto::{
 };
 
 use super::{
+    connections::Connections,
     crowd::Crowd,
     dns_tunnel::{self, DnsTunnel},
     guessing::Tried,
@@ -31,13 +32,19 @@ pub(super) enum Matter {
     Question,
     /// The local network.
     Lan,
+    /// A connection that a process made.
+    Connection,
     /// The administration of a router.
     Router,
 }
 
 /// Which correlator `event` is for, if any; most are for none.
 pub(super) fn matter(event: &Event, found: &Extraction<'_>) -> Option<Matter> {
-    let Body::Syslog(line) = &event.body else { return None };
+    let line = match &event.body {
+        Body::Syslog(line) => line,
+        Body::Connection(_) => return Some(Matter::Connection),
+        _ => return None,
+    };
     match (found.family, found.action) {
         (AppFamily::Suricata | AppFamily::Fortigate | AppFamily::Asa, Action::Ids) => Some(Matter::Alarm),
         // The local network is a matter of switches, the rest of routers.
@@ -91,6 +98,7 @@ pub(super) struct Network {
     dns_tunnel: DnsTunnel,
     lan: Lan,
     router: Router,
+    connections: Connections,
 }
 
 impl Network {
@@ -102,6 +110,7 @@ impl Network {
             dns_tunnel: DnsTunnel::new(),
             lan: Lan::new(),
             router: Router::new(),
+            connections: Connections::new(),
         }
     }
 
@@ -118,6 +127,7 @@ impl Network {
             Matter::Alarm => sensors::reported(incidents, line, when, out),
             Matter::Lan => self.lan.told(incidents, line, when, out),
             Matter::Router => self.router.administered(incidents, line, when, out),
+            Matter::Connection => self.connections.made(incidents, line.0, when, out),
             Matter::Question => self.dns_tunnel.asked(incidents, line, when, out),
         }
     }
@@ -162,6 +172,7 @@ impl Network {
             self.dns_tunnel.sizes(),
             self.lan.sizes(),
             self.router.sizes(),
+            self.connections.sizes(),
         ];
         sizes.into_iter().fold((0, 0), |(held, gone), (more, forgotten)| (held + more, gone + forgotten))
     }

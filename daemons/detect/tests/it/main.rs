@@ -21,3 +21,4 @@ mod sensors;
 mod names;
 mod lan;
 mod router;
+mod connections;
