@@ -178,6 +178,14 @@ impl Incident {
         self.open = true;
     }
 
+    /// The revision that closes it, for a reason of its own.
+    pub(crate) fn resolve(&mut self, key: &Key, reason: String, when: When) -> Finding {
+        self.reason(reason);
+        self.open = false;
+        self.touched = when.now;
+        self.revise(key, when.at.unix_ms, when.now)
+    }
+
     /// The revision that was due by the hub's clock.
     pub(crate) fn overdue(&mut self, key: &Key, now: i64) -> Finding {
         if self.has_more() {

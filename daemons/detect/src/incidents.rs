@@ -90,6 +90,16 @@ impl Incidents {
         self.requeue(&key);
     }
 
+    /// Closes the incident of `key`, where one is open: what it told of is over.
+    pub(crate) fn resolve(&mut self, key: &Key, reason: String, when: When, out: &mut Vec<Finding>) {
+        let Some(incident) = self.known.get_mut(key) else { return };
+        incident.settle(key, when.at.unix_ms, when.now, out);
+        if incident.open {
+            out.push(incident.resolve(key, reason, when));
+        }
+        self.requeue(key);
+    }
+
     fn requeue(&mut self, key: &Key) {
         let Some(incident) = self.known.get_mut(key) else { return };
         let due = incident.next_due(key);

@@ -61,13 +61,17 @@ pub(crate) enum Story {
     /// The local network.
     Lan,
     Router,
+    Silence,
 }
 
 impl Story {
-    /// Quiet time after which an incident is resolved, in milliseconds: what comes slowly is quiet for longer.
+    /// Quiet time after which an incident is resolved, in milliseconds: what comes slowly is quiet for longer, an exposed
+    /// service for days, and silence ends when somebody speaks.
     pub(crate) fn quiet_ms(self) -> i64 {
         match self {
-            Self::Slow | Self::Exposed => 6 * 60 * 60_000,
+            Self::Slow => 6 * 60 * 60_000,
+            Self::Exposed => 3 * 24 * 60 * 60_000,
+            Self::Silence => 7 * 24 * 60 * 60_000,
             _ => QUIET_MS,
         }
     }
@@ -95,6 +99,7 @@ impl fmt::Display for Key {
             Story::Tunnel => "tunnel",
             Story::Lan => "lan",
             Story::Router => "router",
+            Story::Silence => "silence",
         };
         write!(f, "{story}/{}", self.subject)
     }

@@ -21,6 +21,7 @@ mod spraying;
 mod slow_guessing;
 mod crowd;
 mod dns_tunnel;
+mod silence;
 mod connections;
 mod router_lines;
 mod router;
@@ -138,6 +139,7 @@ impl Correlator {
         let before = out.len();
         let runs_ms = self.runs_ms(now);
         self.file_context.tick(&mut self.incidents, runs_ms, out);
+        self.network.heard(&mut self.incidents, event, (runs_ms, self.set_ms), out);
         let matter = network::matter(event, found);
         if matter.is_some() || is_of_interest(found) {
             self.judged += 1;
@@ -150,7 +152,10 @@ impl Correlator {
                 self.correlate(event, found, when, out);
             }
         }
-        self.findings += (out.len() - before) as u64;
+        if out.len() > before {
+            self.network.found(out.iter().skip(before), runs_ms);
+            self.findings += (out.len() - before) as u64;
+        }
     }
 
     fn correlate(&mut self, event: &Event, found: &Extraction<'_>, when: When, out: &mut Vec<Finding>) {
@@ -203,6 +208,7 @@ impl Correlator {
         let mut out = Vec::new();
         let runs_ms = self.runs_ms(now);
         self.file_context.tick(&mut self.incidents, runs_ms, &mut out);
+        self.network.tick(&mut self.incidents, (runs_ms, self.set_ms), &mut out);
         self.incidents.tick(runs_ms, &mut out);
         self.findings += out.len() as u64;
         out
@@ -210,7 +216,7 @@ impl Correlator {
 
     /// The hub's clock at which [`Correlator::tick`] has something to do.
     pub fn deadline(&self) -> Option<Stamp> {
-        let due = [self.file_context.deadline(), self.incidents.deadline()];
+        let due = [self.file_context.deadline(), self.network.deadline(), self.incidents.deadline()];
         due.into_iter().flatten().min().map(|due_ms| Stamp::utc(due_ms.saturating_add(self.set_ms)))
     }
 

@@ -6,7 +6,7 @@
 use nms_proto::{
     event::{Body, Event},
     extraction::{Action, AppFamily, Extraction, Outcome},
-    finding::Finding,
+    finding::{Category, Finding},
 };
 
 use super::{
@@ -18,6 +18,7 @@ use super::{
     lan_lines,
     router::Router,
     router_lines, sensors,
+    silence::Silence,
     slow_guessing::{SlowGuessing, Slowly},
     spraying::Spraying,
 };
@@ -99,6 +100,7 @@ pub(super) struct Network {
     lan: Lan,
     router: Router,
     connections: Connections,
+    silence: Silence,
 }
 
 impl Network {
@@ -111,7 +113,37 @@ impl Network {
             lan: Lan::new(),
             router: Router::new(),
             connections: Connections::new(),
+            silence: Silence::new(),
         }
+    }
+
+    /// Any event, before it is looked at: its source speaks. `clock` is the hub's, as if it had never been set, and by how
+    /// much it was.
+    pub(super) fn heard(
+        &mut self,
+        incidents: &mut Incidents,
+        event: &Event,
+        clock: (i64, i64),
+        out: &mut Vec<Finding>,
+    ) {
+        self.silence.tick(incidents, clock, out);
+        self.silence.heard(incidents, event, clock, out);
+    }
+
+    /// What an event led to.
+    pub(super) fn found<'a>(&mut self, findings: impl Iterator<Item = &'a Finding>, now: i64) {
+        let others = findings.filter(|finding| finding.category != Category::Silence);
+        self.silence.found(others.map(|finding| (&finding.source, finding.floor)), now);
+    }
+
+    /// Does what is due by the hub's clock.
+    pub(super) fn tick(&mut self, incidents: &mut Incidents, clock: (i64, i64), out: &mut Vec<Finding>) {
+        self.silence.tick(incidents, clock, out);
+    }
+
+    /// The hub's clock at which something is due, Unix milliseconds.
+    pub(super) fn deadline(&self) -> Option<i64> {
+        self.silence.deadline()
     }
 
     /// An event that is for one of these.
@@ -173,6 +205,7 @@ impl Network {
             self.lan.sizes(),
             self.router.sizes(),
             self.connections.sizes(),
+            self.silence.sizes(),
         ];
         sizes.into_iter().fold((0, 0), |(held, gone), (more, forgotten)| (held + more, gone + forgotten))
     }

@@ -1,5 +1,7 @@
 //! Guessing, and guessing that succeeds.
 
+use nms_proto::finding::Category;
+
 use crate::host::{Hub, check, line, refused};
 
 #[test]
@@ -80,6 +82,8 @@ fn ten_thousand_failures_are_one_alert_of_few_revisions() {
             hub.feed(f64::from(attempt) * seconds_apart, "h", refused("root", "10.0.0.50", attempt));
         }
         hub.wait(10_000.0 * seconds_apart + 4_000.0);
+        // A host that guessers made talk for a day and a half is missed when it stops.
+        hub.said.retain(|finding| finding.category != Category::Silence);
         assert_eq!(hub.alerts(), 1, "{seconds_apart}");
         assert!(hub.said.len() <= 6, "{seconds_apart}: {}", hub.text());
         let last = hub.said.last().unwrap();

@@ -22,3 +22,4 @@ mod names;
 mod lan;
 mod router;
 mod connections;
+mod silence;
