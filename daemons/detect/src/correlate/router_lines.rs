@@ -6,7 +6,7 @@ use nms_proto::extraction::{Action, Actor, AppFamily, Extraction, Outcome};
 
 use crate::{
     extract::cisco,
-    text::{address, after, between, holds_any, pairs, quoted, word},
+    text::{address, after, between, holds_any, pairs, quoted, strip_any, word},
 };
 
 /// What a change concerns.
@@ -130,6 +130,8 @@ fn asa<'a>(found: &Extraction<'a>, app: &'a str, text: &'a str) -> Option<Told<'
             (change != Change::Settings).then_some(Told { change, by, from: None })
         }
         "502101" | "502103" => Some(Told { change: Change::Accounts, by: "", from: None }),
+        // Login permitted from 192.0.2.7/4711 to inside:192.0.2.1/ssh: who comes by an inner interface is inside.
+        "605005" if strip_any(after(text, " to ")?, &["inside", "mgmt", "management", "lan"]).is_some() => None,
         // VPN users log in with other numbers.
         "605005" | "611101" => login(found, Change::Login),
         _ => None,

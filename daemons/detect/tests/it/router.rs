@@ -203,6 +203,7 @@ fn what_happens_every_day_becomes_low() {
 
     let mut hub = Hub::new();
     for body in [
+        line("%ASA-6-605005", 0, "Login permitted from 203.0.113.9/4711 to inside:192.0.2.1/ssh for user \"anna\""),
         line("%ASA-6-113039", 0, "Group <staff> User <bob> IP <203.0.113.9> AnyConnect parent session started."),
         line("%ASA-6-113004", 0, "AAA user authentication Successful : server = 192.168.1.2 : user = bob"),
         line("l2tp,ppp,info,account", 0, "bob logged in, 10.0.0.9 from 203.0.113.9"),
