@@ -4,7 +4,8 @@
 //! service that is tried (`exposed`), since every exposed host has such visitors; from inside they are LOW, and for one
 //! account only after six hours, since that is most often a program with an old password. 40 are MEDIUM where they aim at root or an administrator from outside, at an account
 //! that the host says exists, or at three accounts and more. One account from inside, and one account of a mail server,
-//! stay LOW whatever the count: a script or a telephone that nobody told of a new password. A success of an account that
+//! stay LOW whatever the count: a script or a telephone that nobody told of a new password; and so does an address from
+//! which three accounts logged in, which people share. A success of an account that
 //! the address failed for clears it, unless it had tried three and more from outside: that is HIGH (T1078).
 
 use std::{collections::VecDeque, net::IpAddr};
@@ -54,6 +55,8 @@ struct Failures {
     named: Box<str>,
     /// It tried an administrator, or an account that is said to exist.
     aims_well: bool,
+    /// Accounts that logged in from there.
+    welcome: Vec<u64>,
     unsaid: Unsaid,
 }
 
@@ -67,7 +70,7 @@ impl Failures {
     fn add(&mut self, at: i64, times: u64) {
         self.hours.retain(|(first, _count)| (at - first).abs() <= DAY_MS);
         if self.hours.is_empty() {
-            *self = Self::default();
+            self.clear();
         }
         if let Some((_first, count)) = self.hours.iter_mut().find(|(first, _count)| (at - first).abs() < HOUR_MS) {
             *count += times;
@@ -75,6 +78,11 @@ impl Failures {
         }
         let place = self.hours.partition_point(|(first, _count)| *first <= at);
         self.hours.insert(place, (at, times));
+    }
+
+    /// Forgets what failed, and not who logged in.
+    fn clear(&mut self) {
+        *self = Self { welcome: std::mem::take(&mut self.welcome), ..Self::default() };
     }
 
     fn aim(&mut self, found: &Extraction<'_>) {
@@ -105,7 +113,8 @@ impl Failures {
         }
         let several = self.accounts.len() >= SEVERAL;
         let aimed = several || (outside && self.aims_well && !(mail && self.accounts.len() < 2));
-        Some(if count >= MANY && aimed { Severity::Medium } else { Severity::Low })
+        let shared = self.welcome.len() >= SEVERAL;
+        Some(if count >= MANY && aimed && !shared { Severity::Medium } else { Severity::Low })
     }
 
     fn accounts(&self) -> String {
@@ -192,15 +201,20 @@ impl SlowGuessing {
         out: &mut Vec<Finding>,
     ) {
         let (Some(Actor::Address(actor)), Some(account)) = (found.actor, found.account) else { return };
-        let Some(failures) = self.actors.get_mut(&actor) else { return };
-        if !failures.accounts.contains(&xxh3_64(account.as_bytes())) {
+        let hash = xxh3_64(account.as_bytes());
+        let failures = self.actors.entry(actor, Failures::default);
+        let was_shared = failures.welcome.len() >= SEVERAL;
+        if !was_shared && !failures.welcome.contains(&hash) {
+            failures.welcome.push(hash);
+        }
+        if !failures.accounts.contains(&hash) {
             return;
         }
         let at = when.at.unix_ms;
         let (count, tried, took) = (failures.count(), failures.accounts.len(), failures.took_ms(at));
         let key = Key { story: Story::Slow, subject: Subject::Address(actor) };
-        let guessed = is_outside(actor) && tried >= SEVERAL && failures.judge(at, true, false).is_some();
-        *failures = Failures::default();
+        let guessed = is_outside(actor) && !was_shared && tried >= SEVERAL && failures.judge(at, true, false).is_some();
+        failures.clear();
         if !guessed {
             return;
         }

@@ -2,7 +2,7 @@
 
 use nms_proto::event::Body;
 
-use crate::host::{Hub, check, line, refused};
+use crate::host::{Hub, TEN, check, line, refused};
 
 const MINUTE: f64 = 60.0;
 
@@ -201,4 +201,51 @@ fn a_name_accuses_nobody_else() {
         hub.feed(f64::from(attempt) * 40.0, "web", failed(0, &account, "203.0.113.9", attempt + 1));
     }
     assert!(hub.said.iter().all(|finding| finding.actor.as_deref() == Some("203.0.113.9")), "{}", hub.text());
+}
+
+/// A day of strangers, one every 20 min, and of people who mistype, delivered within a minute.
+#[test]
+fn a_backlog_of_ordinary_failures_is_no_crowd_and_no_spraying() {
+    let mut hub = Hub::new();
+    let now = TEN + 86_400_000;
+    for attempt in 0..72_i64 {
+        let (at, seen) = (TEN + attempt * 1_200_000, now + attempt * 100);
+        let pid = attempt as u32 + 1;
+        hub.feed_late(at, seen, "web", failed(0, "root", &format!("203.0.113.{pid}"), pid));
+        hub.feed_late(at, seen, "vpn", failed(0, &format!("person{attempt}"), "192.168.1.9", 100 + pid));
+        if attempt % 10 == 3 {
+            let accepted = format!("Accepted password for staff{attempt} from 192.168.1.9 port 1 ssh2");
+            hub.feed_late(at, seen, "vpn", line("sshd", 200 + pid, &accepted));
+        }
+    }
+    assert!(matches!(worst(&hub), "" | "LOW"), "{}", hub.text());
+    assert!(hub.said.iter().all(|finding| &*finding.rule != "password_spraying"), "{}", hub.text());
+}
+
+/// Names, addresses, clients and sources that are made up push out each other and do not grow memory.
+#[test]
+fn what_is_made_up_does_not_grow_memory() {
+    let mut hub = Hub::new();
+    for number in 0..60_000_u32 {
+        let [_, a, b, c] = number.to_be_bytes();
+        let at = f64::from(number) * 0.01;
+        let (outside, client) = (format!("11.{a}.{b}.{c}"), format!("10.{a}.{b}.{c}"));
+        hub.feed(at, &format!("source{number}"), failed(0, &format!("name{number}"), &outside, number + 1));
+        let name = format!("{number:x}abcdefghijklmnopqrstuvwxyz01234567.t{number}.net");
+        hub.feed(at, "dns", line("dnsmasq", 7, &format!("query[TXT] {name} from {client}")));
+        hub.feed(at, "dns", line("dnsmasq", 7, &format!("7 {client}/1 reply machine{number}.net is NXDOMAIN")));
+        hub.feed(
+            at,
+            "lan",
+            line("kernel", 0, &format!("arp: {client} moved from 66:77:88:99:aa:bb to 00:11:22:33:44:55 on em0")),
+        );
+        hub.feed(
+            at,
+            "router",
+            line("system,info,account", 0, &format!("user u{number} logged in from {outside} via winbox")),
+        );
+    }
+    let counters = hub.correlator.counters();
+    assert!(counters.traces <= 90_000 && counters.traces_forgotten > 150_000, "{counters:?}");
+    assert!(counters.incidents <= 4_096, "{counters:?}");
 }
