@@ -69,7 +69,12 @@ fn informs(name: &str, class: &str) -> bool {
     INFORMING.iter().any(|start| name.starts_with(start))
         || matches!(
             class,
-            "Not Suspicious Traffic" | "Generic Protocol Command Decode" | "Misc activity" | "Generic ICMP event"
+            "Not Suspicious Traffic"
+                | "Potentially Bad Traffic"
+                | "Unknown Traffic"
+                | "Generic Protocol Command Decode"
+                | "Misc activity"
+                | "Generic ICMP event"
         )
 }
 
@@ -108,11 +113,20 @@ const WORDS: [(&str, Kind); 31] = [
     ("password_guessing", Kind::Guess),
 ];
 
+/// The beginning of a text in lower case.
+fn lower<'buffer>(text: &str, buffer: &'buffer mut [u8; SEARCHED_BYTES]) -> &'buffer str {
+    let text = cut(text, SEARCHED_BYTES);
+    let Some(place) = buffer.get_mut(..text.len()) else { return "" };
+    place.copy_from_slice(text.as_bytes());
+    place.make_ascii_lowercase();
+    std::str::from_utf8(place).unwrap_or_default()
+}
+
 fn kind_of(name: &str, class: &str) -> Kind {
     let told = |text: &str| {
-        let text = cut(text, SEARCHED_BYTES).as_bytes();
-        let holds = |word: &str| text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()));
-        WORDS.iter().find(|(word, _kind)| holds(word)).map(|(_word, kind)| *kind)
+        let mut buffer = [0; SEARCHED_BYTES];
+        let text = lower(text, &mut buffer);
+        WORDS.iter().find(|(word, _kind)| text.contains(word)).map(|(_word, kind)| *kind)
     };
     if INFORMING.iter().any(|start| name.starts_with(start)) {
         return if name.starts_with("ET POLICY") || name.starts_with("ET P2P") { Kind::Policy } else { Kind::Other };

@@ -3,7 +3,7 @@
 //!
 //! Priority 1 is HIGH, 2 MEDIUM, 3 LOW, as the sensor says, with three corrections that every exposed sensor needs. What
 //! came from outside and was stopped is one step less, and a scan or a listed address from outside is LOW: weather.
-//! What only informs (`ET POLICY`, `ET INFO`, the engine's own events) is LOW at most. What concerns nobody inside is one
+//! What only informs (`ET POLICY`, `ET INFO`, the engine's own events, traffic that is only unknown or unusual) is LOW at most. What concerns nobody inside is one
 //! step less. All LOW ones of a sensor about outsiders are one alert for each kind; from MEDIUM on each actor has its own,
 //! which is shared with the other correlators of that story. A ban by fail2ban is INFO.
 //!

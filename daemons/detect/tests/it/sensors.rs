@@ -121,6 +121,7 @@ fn weather_and_what_only_informs_stay_low() {
             "203.0.113.9",
         ),
         fast("GPL ICMP_INFO PING", "Misc activity", 3, "192.168.1.5", "192.168.1.1"),
+        fast("ET DNS Query for .to TLD", "Potentially Bad Traffic", 2, "192.168.1.5", "192.168.1.1"),
         line("clamd", 0, "instream(127.0.0.1@40022): Win.Trojan.Agent-1 FOUND"),
         line("clamd", 0, "SelfCheck: Database status OK."),
         line("rkhunter", 0, "Warning: The command '/usr/bin/lwp-request' has been replaced by a script"),
