@@ -6,8 +6,9 @@
 //! users mistype too. While such an incident is open, a login with a password by an address that never logged in there, for
 //! an account that three of the crowd tried, is HIGH (T1078).
 //!
-//! What the internet tries all day is the background of an exposed host: five addresses within a day, once it has gone on for six
-//! hours, or one that goes on for hours, make one standing LOW incident for each host and kind of service, and no more.
+//! What the internet tries all day is the background of an exposed host: five addresses within a day, once it has gone on
+//! for six hours, or one that goes on for hours, make one standing LOW incident for each host and kind of service, and no
+//! more. The actor of either incident is the address that completed it, one of many.
 
 use std::{collections::VecDeque, net::IpAddr};
 
@@ -168,6 +169,14 @@ impl Crowd {
         }
     }
 
+    /// The address' own incident tells of its failures now: it is none of a crowd.
+    pub(super) fn told_alone(&mut self, (event, found): (&Event, &Extraction<'_>)) {
+        let (Some(Actor::Address(actor)), Some(tries)) = (found.actor, self.hosts.get_mut(&host_of(event))) else {
+            return;
+        };
+        tries.seen.retain(|(_at, by, _account)| *by != actor);
+    }
+
     /// True where a crowd's incident tells of the failure.
     fn crowded(
         &mut self,
@@ -220,7 +229,7 @@ impl Crowd {
                 "{count} outside addresses failed to log in to {towards} within {window} (limit {limit}), none often enough to be told alone"
             )],
             techniques: if account.is_empty() { &["T1110", "T1110.003"] } else { &["T1110", "T1110.001"] },
-            actor: None,
+            actor: Some(actor.to_string().into()),
             victim: Some(if account.is_empty() { host } else { format!("{account}@{host}").into() }),
             evidence,
             count: events,
@@ -273,7 +282,7 @@ impl Crowd {
             message: format!("the internet tries passwords of {}, as it does everywhere", victim(event)),
             reasons: vec![reason, format!("the service is {name}: let only those reach it who need it")],
             techniques: &["T1110"],
-            actor: None,
+            actor: Some(actor.to_string().into()),
             victim: Some(victim(event)),
             evidence,
             count,

@@ -173,11 +173,17 @@ impl Network {
         when: When,
         out: &mut Vec<Finding>,
     ) {
-        if tried.attempts == 0 || tried.told || self.spraying.failed(incidents, line, when, out) {
+        if tried.attempts == 0 {
+            return;
+        }
+        if tried.told || self.spraying.failed(incidents, line, when, out) {
+            self.crowd.told_alone(line);
             return;
         }
         let slowly = self.slow.failed(incidents, line, tried.attempts, when, out);
-        if slowly != Slowly::Told {
+        if slowly == Slowly::Told {
+            self.crowd.told_alone(line);
+        } else {
             self.crowd.failed(incidents, line, (tried.attempts, slowly == Slowly::Exposed), when, out);
         }
     }
