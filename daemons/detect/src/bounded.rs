@@ -56,6 +56,11 @@ impl<K: Hash + Eq, V: Suspicion> Bounded<K, V> {
         self.young = suspicious.into_iter().collect();
     }
 
+    /// All entries, in no order; none is touched.
+    pub(crate) fn entries_mut(&mut self) -> impl Iterator<Item = (&K, &mut V)> {
+        self.young.iter_mut().chain(self.old.iter_mut())
+    }
+
     /// Entries remembered now.
     pub(crate) fn len(&self) -> usize {
         self.young.len() + self.old.len()

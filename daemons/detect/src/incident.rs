@@ -3,8 +3,8 @@
 //! A correlator raises a [`Sign`]; the first one of a key opens an incident whose id is the hash of the
 //! instance, the key and the first evidence, so that the same events give the same id. A revision goes
 //! out when the incident opens, at once when it becomes worse, at counts of 10, 100 and 1,000 but at
-//! least 10 s apart, and once more with the true count after 60 quiet minutes. The key raised again
-//! within 24 h reopens the incident under its id.
+//! least 10 s apart, and once more with the true count after 60 quiet minutes (6 h for what comes slowly).
+//! The key raised again within 24 h reopens the incident under its id.
 //!
 //! What is due is done before an event is counted, in the event's own time, so that the revisions are
 //! the same whether the hub's clock or the next event brought them: a replay repeats them.
@@ -24,8 +24,6 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{subject::Key, text::cut};
 
-/// Quiet time after which an incident is resolved.
-pub(crate) const QUIET_MS: i64 = 60 * 60_000;
 /// Time after its last event within which the same key reopens an incident.
 pub(crate) const REOPEN_MS: i64 = 24 * 60 * 60_000;
 /// Least time between two revisions that only say that there is more.
@@ -76,6 +74,15 @@ pub(crate) fn evidence(event: &Event, at: Stamp) -> Evidence {
         Body::File(file) => format!("{} {}", cut(&file.path, EVIDENCE_LINE_BYTES), file.change),
         Body::Process(start) if start.cmdline.is_empty() => cut(&start.exe, EVIDENCE_LINE_BYTES).to_owned(),
         Body::Process(start) => cut(&start.cmdline, EVIDENCE_LINE_BYTES).to_owned(),
+        Body::Connection(made) => {
+            format!(
+                "{} {} {} port {}",
+                cut(&made.exe, EVIDENCE_LINE_BYTES),
+                made.direction,
+                made.remote,
+                made.remote_port
+            )
+        }
         other => other.name().to_owned(),
     };
     // With an application's name in front it may be longer again.
@@ -173,13 +180,21 @@ impl Incident {
         self.open = true;
     }
 
+    /// The revision that closes it, for a reason of its own.
+    pub(crate) fn resolve(&mut self, key: &Key, reason: String, when: When) -> Finding {
+        self.reason(reason);
+        self.open = false;
+        self.touched = when.now;
+        self.revise(key, when.at.unix_ms, when.now)
+    }
+
     /// The revision that was due by the hub's clock.
     pub(crate) fn overdue(&mut self, key: &Key, now: i64) -> Finding {
         if self.has_more() {
             return self.revise(key, self.said.1 + REVISION_MS, now);
         }
         self.open = false;
-        self.revise(key, self.last.unix_ms + QUIET_MS, now)
+        self.revise(key, self.last.unix_ms + key.story.quiet_ms(), now)
     }
 
     /// Whether a milestone was passed since the last revision.
@@ -188,13 +203,13 @@ impl Incident {
     }
 
     /// The hub's clock at which something is due.
-    pub(crate) fn next_due(&self) -> i64 {
+    pub(crate) fn next_due(&self, key: &Key) -> i64 {
         if !self.open {
             self.touched + REOPEN_MS
         } else if self.has_more() {
             self.said.2 + REVISION_MS
         } else {
-            self.touched + QUIET_MS
+            self.touched + key.story.quiet_ms()
         }
     }
 
@@ -289,9 +304,9 @@ impl Incident {
         if self.has_more() && at >= self.said.1 + REVISION_MS {
             out.push(self.revise(key, self.said.1 + REVISION_MS, now));
         }
-        if at > self.last.unix_ms + QUIET_MS {
+        if at > self.last.unix_ms + key.story.quiet_ms() {
             self.open = false;
-            out.push(self.revise(key, self.last.unix_ms + QUIET_MS, now));
+            out.push(self.revise(key, self.last.unix_ms + key.story.quiet_ms(), now));
         }
     }
 }

@@ -11,7 +11,7 @@ use nms_proto::{
 };
 
 use crate::{
-    incident::{Incident, QUIET_MS, REOPEN_MS, Sign, When, evidence},
+    incident::{Incident, REOPEN_MS, Sign, When, evidence},
     subject::Key,
 };
 
@@ -32,7 +32,7 @@ impl Incidents {
 
     /// Whether `key` has an incident that is still open at `at`.
     pub(crate) fn is_open(&self, key: &Key, at: i64) -> bool {
-        self.known.get(key).is_some_and(|incident| incident.open && at <= incident.last.unix_ms + QUIET_MS)
+        self.known.get(key).is_some_and(|incident| incident.open && at <= incident.last.unix_ms + key.story.quiet_ms())
     }
 
     /// How bad the incident of `key` is, where it is open at `at`.
@@ -90,9 +90,19 @@ impl Incidents {
         self.requeue(&key);
     }
 
+    /// Closes the incident of `key`, where one is open: what it told of is over.
+    pub(crate) fn resolve(&mut self, key: &Key, reason: String, when: When, out: &mut Vec<Finding>) {
+        let Some(incident) = self.known.get_mut(key) else { return };
+        incident.settle(key, when.at.unix_ms, when.now, out);
+        if incident.open {
+            out.push(incident.resolve(key, reason, when));
+        }
+        self.requeue(key);
+    }
+
     fn requeue(&mut self, key: &Key) {
         let Some(incident) = self.known.get_mut(key) else { return };
-        let due = incident.next_due();
+        let due = incident.next_due(key);
         // A later deadline is put off until the earlier one is looked at.
         if due < incident.due || incident.due == i64::MAX {
             self.queue.remove(&(incident.due, incident.alert.clone()));
@@ -130,7 +140,7 @@ impl Incidents {
             let Some(key) = self.by_alert.get(&alert).cloned() else { continue };
             let Some(incident) = self.known.get_mut(&key) else { continue };
             incident.due = i64::MAX;
-            if incident.next_due() > now {
+            if incident.next_due(&key) > now {
                 self.requeue(&key);
             } else if !incident.open {
                 self.forget(&key);

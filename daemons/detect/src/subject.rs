@@ -4,6 +4,9 @@ use std::{fmt, net::IpAddr};
 
 use nms_proto::{extraction::Actor, id::EndpointId};
 
+/// Quiet time after which most incidents are resolved, in milliseconds.
+const QUIET_MS: i64 = 60 * 60_000;
+
 /// An actor or victim: an address is one wherever it is seen, a name only within its source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Subject {
@@ -63,6 +66,31 @@ pub(crate) enum Story {
     Files,
     /// Service made unusable.
     Denial,
+    /// Guessing too slow, or spread over too many, for one actor's counter.
+    Slow,
+    Crowd,
+    /// A service that the internet tries all day.
+    Exposed,
+    /// What a sensor reported.
+    Ids,
+    Tunnel,
+    /// The local network.
+    Lan,
+    Router,
+    Silence,
+}
+
+impl Story {
+    /// Quiet time after which an incident is resolved, in milliseconds: what comes slowly is quiet for longer, an exposed
+    /// service for days, and silence ends when somebody speaks.
+    pub(crate) fn quiet_ms(self) -> i64 {
+        match self {
+            Self::Slow => 6 * 60 * 60_000,
+            Self::Exposed => 3 * 24 * 60 * 60_000,
+            Self::Silence => 7 * 24 * 60 * 60_000,
+            _ => QUIET_MS,
+        }
+    }
 }
 
 /// An incident's key.
@@ -88,6 +116,14 @@ impl fmt::Display for Key {
             Story::Logs => "logs",
             Story::Files => "files",
             Story::Denial => "denial",
+            Story::Slow => "slow",
+            Story::Crowd => "crowd",
+            Story::Exposed => "exposed",
+            Story::Ids => "ids",
+            Story::Tunnel => "tunnel",
+            Story::Lan => "lan",
+            Story::Router => "router",
+            Story::Silence => "silence",
         };
         write!(f, "{story}/{}", self.subject)
     }

@@ -111,6 +111,15 @@ impl Guesses {
     }
 }
 
+/// What a line about a failed login came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tried {
+    /// Attempts that it adds; none where another line told of them.
+    pub(super) attempts: u64,
+    /// The actor's own incident tells of them.
+    pub(super) told: bool,
+}
+
 /// The process that served the connection: one of sshd's is one connection.
 fn connection(event: &Event) -> Option<u64> {
     let Body::Syslog(line) = &event.body else { return None };
@@ -134,20 +143,22 @@ impl Guessing {
         Self { actors: Bounded::new(ACTORS_MAX) }
     }
 
-    /// A login that failed.
+    /// A login that failed; how many attempts that was, and whether an incident tells of them.
     pub(super) fn failed(
         &mut self,
         incidents: &mut Incidents,
         (event, found): (&Event, &Extraction<'_>),
         when: When,
         out: &mut Vec<Finding>,
-    ) {
-        let Some(actor) = found.actor.map(|actor| Subject::of_actor(actor, &event.source)) else { return };
+    ) -> Tried {
+        let Some(actor) = found.actor.map(|actor| Subject::of_actor(actor, &event.source)) else {
+            return Tried::default();
+        };
         let at = when.at.unix_ms;
         let guesses = self.actors.entry(actor.clone(), Guesses::default);
         let attempts = guesses.attempts(event, found.account, found.times, at);
         if attempts == 0 {
-            return;
+            return Tried::default();
         }
         guesses.account(found.account);
         let mut place = 0;
@@ -164,13 +175,17 @@ impl Guessing {
                 let sign = sign(key, guesses, limit, (event, attempts), when);
                 guesses.said = Some(limit.0);
                 incidents.raise(sign, &event.source, when, out);
+                Tried { attempts, told: true }
             }
-            _ if guesses.said.is_some() && incidents.count(&key, event, attempts, when, out) => {}
+            _ if guesses.said.is_some() && incidents.count(&key, event, attempts, when, out) => {
+                Tried { attempts, told: true }
+            }
             _ => {
                 guesses.waiting.retain(|(evidence, _attempts)| evidence.at.unix_ms + LOW.1 >= at);
                 if guesses.waiting.len() < MEDIUM.0 {
                     guesses.waiting.push((evidence(event, when.at), attempts));
                 }
+                Tried { attempts, told: false }
             }
         }
     }

@@ -20,6 +20,19 @@ mod spread;
 mod web_signs;
 mod web;
 mod on_host;
+mod spraying;
+mod slow_guessing;
+mod crowd;
+mod dns_tunnel;
+mod silence;
+mod connections;
+mod router_lines;
+mod router;
+mod lan_lines;
+mod lan;
+mod alarm;
+mod sensors;
+mod network;
 
 use nms_proto::{
     event::{Body, Event},
@@ -36,6 +49,7 @@ use self::{
     file_context::FileContext,
     guessing::Guessing,
     knocks::{Knocks, is_web},
+    network::Network,
     on_host::OnHost,
     spread::Spread,
     success::Success,
@@ -72,6 +86,10 @@ pub struct Counters {
     pub actors: u64,
     /// Actors, flows and devices forgotten to make room.
     pub actors_forgotten: u64,
+    /// Addresses, hosts, names and sources remembered now by the correlators of the network.
+    pub traces: u64,
+    /// Those forgotten to make room.
+    pub traces_forgotten: u64,
     /// Incidents known now.
     pub incidents: u64,
     /// Incidents forgotten to make room.
@@ -92,6 +110,7 @@ pub struct Correlator {
     knocks: Knocks,
     file_context: FileContext,
     on_host: OnHost,
+    network: Network,
     /// By how much the hub's clock was set since this was made, in milliseconds.
     set_ms: i64,
     events: u64,
@@ -114,6 +133,7 @@ impl Correlator {
             knocks: Knocks::new(),
             on_host: OnHost::new(&settings.admins),
             file_context: FileContext::new(settings.admins),
+            network: Network::new(),
             set_ms: 0,
             events: 0,
             judged: 0,
@@ -136,12 +156,17 @@ impl Correlator {
         let runs_ms = self.runs_ms(now);
         self.file_context.tick(&mut self.incidents, runs_ms, out);
         self.on_host.tick(&mut self.incidents, runs_ms, out);
+        self.network.heard(&mut self.incidents, event, (runs_ms, self.set_ms), out);
         let (interesting, on_host) = (is_of_interest(found), on_host::is_of_interest(event, found));
-        if interesting || on_host {
+        let matter = network::matter(event, found);
+        if interesting || on_host || matter.is_some() {
             self.judged += 1;
             let at = self.clocks.time_of(event, now);
             if !self.copies.is_copy(event, at) {
                 let when = When { at, now: runs_ms };
+                if let Some(matter) = matter {
+                    self.network.observe(&mut self.incidents, matter, (event, found), when, out);
+                }
                 if interesting {
                     self.correlate(event, found, when, out);
                 }
@@ -150,20 +175,26 @@ impl Correlator {
                 }
             }
         }
-        self.findings += (out.len() - before) as u64;
+        if out.len() > before {
+            self.network.found(out.iter().skip(before), runs_ms);
+            self.findings += (out.len() - before) as u64;
+        }
     }
 
     fn correlate(&mut self, event: &Event, found: &Extraction<'_>, when: When, out: &mut Vec<Finding>) {
         let incidents = &mut self.incidents;
         let line = (event, found);
         match (found.action, found.outcome) {
-            (Action::Login, Outcome::Failed) => self.guessing.failed(incidents, line, when, out),
-            // Somebody began to log in and left; nothing else may tell of it.
-            (Action::Login, Outcome::None) => self.guessing.failed(incidents, line, when, out),
+            // Of `None` is who began to log in and left; nothing else may tell of it.
+            (Action::Login, Outcome::Failed | Outcome::None) => {
+                let tried = self.guessing.failed(incidents, line, when, out);
+                self.network.failed(incidents, line, tried, when, out);
+            }
             (Action::Login, _) => {
                 let followed = self.success.logged_in(incidents, line, when, out);
                 if let Some(actor) = found.actor.filter(|_actor| !followed) {
                     self.guessing.succeeded(&Subject::of_actor(actor, &event.source), found.account);
+                    self.network.logged_in(incidents, line, when, out);
                 }
             }
             (Action::Command, _) => {
@@ -206,6 +237,7 @@ impl Correlator {
         let runs_ms = self.runs_ms(now);
         self.file_context.tick(&mut self.incidents, runs_ms, &mut out);
         self.on_host.tick(&mut self.incidents, runs_ms, &mut out);
+        self.network.tick(&mut self.incidents, (runs_ms, self.set_ms), &mut out);
         self.incidents.tick(runs_ms, &mut out);
         self.findings += out.len() as u64;
         out
@@ -213,7 +245,8 @@ impl Correlator {
 
     /// The hub's clock at which [`Correlator::tick`] has something to do.
     pub fn deadline(&self) -> Option<Stamp> {
-        let due = [self.file_context.deadline(), self.on_host.deadline(), self.incidents.deadline()];
+        let due =
+            [self.file_context.deadline(), self.on_host.deadline(), self.network.deadline(), self.incidents.deadline()];
         due.into_iter().flatten().min().map(|due_ms| Stamp::utc(due_ms.saturating_add(self.set_ms)))
     }
 
@@ -232,6 +265,7 @@ impl Correlator {
             self.knocks.sizes(),
             self.on_host.sizes(),
         ];
+        let (traces, traces_forgotten) = self.network.sizes();
         let (incidents, incidents_forgotten) = self.incidents.sizes();
         Counters {
             events: self.events,
@@ -242,6 +276,8 @@ impl Correlator {
             ahead: self.clocks.ahead,
             actors: sizes.iter().map(|(remembered, _forgotten)| *remembered as u64).sum(),
             actors_forgotten: sizes.iter().map(|(_remembered, forgotten)| forgotten).sum(),
+            traces: traces as u64,
+            traces_forgotten,
             incidents: incidents as u64,
             incidents_forgotten,
         }

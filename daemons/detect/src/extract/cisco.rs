@@ -23,6 +23,11 @@ pub(super) fn code(text: &str) -> Option<(&str, &str)> {
     is_code(code).then_some((code, rest))
 }
 
+/// The code and the text of a line that is known to have one, as its application or in front.
+pub(crate) fn message<'a>(app: &'a str, text: &'a str) -> Option<(&'a str, &'a str)> {
+    if app.starts_with('%') { Some((app.trim_end_matches(':'), text)) } else { code(text) }
+}
+
 /// A message of an ASA or of IOS.
 pub(super) fn cisco<'a>(code: &str, text: &'a str) -> Extraction<'a> {
     let code = code.trim_start_matches('%');

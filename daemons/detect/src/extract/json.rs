@@ -9,18 +9,18 @@ const DEPTH_MAX: usize = 8;
 
 /// One value that is neither object nor list.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Member<'a> {
+pub(crate) struct Member<'a> {
     /// The name of the object or list that holds it; empty at the top.
-    pub(super) parent: &'a str,
+    pub(crate) parent: &'a str,
     /// Its name; that of the list where it is an item.
-    pub(super) name: &'a str,
+    pub(crate) name: &'a str,
     /// Its text, without quotes.
-    pub(super) value: &'a str,
+    pub(crate) value: &'a str,
 }
 
 /// Reads members.
 #[derive(Debug)]
-pub(super) struct Members<'a> {
+pub(crate) struct Members<'a> {
     rest: &'a str,
     parents: [&'a str; DEPTH_MAX],
     depth: usize,
@@ -28,7 +28,7 @@ pub(super) struct Members<'a> {
 }
 
 /// The members of `text`, from its first brace on.
-pub(super) fn members(text: &str) -> Members<'_> {
+pub(crate) fn members(text: &str) -> Members<'_> {
     let rest = text.find('{').and_then(|at| text.get(at..)).unwrap_or_default();
     Members { rest, parents: [""; DEPTH_MAX], depth: 0, name: "" }
 }

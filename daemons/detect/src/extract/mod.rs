@@ -9,14 +9,14 @@
 //! of nobody else. Names inside a line are opaque: see [`crate::text`].
 
 mod build;
-mod json;
+pub(crate) mod json;
 mod words;
 mod sshd;
 mod apache;
 mod wireless;
 mod asa;
 mod ios;
-mod cisco;
+pub(crate) mod cisco;
 mod container;
 mod cron;
 mod database;
