@@ -1,12 +1,15 @@
 //! Guessing below the limits of a burst (ATT&CK T1110.001): one address that fails again and again for hours.
 //!
-//! 20 failures that span an hour, within 24 h, are worth a line. From outside they go into the standing incident of the
-//! service that is tried (`exposed`), since every exposed host has such visitors; from inside they are LOW, and for one
-//! account only after six hours, since that is most often a program with an old password. 40 are MEDIUM where they aim at root or an administrator from outside, at an account
-//! that the host says exists, or at three accounts and more. One account from inside, and one account of a mail server,
-//! stay LOW whatever the count: a script or a telephone that nobody told of a new password; and so does an address from
-//! which three accounts logged in, which people share. A success of an account that
-//! the address failed for clears it, unless it had tried three and more from outside: that is HIGH (T1078).
+//! 20 failures within 24 h are worth a line: of three accounts and more once they span an hour, of fewer once they span
+//! three, from inside six. Two hours of failures for one account are ordinary. From outside they go into the standing
+//! incident of the service that is tried (`exposed`), since every exposed host has such visitors; from inside they are
+//! LOW, since that is most often a program with an old password.
+//!
+//! 40 are MEDIUM where they aim at root or an administrator from outside, at an account that the host says exists, or at
+//! three accounts and more. One account from inside, and one account of a mail server, stay LOW whatever the count: a
+//! script or a telephone that nobody told of a new password; and so does an address from which three accounts logged in,
+//! which people share. A success of an account that the address failed for clears it, unless it had tried three and more
+//! from outside: that is HIGH (T1078).
 
 use std::{collections::VecDeque, net::IpAddr};
 
@@ -33,8 +36,9 @@ const SOME: u64 = 20;
 const MANY: u64 = 40;
 /// Accounts from which on nobody merely forgot one.
 const SEVERAL: usize = 3;
-/// The least time that they span, that for one account from inside, and the longest, in milliseconds.
+/// The least time that they span: of several accounts, of fewer, of those from inside; and the longest. In milliseconds.
 const HOUR_MS: i64 = 60 * 60_000;
+const LONG_MS: i64 = 3 * HOUR_MS;
 const STUBBORN_MS: i64 = 6 * HOUR_MS;
 const DAY_MS: i64 = 24 * HOUR_MS;
 /// Accounts that are told apart, of one address.
@@ -107,11 +111,15 @@ impl Failures {
 
     fn judge(&self, at: i64, outside: bool, mail: bool) -> Option<Severity> {
         let count = self.count();
-        let least_ms = if outside || self.accounts.len() > 1 { HOUR_MS } else { STUBBORN_MS };
+        let several = self.accounts.len() >= SEVERAL;
+        let least_ms = match (several, outside) {
+            (true, _) => HOUR_MS,
+            (false, true) => LONG_MS,
+            (false, false) => STUBBORN_MS,
+        };
         if count < SOME || self.took_ms(at) < least_ms {
             return None;
         }
-        let several = self.accounts.len() >= SEVERAL;
         let aimed = several || (outside && self.aims_well && !(mail && self.accounts.len() < 2));
         let shared = self.welcome.len() >= SEVERAL;
         Some(if count >= MANY && aimed && !shared { Severity::Medium } else { Severity::Low })

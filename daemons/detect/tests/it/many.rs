@@ -222,6 +222,18 @@ fn a_backlog_of_ordinary_failures_is_no_crowd_and_no_spraying() {
     assert!(hub.said.iter().all(|finding| &*finding.rule != "password_spraying"), "{}", hub.text());
 }
 
+/// Two hours of one stranger, or of one person, are no slow guessing.
+#[test]
+fn two_hours_of_ordinary_failures_raise_nothing() {
+    let mut hub = Hub::new();
+    for attempt in 0..40_u32 {
+        let at = f64::from(attempt) * 3.0 * MINUTE;
+        hub.feed(at, "gate", failed(0, "root", "203.0.113.50", attempt + 1));
+        hub.feed(at, "desk", failed(0, "alice", "192.168.1.9", attempt + 1));
+    }
+    check(&hub.text(), "");
+}
+
 /// Names, addresses, clients and sources that are made up push out each other and do not grow memory.
 #[test]
 fn what_is_made_up_does_not_grow_memory() {
