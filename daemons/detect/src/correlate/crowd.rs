@@ -213,7 +213,9 @@ impl Crowd {
         }
         let host = victim(event);
         let limit = if severity == Severity::High { LARGE } else { MANY };
-        let (account, towards, window) = if for_account > on_host {
+        // Where all of them try one account, it is told, however usual its name.
+        let same = tries.addresses(|_seen, tried| tried == hash);
+        let (account, towards, window) = if !account.is_empty() && same >= on_host {
             (cut(account, NAME_BYTES), format!("{} on {host}", cut(account, NAME_BYTES)), "60 min")
         } else {
             ("", host.to_string(), "10 min")
@@ -262,8 +264,8 @@ impl Crowd {
         }
         service.seen.push_back((at, actor));
         (0..attempts.min(KEPT as u64)).for_each(|_attempt| service.unsaid.saw());
-        let name = format!("{:?}", found.family).to_lowercase();
-        let key = Key { story: Story::Exposed, subject: Subject::Name(event.source.clone(), name.as_str().into()) };
+        let name = service_name(found);
+        let key = standing_key((event, found));
         if incidents.is_open(&key, at) || !(goes_on || service.is_standing(at)) {
             service.unsaid.count_or_keep(incidents, &key, (event, EVIDENCE_KEPT), when, out);
             return;
@@ -342,6 +344,15 @@ impl Crowd {
         let forgotten = self.hosts.forgotten() + self.services.forgotten() + self.known.forgotten();
         (self.hosts.len() + self.services.len() + self.known.len(), forgotten)
     }
+}
+
+/// The incident of what the internet tries at a service all day.
+pub(super) fn standing_key((event, found): (&Event, &Extraction<'_>)) -> Key {
+    Key { story: Story::Exposed, subject: Subject::Name(event.source.clone(), service_name(found).into()) }
+}
+
+fn service_name(found: &Extraction<'_>) -> String {
+    format!("{:?}", found.family).to_lowercase()
 }
 
 fn is_from_outside(actor: Actor<'_>) -> bool {

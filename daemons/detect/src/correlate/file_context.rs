@@ -207,6 +207,8 @@ fn sign(event: &Event, change: &FileChange, context: &Context) -> Sign {
     let about: &str = match context.class {
         PathClass::Account => "accounts",
         _ if packages => "packages",
+        // Of data a folder is one thing: whoever changes many of its files is told once.
+        PathClass::Other => path.rsplit_once('/').map_or(path, |(folder, _name)| folder),
         _ => path,
     };
     let techniques: &[&str] = match context.class {

@@ -1,5 +1,6 @@
 //! Password guessing by one actor (ATT&CK T1110): 5 failed logins in 60 s are MEDIUM, 8 in 2 min HIGH. From an address of
-//! the Internet 4 within an hour, not all at once, are LOW: few by hand mistype that often from afar.
+//! the Internet 4 within an hour, not all at once, are LOW: few by hand mistype that often from afar. Where a service has its
+//! standing incident (see `crowd`), what would be MEDIUM from the Internet is LOW.
 //!
 //! Attempts are counted, not lines: what goes with an attempt (`times: 0`) counts once per connection,
 //! and only where no other line told of it. A login that succeeds clears the actor's failures where they
@@ -143,11 +144,13 @@ impl Guessing {
         Self { actors: Bounded::new(ACTORS_MAX) }
     }
 
-    /// A login that failed; how many attempts that was, and whether an incident tells of them.
+    /// A login that failed; how many attempts that was, and whether an incident tells of them. Where the service `is_exposed`
+    /// and has its standing incident, a short run from the Internet is its background.
     pub(super) fn failed(
         &mut self,
         incidents: &mut Incidents,
         (event, found): (&Event, &Extraction<'_>),
+        is_exposed: bool,
         when: When,
         out: &mut Vec<Finding>,
     ) -> Tried {
@@ -170,15 +173,20 @@ impl Guessing {
             guesses.said = None;
         }
         let from_outside = matches!(key.subject, Subject::Address(address) if is_outside(address));
-        match guesses.judge(place, from_outside) {
+        let judged = guesses.judge(place, from_outside).and_then(|limit| match limit.0 {
+            Severity::Medium if is_exposed && from_outside => Some((Severity::Low, limit.1, limit.2, limit.3)),
+            Severity::Low if is_exposed => None,
+            _ => Some(limit),
+        });
+        match judged {
             Some(limit) if Some(limit.0) > guesses.said => {
                 let sign = sign(key, guesses, limit, (event, attempts), when);
                 guesses.said = Some(limit.0);
                 incidents.raise(sign, &event.source, when, out);
-                Tried { attempts, told: true }
+                Tried { attempts, told: limit.0 > Severity::Low }
             }
             _ if guesses.said.is_some() && incidents.count(&key, event, attempts, when, out) => {
-                Tried { attempts, told: true }
+                Tried { attempts, told: guesses.said > Some(Severity::Low) }
             }
             _ => {
                 guesses.waiting.retain(|(evidence, _attempts)| evidence.at.unix_ms + LOW.1 >= at);

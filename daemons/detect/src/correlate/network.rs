@@ -164,6 +164,11 @@ impl Network {
         }
     }
 
+    /// Whether the service that a line is of has its standing incident: the internet tries it all day.
+    pub(super) fn is_exposed(&self, incidents: &Incidents, line: (&Event, &Extraction<'_>), when: When) -> bool {
+        incidents.is_open(&super::crowd::standing_key(line), when.at.unix_ms)
+    }
+
     /// A login that failed, with what its actor's own burst made of it.
     pub(super) fn failed(
         &mut self,

@@ -1,6 +1,6 @@
 //! Trying for another's rights by sudo or su (ATT&CK T1548.003).
 //!
-//! One refusal is LOW: people mistype, and try what they may not. Three within ten minutes by one user are MEDIUM, and one
+//! One refusal is LOW, as people try what they may not; one wrong password is kept and not told, as they mistype. Three within ten minutes by one user are MEDIUM, and one
 //! by a user whose account was guessed within the last hour is HIGH. Where the same user's password guessing is already
 //! told (5 failures in 60 s) the tries belong there. A refusal because nobody could be asked for a password
 //! is a job that is set up wrongly, and su towards others than root is counted only.
@@ -72,6 +72,7 @@ impl Rights {
         let severity = match took {
             _ if success.was_taken(source, Some(user), at) => Severity::High,
             Some(_took) if towards_root => Severity::Medium,
+            None if tries.recent.len() < 2 && is_mistyped(case) => Severity::Info,
             _ if towards_root || took.is_some() => Severity::Low,
             _ => Severity::Info,
         };
@@ -114,6 +115,11 @@ impl Rights {
     pub(super) fn sizes(&self) -> (usize, u64) {
         (self.users.len(), self.users.forgotten())
     }
+}
+
+/// Whether the refusal may be a password that was mistyped.
+fn is_mistyped(case: &Case<'_>) -> bool {
+    case.found.action == Action::Login
 }
 
 /// Why somebody was refused; nothing where that is no try.
