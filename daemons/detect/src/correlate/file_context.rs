@@ -155,7 +155,7 @@ struct Context {
 /// The probability that a change is malicious: a logistic sum of what bears on it.
 ///
 /// ```text
-/// path     account, credential +1.6 · binary +1.0 · persistence +0.9 · settings -0.6 · other -1.5 · churn -2.5
+/// path     account, credential +1.6 · binary +1.0 · persistence +0.9 · settings, web pages -0.6 · other -2.3 · churn -2.5
 /// session  nobody +1.2 · somebody -0.4 · an administrator -1.3
 /// hour     22:00 to 06:00 +0.9 · 08:00 to 18:00 on a working day -0.4 · weekend +0.2
 /// at work  package manager -4.0 · account tool (account files) -3.2
@@ -166,7 +166,7 @@ fn weigh(context: &Context) -> f32 {
         PathClass::Binary => 1.0,
         PathClass::Persistence => 0.9,
         PathClass::Config => -0.6,
-        PathClass::Other => -1.5,
+        PathClass::Other => -2.3,
         PathClass::Churn => -2.5,
     };
     let session = match context.sessions {

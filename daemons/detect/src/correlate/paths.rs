@@ -77,6 +77,8 @@ const CHURNING: [&str; 10] = [
     "/etc/fake-hwclock.data",
     "/etc/alternatives/",
 ];
+/// Where web servers keep what they show.
+const SITES: [&str; 4] = ["/var/www/", "/srv/www/", "/usr/share/nginx/html/", "/srv/http/"];
 /// Names under which editors and package tools write before they rename.
 const EDITING: [&str; 5] = ["~", ".swp", ".tmp", ".lock", ".dpkg-new"];
 
@@ -97,7 +99,7 @@ pub(super) fn class(path: &str) -> PathClass {
         PathClass::Persistence
     } else if starts(&PROGRAMS) {
         PathClass::Binary
-    } else if path.starts_with("/etc/") {
+    } else if path.starts_with("/etc/") || starts(&SITES) {
         PathClass::Config
     } else {
         PathClass::Other

@@ -41,6 +41,8 @@ const DOORS: [usize; 2] = [2, 5];
 const MISSING: usize = 30;
 /// Time within which so many missing pages are no search engine's, in milliseconds.
 const HASTE_MS: i64 = 60_000;
+/// Posts to a login page within that time that nobody makes by hand.
+const LOGINS: usize = 12;
 /// Requests of one address that are kept.
 const KEPT: usize = 48;
 /// Lines kept as evidence.
@@ -88,6 +90,16 @@ impl Visits {
         self.seen.iter().filter(|(.., kept)| kept.is_like(kind)).count()
     }
 
+    /// How long the last `count` of that kind took, in milliseconds; for ever where there are less.
+    fn fastest_ms(&self, kind: Kind, count: usize) -> i64 {
+        let newest = self.seen.iter().rev().filter(|(.., kept)| kept.is_like(kind)).take(count);
+        let times = || newest.clone().map(|(at, ..)| *at);
+        if times().count() < count {
+            return i64::MAX;
+        }
+        times().max().unwrap_or_default() - times().min().unwrap_or_default()
+    }
+
     fn took(&self) -> String {
         let times = || self.seen.iter().map(|(at, ..)| *at);
         span(times().max().unwrap_or_default() - times().min().unwrap_or_default())
@@ -115,21 +127,22 @@ impl Visits {
             return Some((severity, told));
         }
         if missing >= MISSING {
-            let newest = self.seen.iter().rev().filter(|(.., kept)| kept.is_like(Kind::Missing)).take(MISSING);
-            let times = || newest.clone().map(|(at, ..)| *at);
-            let took_ms = times().max().unwrap_or_default() - times().min().unwrap_or_default();
+            let took_ms = self.fastest_ms(Kind::Missing, MISSING);
             let (severity, limit) =
                 if took_ms <= HASTE_MS { (Severity::Medium, "1 min") } else { (Severity::Low, "5 min") };
             let told =
                 format!("{missing} different pages that are not there within {took} (limit {MISSING} in {limit})");
             return Some((severity, told));
         }
+        if kind == Kind::Login && self.fastest_ms(Kind::Login, LOGINS) <= HASTE_MS {
+            return Some((Severity::Medium, format!("{LOGINS} posts to a login page within 60 s (limit {LOGINS})")));
+        }
         match kind {
             Kind::Exploit(tries) => Some((Severity::Low, tries.to_owned())),
             Kind::Tool(name) => {
                 Some((Severity::Low, format!("it calls itself {name}, a tool that looks for weak spots")))
             }
-            Kind::Door | Kind::Missing => None,
+            Kind::Login | Kind::Door | Kind::Missing => None,
         }
     }
 }
@@ -155,7 +168,11 @@ impl Web {
         out: &mut Vec<Finding>,
     ) {
         let (Some(Actor::Address(actor)), Some(Object::Path(path))) = (found.actor, found.object) else { return };
-        let Some(kind) = self.signs.kind_of(path, agent(event), found.outcome) else { return };
+        let kind = match self.signs.kind_of(path, agent(event), found.outcome) {
+            None | Some(Kind::Door | Kind::Missing) if is_login(event, path) => Kind::Login,
+            Some(kind) => kind,
+            None => return,
+        };
         let at = when.at.unix_ms;
         let key = Key { story: Story::Web, subject: Subject::Address(actor) };
         let visits = self.visitors.entry(actor, Visits::default);
@@ -172,7 +189,7 @@ impl Web {
         }
         let sign = Sign {
             rule: "web",
-            category: Category::WebAttack,
+            category: if kind == Kind::Login { Category::BruteForce } else { Category::WebAttack },
             severity,
             confidence: match severity {
                 Severity::High => 0.95,
@@ -181,10 +198,15 @@ impl Web {
             },
             message: match kind {
                 Kind::Exploit(tries) => format!("{actor} attacks a web server: {tries}"),
+                Kind::Login => format!("{actor} guesses passwords at a login page"),
                 Kind::Tool(_) | Kind::Door | Kind::Missing => format!("{actor} looks for weak spots of a web server"),
             },
             reasons,
-            techniques: if matches!(kind, Kind::Exploit(_)) { &["T1190"] } else { &["T1595.003"] },
+            techniques: match kind {
+                Kind::Exploit(_) => &["T1190"],
+                Kind::Login => &["T1110"],
+                _ => &["T1595.003"],
+            },
             actor: Some(actor.to_string().into()),
             victim: Some(super::guessing::victim(event)),
             evidence,
@@ -206,4 +228,13 @@ fn agent(event: &Event) -> &str {
     let Body::Syslog(line) = &event.body else { return "" };
     let mut quoted = line.message.rsplit('"').skip(1).step_by(2).take(2);
     quoted.find(|text| text.len() > 1).unwrap_or_default()
+}
+
+/// Whether a request posts to a page where people log in.
+fn is_login(event: &Event, path: &str) -> bool {
+    const PAGES: [&str; 8] =
+        ["/wp-login.php", "/xmlrpc.php", "/login", "/login.php", "/signin", "/sign_in", "/user/login", "/api/login"];
+    let Body::Syslog(line) = &event.body else { return false };
+    let page = path.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+    PAGES.iter().any(|known| page.ends_with(known)) && line.message.contains("\"POST ")
 }

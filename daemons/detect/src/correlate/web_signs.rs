@@ -221,6 +221,8 @@ pub(super) enum Kind {
     Exploit(&'static str),
     /// A tool that looks for weak spots, by its name.
     Tool(&'static str),
+    /// A post to a login page.
+    Login,
     /// A door.
     Door,
     /// A page that is not there.

@@ -1,8 +1,9 @@
 //! Many watched files that change at once, and what encrypts them (ATT&CK T1486, T1485).
 //!
 //! Within 60 s on one host: ten files with an ending that only extortionists use are CRITICAL, and so are three with a note
-//! beside ten changes; three such files, a note beside ten changes, three notes, or twenty documents that got the same strange ending
-//! are HIGH. Thirty changes of any kind are MEDIUM, and LOW where an administrator is logged in. While the package manager
+//! beside ten changes; three such files, a note beside ten changes, three notes, or twenty documents that were replaced by
+//! ones with the same strange ending are HIGH. Thirty changes of any kind are MEDIUM, and LOW where an administrator is logged
+//! in or all files are new, as a backup makes them. While the package manager
 //! runs nothing is counted, and neither is what changes by itself all day. Only watched folders are seen: what happens
 //! in the others is not known here.
 
@@ -46,12 +47,8 @@ const EVIDENCE_KEPT: usize = 4;
 const NAME_BYTES: usize = 128;
 
 /// Endings of files that extortionists encrypted.
-const ENDINGS: [&str; 34] = [
+const ENDINGS: [&str; 30] = [
     "locked",
-    "encrypted",
-    "crypt",
-    "crypted",
-    "enc",
     "lockbit",
     "locky",
     "wncry",
@@ -148,6 +145,10 @@ enum Look {
     Note,
     /// A document with a strange ending behind its own, as a hash.
     Strange(u64),
+    /// It is no more.
+    Gone,
+    /// It is new, and looks like any other.
+    New,
 }
 
 #[derive(Debug, Default)]
@@ -188,6 +189,8 @@ impl Heap {
     fn judge(&self, look: Look, administrator: bool) -> Option<(Severity, String)> {
         let (all, known, notes) = (self.seen.len(), self.count(Look::Known), self.count(Look::Note));
         let strange = if let Look::Strange(_) = look { self.count(look) } else { 0 };
+        // Who copies leaves the originals.
+        let replaced = 2 * self.count(Look::Gone) >= strange;
         let took = self.took();
         let [some, many] = KNOWN;
         let noted = notes > 0 && all >= BESIDE;
@@ -205,12 +208,14 @@ impl Heap {
                 "{notes} notes as extortionists leave them and {all} changes within {took} (limit 1 beside {BESIDE}, or {NOTES})"
             );
             Some((Severity::High, told))
-        } else if strange >= STRANGE {
-            let told =
-                format!("{strange} documents got the same strange ending within {took} (limit {STRANGE} in 60 s)");
+        } else if strange >= STRANGE && replaced {
+            let told = format!(
+                "{strange} documents were replaced by ones with a strange ending within {took} (limit {STRANGE} in 60 s)"
+            );
             Some((Severity::High, told))
         } else if all >= MANY {
-            let severity = if administrator { Severity::Low } else { Severity::Medium };
+            let only_new = self.count(Look::New) == all || strange == all;
+            let severity = if administrator || only_new { Severity::Low } else { Severity::Medium };
             let whom =
                 if administrator { ", an administrator is logged in" } else { ", no administrator is logged in" };
             Some((severity, format!("{all} watched files changed within {took} (limit {MANY} in 60 s){whom}")))
@@ -238,7 +243,7 @@ impl MassChange {
             return;
         }
         let look = look(&change.path, &change.change);
-        if look == Look::Plain && class(&change.path) == PathClass::Churn {
+        if matches!(look, Look::Plain | Look::New | Look::Gone) && class(&change.path) == PathClass::Churn {
             return;
         }
         let heap = self.sources.entry(case.event.source.clone(), Heap::default);
@@ -291,15 +296,16 @@ impl MassChange {
 /// What a changed file looks like, by its name; one that is gone looks like any other.
 fn look(path: &str, change: &Change) -> Look {
     if *change == Change::Deleted {
-        return Look::Plain;
+        return Look::Gone;
     }
+    let usual = if *change == Change::Created { Look::New } else { Look::Plain };
     let name = cut(path.rsplit('/').next().unwrap_or_default(), NAME_BYTES);
     let mut buffer = [0; NAME_BYTES];
-    let Some(place) = buffer.get_mut(..name.len()) else { return Look::Plain };
+    let Some(place) = buffer.get_mut(..name.len()) else { return usual };
     place.copy_from_slice(name.as_bytes());
     place.make_ascii_lowercase();
-    let Ok(name) = std::str::from_utf8(place) else { return Look::Plain };
-    let Some((stem, ending)) = name.rsplit_once('.') else { return Look::Plain };
+    let Ok(name) = std::str::from_utf8(place) else { return usual };
+    let Some((stem, ending)) = name.rsplit_once('.') else { return usual };
     if ENDINGS.contains(&ending) && !stem.is_empty() {
         return Look::Known;
     }
@@ -313,5 +319,5 @@ fn look(path: &str, change: &Change) -> Look {
     if strange && !numbered && !GOOD.contains(&ending) && !DOCUMENTS.contains(&ending) {
         return Look::Strange(xxh3_64(ending.as_bytes()));
     }
-    Look::Plain
+    usual
 }
