@@ -95,6 +95,15 @@ enum Bench {
         #[command(flatten)]
         common: Common,
     },
+    /// Extraction and correlators, beside `fail2ban-regex` on an sshd's log.
+    Detect {
+        /// The corpus.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// One JSON object a figure.
+        #[arg(long)]
+        json: bool,
+    },
     /// The model's pass beside ONNX Runtime's, and what the caches save.
     Model {
         /// Widths of the nets.
@@ -366,6 +375,9 @@ fn main() -> ExitCode {
                 show(&figures, json);
                 Ok(())
             })
+        }
+        Arguments::Bench(Bench::Detect { seed, json }) => {
+            bench::detect(bench::DetectOptions { seed }).map(|figures| show(&figures, json))
         }
         Arguments::Bench(Bench::Spool { lines, common }) => {
             let Common { seed, binaries, json } = common;

@@ -1,6 +1,6 @@
 //! Turned away again and again: connections and requests that a service refuses before anybody logs in (ATT&CK T1595).
 //!
-//! A handshake that fails, a banner that is none, a mail or a name server's refusal: one means nothing, six of one
+//! A handshake that fails, a banner that is none, a mail or a name server's refusal: one means nothing, five of one
 //! address within ten minutes are LOW, whoever it is. What web servers answer is looked at by `web`, what firewalls
 //! block by `spread` and `blocked_outbound`.
 
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Refusals, and the time within which they are worth a line in the digest, in milliseconds.
-const LIMIT: (usize, i64) = (6, 10 * 60_000);
+const LIMIT: (usize, i64) = (5, 10 * 60_000);
 /// Lines kept as evidence.
 const EVIDENCE_KEPT: usize = 4;
 

@@ -212,7 +212,7 @@ impl Correlator {
                 self.knocks.refused(incidents, line, when, out);
             }
             (Action::Connection, _) => self.knocks.refused(incidents, line, when, out),
-            (Action::Request, _) => self.web.requested(incidents, line, when, out),
+            (Action::Request | Action::Ids, _) => self.web.requested(incidents, line, when, out),
             (Action::Account, _) => self.file_context.account_tool(&event.source, when.at),
             (Action::File, _) if matches!(event.body, Body::File(_)) => {
                 self.file_context.changed(incidents, event, when, out);
@@ -292,6 +292,7 @@ fn is_of_interest(found: &Extraction<'_>) -> bool {
         | (Action::Request, _)
         | (Action::Block | Action::Connection, Outcome::Failed)
         | (Action::Account, Outcome::Ok) => true,
+        (Action::Ids, Outcome::Failed) => is_web(found.family),
         (Action::Login, Outcome::None) => found.family == AppFamily::Sshd && found.times == 0,
         (Action::Command, Outcome::Ok) => found.family == AppFamily::Sudo,
         (Action::File, _) => found.family == AppFamily::FileIntegrity,

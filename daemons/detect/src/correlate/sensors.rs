@@ -129,6 +129,9 @@ pub(super) fn reported(
     if alarm.stopped {
         reasons.push("the sensor stopped it".to_owned());
     }
+    if let (Subject::Name(..), Some(from)) = (&key.subject, actor) {
+        reasons.push(format!("it came from {from}, perhaps one of many"));
+    }
     let other = if actor == to { from } else { to };
     let sign = Sign {
         rule: "sensor",

@@ -11,7 +11,7 @@ use std::{collections::VecDeque, net::IpAddr};
 
 use nms_proto::{
     event::{Body, Event},
-    extraction::{Actor, Extraction, Object, Outcome},
+    extraction::{Action, Actor, Extraction, Object, Outcome},
     finding::{Category, Finding},
     limits::ACTORS_MAX,
     severity::Severity,
@@ -43,6 +43,8 @@ const MISSING: usize = 30;
 const HASTE_MS: i64 = 60_000;
 /// Posts to a login page within that time that nobody makes by hand.
 const LOGINS: usize = 12;
+/// Answers within that time that a name is needed, and none was sent.
+const UNNAMED: usize = 6;
 /// Requests of one address that are kept.
 const KEPT: usize = 48;
 /// Lines kept as evidence.
@@ -142,7 +144,7 @@ impl Visits {
             Kind::Tool(name) => {
                 Some((Severity::Low, format!("it calls itself {name}, a tool that looks for weak spots")))
             }
-            Kind::Login | Kind::Door | Kind::Missing => None,
+            Kind::Login | Kind::Unnamed | Kind::Door | Kind::Missing => None,
         }
     }
 }
@@ -167,9 +169,13 @@ impl Web {
         when: When,
         out: &mut Vec<Finding>,
     ) {
-        let (Some(Actor::Address(actor)), Some(Object::Path(path))) = (found.actor, found.object) else { return };
+        let Some(Actor::Address(actor)) = found.actor else { return };
+        let path = if let Some(Object::Path(path)) = found.object { path } else { "" };
         let kind = match self.signs.kind_of(path, agent(event), found.outcome) {
+            _ if found.action == Action::Ids => Kind::Tool("rules of ModSecurity"),
+            _ if path.is_empty() => return,
             None | Some(Kind::Door | Kind::Missing) if is_login(event, path) => Kind::Login,
+            None if found.outcome == Outcome::None => Kind::Unnamed,
             Some(kind) => kind,
             None => return,
         };
@@ -183,7 +189,8 @@ impl Web {
             return;
         };
         let (evidence, count) = visits.unsaid.take(evidence(event, when.at));
-        let mut reasons = vec![format!("{actor} asked for {}: {why}", cut(path, SHOWN_BYTES))];
+        let asked = if path.is_empty() { "something" } else { cut(path, SHOWN_BYTES) };
+        let mut reasons = vec![format!("{actor} asked for {asked}: {why}")];
         if found.outcome == Outcome::Ok && matches!(kind, Kind::Exploit(_)) {
             reasons.push("the server answered with success; look at what it sent".to_owned());
         }
@@ -199,6 +206,7 @@ impl Web {
             message: match kind {
                 Kind::Exploit(tries) => format!("{actor} attacks a web server: {tries}"),
                 Kind::Login => format!("{actor} guesses passwords at a login page"),
+                Kind::Unnamed => format!("{actor} asks a web server again and again for what needs a login"),
                 Kind::Tool(_) | Kind::Door | Kind::Missing => format!("{actor} looks for weak spots of a web server"),
             },
             reasons,

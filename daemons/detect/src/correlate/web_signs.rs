@@ -223,6 +223,8 @@ pub(super) enum Kind {
     Tool(&'static str),
     /// A post to a login page.
     Login,
+    /// A page that asks for a name, and got none.
+    Unnamed,
     /// A door.
     Door,
     /// A page that is not there.

@@ -63,6 +63,8 @@ fn split_status(text: &str) -> Option<(&str, u16)> {
 fn error(text: &str) -> Option<Extraction<'_>> {
     let (_head, tail) = text.split_once("[client ").or_else(|| text.split_once("[remote "))?;
     let (client, said) = tail.split_once("] ")?;
+    // ModSecurity says the client once more.
+    let said = said.strip_prefix("[client ").and_then(|tail| tail.split_once("] ")).map_or(said, |(_again, said)| said);
     let actor = endpoint(client).map(|(address, _port)| Actor::Address(address));
     let said = said.split_once(": ").filter(|(code, _rest)| is_code(code)).map_or(said, |(_code, rest)| rest);
     let login = of(FAMILY, Action::Login, Outcome::Failed).maybe_by(actor);

@@ -29,6 +29,9 @@ pub(super) fn nginx(text: &str) -> Extraction<'_> {
         return login(said, tail);
     }
     let actor = client(tail);
+    if head.contains(" ModSecurity: ") {
+        return of(FAMILY, Action::Ids, Outcome::Failed).maybe_by(actor);
+    }
     let path = between(tail, "request: \"", "\"").map(|request| word(word(request).1).0);
     let refused = ["forbidden", "failed", "limiting ", "delaying ", "invalid ", "denied", "rejected", "not found"];
     let outcome = if refused.iter().any(|word| head.contains(word)) { Outcome::Failed } else { Outcome::None };

@@ -3,7 +3,7 @@
 use crate::host::{Hub, check, line};
 
 #[test]
-fn six_refusals_within_ten_minutes_are_low() {
+fn five_refusals_within_ten_minutes_are_low() {
     for (app, text) in [
         ("sshd", "banner exchange: Connection from 203.0.113.9 port 34388: invalid format"),
         (
@@ -16,10 +16,10 @@ fn six_refusals_within_ten_minutes_are_low() {
         for at in 0..9_u32 {
             hub.feed(f64::from(at) * 60.0, "gate", line(app, 100 + at, text));
         }
-        check(&hub.text(), "1 LOW network_anomaly x6 open: 203.0.113.9 is turned away by gate again and again");
+        check(&hub.text(), "1 LOW network_anomaly x5 open: 203.0.113.9 is turned away by gate again and again");
         assert_eq!(
             &*hub.said[0].reasons[0],
-            "6 connections or requests of 203.0.113.9 were refused within 5 min (limit 6 in 10 min)",
+            "5 connections or requests of 203.0.113.9 were refused within 4 min (limit 5 in 10 min)",
             "{app}"
         );
     }

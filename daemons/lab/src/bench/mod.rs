@@ -6,12 +6,14 @@ mod corpus;
 mod caches;
 mod daemons;
 mod dash;
+mod detect;
 mod model;
 mod overload;
 mod pipeline;
 mod sender;
 mod spool;
 
+pub use detect::{DetectOptions, detect};
 pub use model::{ModelOptions, model};
 pub use overload::{OverloadOptions, overload};
 pub use pipeline::{Options, pipeline};

@@ -106,7 +106,17 @@ pub fn crowdsec(path: &Path) -> Result<(Vec<Score>, Vec<CaseMiss>), String> {
 fn names(alert: &Alert, source: &str) -> bool {
     let source =
         source.parse::<std::net::IpAddr>().map_or_else(|_| source.to_owned(), |ip| ip.to_canonical().to_string());
-    alert.actor.as_deref() == Some(&*source) || alert.victim.as_deref() == Some(&*source)
+    let named = [alert.actor.as_deref(), alert.victim.as_deref()].into_iter().flatten().any(|name| name == source);
+    // Between characters that are no part of it: 192.0.2.1 is not named by 192.0.2.10.
+    let is_part =
+        |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'.'));
+    let holds = |text: &str| {
+        text.match_indices(&*source).any(|(at, _)| {
+            let before = at.checked_sub(1).and_then(|at| text.as_bytes().get(at).copied());
+            !is_part(before) && !is_part(text.as_bytes().get(at + source.len()).copied())
+        })
+    };
+    named || alert.reasons.iter().map(|reason| &**reason).chain([&*alert.message]).any(holds)
 }
 
 /// How many alerts a stretch of events raised.
