@@ -2,7 +2,9 @@
 
 use std::{fmt, net::IpAddr};
 
-use nms_proto::{extraction::Actor, id::EndpointId};
+use nms_proto::{extraction::Actor, id::EndpointId, limits::NAME_BYTES_MAX};
+
+use crate::text::cut;
 
 /// Quiet time after which most incidents are resolved, in milliseconds.
 const QUIET_MS: i64 = 60 * 60_000;
@@ -19,7 +21,8 @@ impl Subject {
     pub(crate) fn of_actor(actor: Actor<'_>, source: &EndpointId) -> Self {
         match actor {
             Actor::Address(address) => Self::Address(address),
-            Actor::Name(name) => Self::Name(source.clone(), name.into()),
+            // A name may be as long as a line, and thousands are remembered.
+            Actor::Name(name) => Self::Name(source.clone(), cut(name, NAME_BYTES_MAX).into()),
         }
     }
 

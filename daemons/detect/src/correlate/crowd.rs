@@ -368,6 +368,6 @@ fn key(event: &Event) -> Key {
 }
 
 /// A key cannot be guessed.
-fn is_by_key(event: &Event) -> bool {
+pub(super) fn is_by_key(event: &Event) -> bool {
     matches!(&event.body, Body::Syslog(line) if line.message.trim_ascii_start().starts_with("Accepted publickey"))
 }

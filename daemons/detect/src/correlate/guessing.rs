@@ -1,6 +1,5 @@
-//! Password guessing by one actor (ATT&CK T1110): 5 failed logins in 60 s are MEDIUM, 8 in 2 min HIGH. From an address of
-//! the Internet 4 within an hour, not all at once, are LOW: few by hand mistype that often from afar. Where a service has its
-//! standing incident (see `crowd`), what would be MEDIUM from the Internet is LOW.
+//! Password guessing by one actor (ATT&CK T1110): 5 failed logins in 60 s are MEDIUM, 8 in 2 min HIGH. Where a service has
+//! its standing incident (see `crowd`), what would be MEDIUM from the Internet is LOW.
 //!
 //! Attempts are counted, not lines: what goes with an attempt (`times: 0`) counts once per connection,
 //! and only where no other line told of it. A login that succeeds clears the actor's failures where they
@@ -29,8 +28,8 @@ use nms_proto::finding::Finding;
 /// Failures and the window in which they are worth a look, and worth one now.
 const MEDIUM: (usize, i64) = (5, 60_000);
 const HIGH: (usize, i64) = (8, 120_000);
-/// The same for an address of the Internet that takes its time.
-const LOW: (usize, i64) = (4, 60 * 60_000);
+/// Time for which a login is believed to follow from a run, in milliseconds.
+const FOLLOWS_MS: i64 = 60 * 60_000;
 /// Names of accounts kept of one actor, and bytes of each.
 const ACCOUNTS_KEPT: usize = 8;
 const ACCOUNT_BYTES: usize = 64;
@@ -48,6 +47,8 @@ struct Guesses {
     connections: Vec<(u64, Option<u64>, bool)>,
     /// Failures not yet in an incident, with how many attempts each stands for.
     waiting: Vec<(Evidence, u64)>,
+    /// When a run was last seen, whatever was said of it.
+    run: Option<i64>,
     said: Option<Severity>,
 }
 
@@ -101,14 +102,20 @@ impl Guesses {
     }
 
     /// The severity that the time at `place` brings, and the limit that was reached with the span it took.
-    fn judge(&self, place: usize, from_outside: bool) -> Option<(Severity, usize, i64, i64)> {
-        let limits = [(Severity::High, HIGH), (Severity::Medium, MEDIUM), (Severity::Low, LOW)];
-        let limits = limits.into_iter().filter(|(severity, _limit)| from_outside || *severity > Severity::Low);
-        limits.into_iter().find_map(|(severity, (count, window))| {
+    fn judge(&self, place: usize) -> Option<(Severity, usize, i64, i64)> {
+        [(Severity::High, HIGH), (Severity::Medium, MEDIUM)].into_iter().find_map(|(severity, (count, window))| {
             let took = self.recent.span(place, count).filter(|&took| took <= window)?;
-            // What goes on that fast is soon MEDIUM, or it is over.
-            (severity > Severity::Low || took > MEDIUM.1).then_some((severity, count, took, window))
+            Some((severity, count, took, window))
         })
+    }
+
+    /// Whether `account` was among those that were tried. Of more than are kept by an address of the Internet, any may be.
+    fn tried(&self, account: Option<&str>, from_outside: bool) -> bool {
+        let account = account.map(|account| cut(account, ACCOUNT_BYTES));
+        let is_full = self.accounts.len() > ACCOUNTS_KEPT;
+        self.accounts.is_empty()
+            || (is_full && from_outside)
+            || self.accounts.iter().any(|known| Some(&**known) == account)
     }
 }
 
@@ -119,6 +126,13 @@ pub(super) struct Tried {
     pub(super) attempts: u64,
     /// The actor's own incident tells of them.
     pub(super) told: bool,
+}
+
+/// Whether a line tells of a client that left before it logged in.
+fn has_left(event: &Event) -> bool {
+    let Body::Syslog(line) = &event.body else { return false };
+    let said = line.message.trim_ascii_start();
+    ["Connection closed by ", "Connection reset by ", "Disconnected from "].iter().any(|begin| said.starts_with(begin))
 }
 
 /// The process that served the connection: one of sshd's is one connection.
@@ -157,6 +171,11 @@ impl Guessing {
         let Some(actor) = found.actor.map(|actor| Subject::of_actor(actor, &event.source)) else {
             return Tried::default();
         };
+        let from_outside = matches!(actor, Subject::Address(address) if is_outside(address));
+        // Whoever has no key for a host leaves so, inside every day; a password that is wrong has a line of its own.
+        if !from_outside && has_left(event) {
+            return Tried::default();
+        }
         let at = when.at.unix_ms;
         let guesses = self.actors.entry(actor.clone(), Guesses::default);
         let attempts = guesses.attempts(event, found.account, found.times, at);
@@ -172,11 +191,11 @@ impl Guessing {
         if !incidents.is_open(&key, at) {
             guesses.said = None;
         }
-        let from_outside = matches!(key.subject, Subject::Address(address) if is_outside(address));
-        let judged = guesses.judge(place, from_outside).and_then(|limit| match limit.0 {
-            Severity::Medium if is_exposed && from_outside => Some((Severity::Low, limit.1, limit.2, limit.3)),
-            Severity::Low if is_exposed => None,
-            _ => Some(limit),
+        let judged = guesses.judge(place);
+        guesses.run = judged.map(|_limit| at).or(guesses.run);
+        let judged = judged.map(|(severity, count, took, window)| match severity {
+            Severity::Medium if is_exposed && from_outside => (Severity::Low, count, took, window),
+            _ => (severity, count, took, window),
         });
         match judged {
             Some(limit) if Some(limit.0) > guesses.said => {
@@ -189,13 +208,29 @@ impl Guessing {
                 Tried { attempts, told: guesses.said > Some(Severity::Low) }
             }
             _ => {
-                guesses.waiting.retain(|(evidence, _attempts)| evidence.at.unix_ms + LOW.1 >= at);
+                guesses.waiting.retain(|(evidence, _attempts)| evidence.at.unix_ms + HIGH.1 >= at);
                 if guesses.waiting.len() < MEDIUM.0 {
                     guesses.waiting.push((evidence(event, when.at), attempts));
                 }
                 Tried { attempts, told: false }
             }
         }
+    }
+
+    /// Whether a login of `account` by `actor` follows from guessing of it: a run within the hour, or one that an incident of
+    /// MEDIUM or more tells of.
+    pub(super) fn is_guessed(
+        &mut self,
+        incidents: &Incidents,
+        actor: &Subject,
+        account: Option<&str>,
+        at: i64,
+    ) -> bool {
+        let from_outside = matches!(actor, Subject::Address(address) if is_outside(*address));
+        let Some(guesses) = self.actors.get_mut(actor) else { return false };
+        let ran = guesses.run.is_some_and(|run| (0..=FOLLOWS_MS).contains(&(at - run)));
+        let is_told = incidents.severity(&key(actor.clone()), at) >= Some(Severity::Medium);
+        (ran || is_told) && guesses.tried(account, from_outside)
     }
 
     /// A login of `account` that succeeded and followed no guessing.
@@ -229,7 +264,7 @@ fn sign(
         span(took),
         window / 1_000
     );
-    let since = when.at.unix_ms - window.max(HIGH.1);
+    let since = when.at.unix_ms - HIGH.1;
     let waiting = std::mem::take(&mut guesses.waiting);
     let waiting = waiting.into_iter().filter(|(evidence, _attempts)| evidence.at.unix_ms >= since);
     let (mut lines, counted): (Vec<Evidence>, Vec<u64>) = waiting.unzip();

@@ -55,7 +55,12 @@ use self::{
     success::Success,
     web::Web,
 };
-use crate::{extract, incident::When, incidents::Incidents, subject::Subject};
+use crate::{
+    extract,
+    incident::When,
+    incidents::Incidents,
+    subject::{Subject, is_outside},
+};
 
 /// What the correlators must be told.
 #[derive(Clone, Debug)]
@@ -192,7 +197,7 @@ impl Correlator {
                 self.network.failed(incidents, line, tried, when, out);
             }
             (Action::Login, _) => {
-                let followed = self.success.logged_in(incidents, line, when, out);
+                let followed = self.success.logged_in(incidents, &mut self.guessing, line, when, out);
                 if let Some(actor) = found.actor.filter(|_actor| !followed) {
                     self.guessing.succeeded(&Subject::of_actor(actor, &event.source), found.account);
                     self.network.logged_in(incidents, line, when, out);
@@ -293,7 +298,11 @@ fn is_of_interest(found: &Extraction<'_>) -> bool {
         | (Action::Block | Action::Connection, Outcome::Failed)
         | (Action::Account, Outcome::Ok) => true,
         (Action::Ids, Outcome::Failed) => is_web(found.family),
-        (Action::Login, Outcome::None) => found.family == AppFamily::Sshd && found.times == 0,
+        // Who has no key for a host leaves so; from inside that is somebody's daily work.
+        (Action::Login, Outcome::None) => {
+            let from_outside = matches!(found.actor, Some(Actor::Address(address)) if is_outside(address));
+            found.family == AppFamily::Sshd && found.times == 0 && from_outside
+        }
         (Action::Command, Outcome::Ok) => found.family == AppFamily::Sudo,
         (Action::File, _) => found.family == AppFamily::FileIntegrity,
         _ => false,

@@ -11,7 +11,10 @@ use nms_proto::{
     severity::Severity,
 };
 
-use super::guessing;
+use super::{
+    crowd,
+    guessing::{self, Guessing},
+};
 use crate::{
     incident::{Sign, When, evidence, span},
     incidents::Incidents,
@@ -46,17 +49,22 @@ impl Success {
     pub(super) fn logged_in(
         &mut self,
         incidents: &mut Incidents,
+        guessing: &mut Guessing,
         (event, found): (&Event, &Extraction<'_>),
         when: When,
         out: &mut Vec<Finding>,
     ) -> bool {
         let Some(Actor::Address(address)) = found.actor else { return false };
         let key = guessing::key(Subject::Address(address));
-        // A few failures in an hour may be anybody's own.
-        if incidents.severity(&key, when.at.unix_ms) < Some(Severity::Medium) {
+        // A key cannot be guessed.
+        if crowd::is_by_key(event) || !guessing.is_guessed(incidents, &key.subject, found.account, when.at.unix_ms) {
             return false;
         }
         let account = found.account.unwrap_or("an account");
+        // It is told once, or an incident of an address that people share would never be quiet.
+        if self.was_taken(&event.source, Some(account), when.at.unix_ms) && incidents.is_open(&key, when.at.unix_ms) {
+            return true;
+        }
         let host = guessing::victim(event);
         let sign = Sign {
             rule: "success_after_guessing",

@@ -26,7 +26,7 @@ use crate::{
     bounded::{Bounded, Suspicion},
     incident::{Sign, When, evidence, span},
     incidents::Incidents,
-    subject::{Key, Story, Subject},
+    subject::{Key, Story, Subject, is_inside},
     text::cut,
 };
 
@@ -78,7 +78,7 @@ impl Visits {
         if self.seen.is_empty() {
             self.unsaid.clear();
         }
-        if matches!(kind, Kind::Door | Kind::Missing) {
+        if matches!(kind, Kind::Tool(_) | Kind::Door | Kind::Missing) {
             self.seen.retain(|(_at, other, kept)| (*other, *kept) != (path, kind));
         }
         if self.seen.len() == KEPT {
@@ -141,8 +141,9 @@ impl Visits {
         }
         match kind {
             Kind::Exploit(tries) => Some((Severity::Low, tries.to_owned())),
-            Kind::Tool(name) => {
-                Some((Severity::Low, format!("it calls itself {name}, a tool that looks for weak spots")))
+            Kind::Tool(name) => Some((Severity::Low, format!("known by {name} as who looks for weak spots"))),
+            Kind::Unnamed if self.fastest_ms(Kind::Unnamed, UNNAMED) <= HASTE_MS => {
+                Some((Severity::Low, format!("{UNNAMED} answers within 60 s that a name is needed (limit {UNNAMED})")))
             }
             Kind::Login | Kind::Unnamed | Kind::Door | Kind::Missing => None,
         }
@@ -170,8 +171,12 @@ impl Web {
         out: &mut Vec<Finding>,
     ) {
         let Some(Actor::Address(actor)) = found.actor else { return };
-        let path = if let Some(Object::Path(path)) = found.object { path } else { "" };
-        let kind = match self.signs.kind_of(path, agent(event), found.outcome) {
+        let path = match found.object {
+            Some(Object::Path(path)) => path,
+            // One request breaks several rules.
+            _ => text(event).split_once("[unique_id \"").and_then(|(_head, tail)| tail.split('"').next()).unwrap_or(""),
+        };
+        let kind = match self.signs.kind_of(path, agent(event), text(event), found.outcome) {
             _ if found.action == Action::Ids => Kind::Tool("rules of ModSecurity"),
             _ if path.is_empty() => return,
             None | Some(Kind::Door | Kind::Missing) if is_login(event, path) => Kind::Login,
@@ -183,7 +188,13 @@ impl Web {
         let key = Key { story: Story::Web, subject: Subject::Address(actor) };
         let visits = self.visitors.entry(actor, Visits::default);
         visits.add(at, xxh3_64(path.as_bytes()), kind);
-        let judged = visits.judge(kind).filter(|(severity, _why)| Some(*severity) > incidents.severity(&key, at));
+        // From inside it is a client that is set up oddly rather than somebody who looks for a way in.
+        let milder = |severity: Severity| match kind {
+            Kind::Door | Kind::Missing | Kind::Unnamed if is_inside(actor) => severity.min(Severity::Low),
+            _ => severity,
+        };
+        let judged = visits.judge(kind).map(|(severity, why)| (milder(severity), why));
+        let judged = judged.filter(|(severity, _why)| Some(*severity) > incidents.severity(&key, at));
         let Some((severity, why)) = judged else {
             visits.unsaid.count_or_keep(incidents, &key, (event, EVIDENCE_KEPT), when, out);
             return;
@@ -233,16 +244,18 @@ impl Web {
 
 /// The user agent of a line in the combined format: the last text in quotes that is one.
 fn agent(event: &Event) -> &str {
-    let Body::Syslog(line) = &event.body else { return "" };
-    let mut quoted = line.message.rsplit('"').skip(1).step_by(2).take(2);
+    let mut quoted = text(event).rsplit('"').skip(1).step_by(2).take(2);
     quoted.find(|text| text.len() > 1).unwrap_or_default()
 }
 
 /// Whether a request posts to a page where people log in.
 fn is_login(event: &Event, path: &str) -> bool {
-    const PAGES: [&str; 8] =
-        ["/wp-login.php", "/xmlrpc.php", "/login", "/login.php", "/signin", "/sign_in", "/user/login", "/api/login"];
-    let Body::Syslog(line) = &event.body else { return false };
+    const PAGES: [&str; 7] =
+        ["/wp-login.php", "/login", "/login.php", "/signin", "/sign_in", "/user/login", "/api/login"];
     let page = path.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
-    PAGES.iter().any(|known| page.ends_with(known)) && line.message.contains("\"POST ")
+    PAGES.iter().any(|known| page.ends_with(known)) && text(event).contains("\"POST ")
+}
+
+fn text(event: &Event) -> &str {
+    if let Body::Syslog(line) = &event.body { &line.message } else { "" }
 }

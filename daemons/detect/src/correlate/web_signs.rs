@@ -1,14 +1,31 @@
 //! What a request to a web server is by what it asks for: an exploit, a door that scanners try, a scanner's own name.
 //!
-//! All patterns are looked for in one pass over the beginning of the path, in lower case with percent escapes undone
-//! once, and of the user agent. The names of the weaknesses are those of the CVE list.
+//! All patterns are looked for in one pass over the path, in lower case with percent escapes undone twice, and what
+//! begins like a substitution over the whole line. The names of the weaknesses are those of the CVE list.
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use nms_proto::extraction::Outcome;
 
-/// Bytes of a path, and of a user agent, that are looked at.
-const PATH_BYTES: usize = 512;
+/// Bytes of a text that are looked at; of a longer one the first half of them and the last.
+const TEXT_BYTES: usize = 4_096;
 
+/// What an address as the value of a script's parameter tries.
+const ADDRESS_AS_VALUE: &str = "inclusion of a file from elsewhere";
+/// Who asks a repository for many things that are not there, as a matter of course.
+const REPOSITORY_CLIENTS: [&str; 8] =
+    ["apache-maven", "gradle", "go-http-client", "npm/", "pip/", "cargo", "debian apt", "nexus"];
+/// Names that desktops and sites of source code ask for or show, though they begin with a dot.
+const USUAL_HIDDEN: [&str; 9] = [
+    ".well-known",
+    ".ds_store",
+    "._",
+    ".hidden",
+    ".trashes",
+    ".metadata_never_index",
+    ".gitignore",
+    ".github",
+    ".editorconfig",
+];
 /// Exploits' patterns, with what each tries.
 const EXPLOITS: [(&str, &[&str]); 35] = [
     (
@@ -26,12 +43,14 @@ const EXPLOITS: [(&str, &[&str]); 35] = [
             "/meta-inf/",
         ],
     ),
-    ("file inclusion", &["php://", "=http://", "=https://", "data://text", "expect://"]),
+    (ADDRESS_AS_VALUE, &["=http://", "=https://"]),
+    ("file inclusion", &["php://", "data://text", "expect://"]),
     (
         "SQL injection",
         &[
             "union select",
             "union all select",
+            "union/**/select",
             "' or '",
             "' or 1=1",
             " or 1=1",
@@ -95,7 +114,6 @@ const EXPLOITS: [(&str, &[&str]); 35] = [
     ("Citrix ADC (CVE-2019-19781)", &["/vpns/"]),
     ("Laravel Ignition (CVE-2021-3129)", &["/_ignition/execute-solution"]),
     ("WebLogic (CVE-2017-10271, CVE-2020-14882)", &["/wls-wsat/", "/console/css/"]),
-    ("Liferay (CVE-2020-7961)", &["/api/jsonws/invoke"]),
     ("JBoss (CVE-2017-12149)", &["/invoker/jmxinvokerservlet", "/invoker/readonly"]),
     ("vCenter (CVE-2021-21972)", &["/vropspluginui/rest/"]),
     ("MOVEit (CVE-2023-34362)", &["/moveitisapi"]),
@@ -122,7 +140,7 @@ const EXPLOITS: [(&str, &[&str]); 35] = [
 ];
 
 /// Doors that scanners try wherever they lead: what lies there is nobody's page.
-const HIDDEN: [&str; 19] = [
+const HIDDEN: [&str; 17] = [
     "/backup.",
     "/dump.sql",
     ".sql",
@@ -132,8 +150,6 @@ const HIDDEN: [&str; 19] = [
     "/?author=",
     "/wp-config",
     "/config.json",
-    "/server-status",
-    "/actuator/",
     "/telescope/",
     "/_profiler/",
     "/debug/default/view",
@@ -145,7 +161,7 @@ const HIDDEN: [&str; 19] = [
 ];
 
 /// Doors of software that many have: tried by scanners where they are shut.
-const COMMON: [&str; 35] = [
+const COMMON: [&str; 36] = [
     "/wp-login.php",
     "/wp-admin",
     "/wp-content/plugins/",
@@ -160,6 +176,7 @@ const COMMON: [&str; 35] = [
     "/cgi-bin/",
     "/solr/",
     "/actuator",
+    "/server-status",
     "/telescope",
     "/_ignition",
     "/owa/",
@@ -235,7 +252,7 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) struct Signs {
     /// What each pattern means, by its number; worse ones first.
-    kinds: Vec<Sign>,
+    signs: Vec<Sign>,
     paths: Option<AhoCorasick>,
     agents: Option<AhoCorasick>,
 }
@@ -254,29 +271,29 @@ impl Signs {
             .flat_map(|(tries, patterns)| patterns.iter().map(move |pattern| (*pattern, Sign::Exploit(tries))));
         let doors =
             HIDDEN.iter().map(|door| (*door, Sign::Hidden)).chain(COMMON.iter().map(|door| (*door, Sign::Common)));
-        let (patterns, kinds): (Vec<&str>, Vec<Sign>) = exploits.chain(doors).unzip();
-        Self { kinds, paths: automaton(&patterns), agents: automaton(&TOOLS) }
+        let (patterns, signs): (Vec<&str>, Vec<Sign>) = exploits.chain(doors).unzip();
+        Self { signs, paths: automaton(&patterns), agents: automaton(&TOOLS) }
     }
 
-    /// What a request is; nothing where it is as most are.
-    pub(super) fn kind_of(&self, path: &str, agent: &str, outcome: Outcome) -> Option<Kind> {
-        let mut buffer = [0; PATH_BYTES];
+    /// What a request is; nothing where it is as most are. `line` is all of the log line, for what stands in its headers.
+    pub(super) fn kind_of(&self, path: &str, agent: &str, line: &str, outcome: Outcome) -> Option<Kind> {
+        let mut buffer = [0; TEXT_BYTES];
         let plain = plain(path, &mut buffer);
-        let found = first(self.paths.as_ref(), plain).and_then(|number| self.kinds.get(number).copied());
+        let found = self.worst(plain);
         if let Some(Sign::Exploit(tries)) = found {
             return Some(Kind::Exploit(tries));
         }
         if plain.starts_with(b"http://") || plain.starts_with(b"https://") {
             return Some(Kind::Exploit("use as an open proxy"));
         }
-        let mut buffer = [0; PATH_BYTES];
-        let agent = self::plain(agent, &mut buffer);
-        if let Some(Sign::Exploit(tries)) = (agent.contains(&b'$') || agent.starts_with(b"()"))
-            .then(|| first(self.paths.as_ref(), agent).and_then(|number| self.kinds.get(number).copied()))
-            .flatten()
-        {
-            return Some(Kind::Exploit(tries));
+        if line.contains("${") || line.contains("() {") {
+            let mut buffer = [0; TEXT_BYTES];
+            if let Some(Sign::Exploit(tries)) = self.worst(self::plain(line, &mut buffer)) {
+                return Some(Kind::Exploit(tries));
+            }
         }
+        let mut buffer = [0; TEXT_BYTES];
+        let agent = self::plain(agent, &mut buffer);
         if let Some(tool) = first(self.agents.as_ref(), agent).and_then(|number| TOOLS.get(number)) {
             return Some(Kind::Tool(tool));
         }
@@ -286,7 +303,18 @@ impl Signs {
             _ if is_hidden(plain) => return Some(Kind::Door),
             _ => {}
         }
-        (outcome == Outcome::Failed).then_some(Kind::Missing)
+        let fetches = REPOSITORY_CLIENTS.iter().any(|client| agent.starts_with(client.as_bytes()));
+        (outcome == Outcome::Failed && !fetches).then_some(Kind::Missing)
+    }
+
+    /// The worst sign in a text. An address as a value is one only of a script that may fetch it.
+    fn worst(&self, plain: &[u8]) -> Option<Sign> {
+        let of_script = [&b".php?"[..], b".cgi?", b".pl?", b".asp?", b".jsp?"];
+        let scripted = of_script.iter().any(|mark| plain.windows(mark.len()).any(|window| window == *mark));
+        let matches = self.paths.as_ref()?.find_overlapping_iter(plain).map(|found| found.pattern().as_usize());
+        let signs = matches.filter_map(|number| Some((number, *self.signs.get(number)?)));
+        let meant = signs.filter(|(_number, sign)| scripted || !matches!(sign, Sign::Exploit(ADDRESS_AS_VALUE)));
+        meant.min_by_key(|(number, _sign)| *number).map(|(_number, sign)| sign)
     }
 }
 
@@ -303,28 +331,51 @@ fn first(automaton: Option<&AhoCorasick>, text: &[u8]) -> Option<usize> {
 /// A name that begins with a dot, but for what is meant to be asked for.
 fn is_hidden(path: &[u8]) -> bool {
     let parts = path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default().split(|byte| *byte == b'/');
-    parts.into_iter().any(|part| matches!(part, [b'.', second, ..] if *second != b'.') && part != b".well-known")
+    parts.into_iter().any(|part| {
+        matches!(part, [b'.', second, ..] if *second != b'.')
+            && !USUAL_HIDDEN.iter().any(|usual| part.starts_with(usual.as_bytes()))
+    })
 }
 
-/// The beginning of a text in lower case, `+` as a blank and percent escapes undone once.
-fn plain<'buffer>(text: &str, buffer: &'buffer mut [u8; PATH_BYTES]) -> &'buffer [u8] {
-    let mut rest = text.as_bytes();
+/// A text in lower case, `+` as a blank and percent escapes undone twice.
+fn plain<'buffer>(text: &str, buffer: &'buffer mut [u8; TEXT_BYTES]) -> &'buffer [u8] {
+    const HALF: usize = TEXT_BYTES / 2;
+    let bytes = text.as_bytes();
+    let (head, tail) = match bytes.len().checked_sub(HALF).filter(|_rest| bytes.len() > TEXT_BYTES) {
+        Some(tail_from) => (bytes.get(..HALF).unwrap_or_default(), bytes.get(tail_from..).unwrap_or_default()),
+        None => (bytes, &[][..]),
+    };
+    let length = undo(head.iter().chain(tail).copied(), buffer);
+    let again = buffer.get(..length).unwrap_or_default();
+    if !again.contains(&b'%') {
+        return buffer.get(..length).unwrap_or_default();
+    }
+    let copy = *buffer;
+    let length = undo(copy.iter().take(length).copied(), buffer);
+    buffer.get(..length).unwrap_or_default()
+}
+
+/// Undoes percent escapes once; gives the length of what is in `buffer` then.
+fn undo(bytes: impl Iterator<Item = u8> + Clone, buffer: &mut [u8; TEXT_BYTES]) -> usize {
+    let mut bytes = bytes;
     let mut length = 0;
-    while let (Some((&byte, behind)), Some(place)) = (rest.split_first(), buffer.get_mut(length)) {
-        let escaped = match behind {
-            [high, low, after @ ..] if byte == b'%' => {
-                hex(*high).zip(hex(*low)).map(|(high, low)| (high * 16 + low, after))
-            }
+    while let (Some(byte), Some(place)) = (bytes.next(), buffer.get_mut(length)) {
+        let mut ahead = bytes.clone();
+        let escaped = match (byte, ahead.next().and_then(hex), ahead.next().and_then(hex)) {
+            (b'%', Some(high), Some(low)) => Some(high * 16 + low),
             _ => None,
         };
-        (*place, rest) = match escaped {
-            Some((escaped, after)) => (escaped.to_ascii_lowercase(), after),
-            None if byte == b'+' => (b' ', behind),
-            None => (byte.to_ascii_lowercase(), behind),
+        *place = match escaped {
+            Some(escaped) => {
+                bytes = ahead;
+                escaped.to_ascii_lowercase()
+            }
+            None if byte == b'+' => b' ',
+            None => byte.to_ascii_lowercase(),
         };
         length += 1;
     }
-    buffer.get(..length).unwrap_or_default()
+    length
 }
 
 fn hex(byte: u8) -> Option<u8> {

@@ -28,6 +28,8 @@ pub(super) fn generic(text: &str) -> Extraction<'_> {
                 continue;
             }
         }
+        // Behind the first word a value may hold what somebody else chose.
+        seen.in_value = tokens.is_quoted && separator != b'"';
         seen.token(token, before, separator);
         // A colon or a dash between a name and its value is neither.
         if !matches!(token, ":" | "-" | "->" | "--") {
@@ -104,6 +106,10 @@ struct Seen<'a> {
     /// A word that tells whose the address is, wherever that stands.
     about_peer: bool,
     named: Option<IpAddr>,
+    /// The same, inside of a value in quotes: it counts where no other is named.
+    named_in_value: Option<IpAddr>,
+    /// The token stands inside of a value in quotes.
+    in_value: bool,
     bracketed: Option<IpAddr>,
     bare: Option<IpAddr>,
     /// Whether the line holds two different addresses.
@@ -216,8 +222,16 @@ impl<'a> Seen<'a> {
         let token = token.split_once("->").map_or(token, |(from, _to)| from);
         let token = token.split_once('/').map_or(token, |(head, _tail)| head);
         let Some((address, _port)) = endpoint(token.trim_end_matches(['.', ':', '-'])) else { return };
-        self.several |= [self.named, self.bracketed, self.bare].into_iter().flatten().any(|other| other != address);
-        if meaning(before) == Some(Meaning::Peer) || before == "for" {
+        self.several |= [self.named, self.bracketed, self.named_in_value, self.bare]
+            .into_iter()
+            .flatten()
+            .any(|other| other != address);
+        if self.in_value {
+            let is_named =
+                meaning(before) == Some(Meaning::Peer) || before == "for" || matches!(separator, b'[' | b'(');
+            let place = if is_named { &mut self.named_in_value } else { &mut self.bare };
+            *place = Some(address);
+        } else if meaning(before) == Some(Meaning::Peer) || before == "for" {
             self.named = Some(address);
         } else if matches!(separator, b'[' | b'(') {
             self.bracketed = Some(address);
@@ -244,7 +258,7 @@ impl<'a> Seen<'a> {
         };
         let telling = action != Action::Other || self.about_peer;
         let lone = self.bare.filter(|_address| !self.several && telling && outcome == Outcome::Failed);
-        let actor = self.named.or(self.bracketed).or(lone);
+        let actor = self.named.or(self.bracketed).or(self.named_in_value).or(lone);
         if outcome == Outcome::None || (actor.is_none() && self.account.is_none()) {
             return Extraction::unknown(AppFamily::Generic);
         }

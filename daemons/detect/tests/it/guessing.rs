@@ -146,7 +146,7 @@ fn a_login_of_ones_own_does_not_hide_guessing() {
         hub.feed(at, "h", refused("root", "10.0.0.50", attempt));
         hub.feed(at + 1.0, "h", line("sshd", 900, "Accepted password for bob from 10.0.0.50 port 1 ssh2"));
     }
-    assert_eq!(hub.said.last().unwrap().category.as_str(), "account_compromise");
+    assert_eq!(hub.said.last().unwrap().floor.as_str(), "HIGH", "all eight are counted: {}", hub.text());
 }
 
 #[test]
@@ -219,17 +219,40 @@ fn incidents_are_bounded_and_the_worst_stays() {
     assert_eq!(hub.said[before].alert, hub.said[1].alert, "{}", hub.said[before].message);
 }
 
+/// People behind one address mistype, a host's key is missing on eight servers: who logs in then guessed nothing.
 #[test]
-fn an_address_of_the_internet_that_takes_its_time_is_low_and_no_login_after_it_is_critical() {
+fn a_login_that_does_not_follow_from_the_failures_is_none_of_theirs() {
     let mut hub = Hub::new();
     for at in 0..6_u32 {
-        let text = "Failed password for deploy from 203.0.113.9 port 4022 ssh2";
-        hub.feed(f64::from(at) * 600.0, "web", line("sshd", 100 + at, text));
-        let text = "Failed password for carol from 10.0.0.8 port 4022 ssh2";
-        hub.feed(f64::from(at) * 600.0 + 1.0, "web", line("sshd", 200 + at, text));
+        let text = format!("Failed password for a{at} from 10.0.0.5 port 4022 ssh2");
+        hub.feed(f64::from(at) * 5.0, "mail", line("sshd", 100 + at, &text));
     }
-    hub.feed(3_700.0, "web", line("sshd", 300, "Accepted password for deploy from 203.0.113.9 port 4022 ssh2"));
-    check(&hub.text(), "1 LOW brute_force x4 open: password guessing for deploy from 203.0.113.9");
+    hub.feed(60.0, "mail", line("sshd", 300, "Accepted password for bob from 10.0.0.5 port 4022 ssh2"));
+    for at in 0..10_u32 {
+        let text = "Connection closed by authenticating user deploy 10.0.0.6 port 4022 [preauth]";
+        hub.feed(70.0 + f64::from(at), &format!("host{at}"), line("sshd", 400 + at, text));
+    }
+    hub.feed(90.0, "host11", line("sshd", 500, "Accepted publickey for deploy from 10.0.0.6 port 4022 ssh2"));
+    check(&hub.text(), "1 MEDIUM brute_force x5 open: password guessing for a0, a1 and others from 10.0.0.5");
+}
+
+/// What is told is told once, so that an address that people share is quiet again.
+#[test]
+fn an_account_that_was_guessed_is_told_once() {
+    let mut hub = Hub::new();
+    for at in 0..5_u32 {
+        let text = "Failed password for bob from 203.0.113.9 port 4022 ssh2";
+        hub.feed(f64::from(at), "web", line("sshd", 100 + at, text));
+    }
+    for at in 0..4_u32 {
+        let text = "Accepted password for bob from 203.0.113.9 port 4022 ssh2";
+        hub.feed(10.0 + f64::from(at) * 60.0, "web", line("sshd", 200 + at, text));
+    }
+    check(
+        &hub.text(),
+        "1 MEDIUM brute_force x5 open: password guessing for bob from 203.0.113.9
+         2 CRITICAL account_compromise x6 open: bob on web was guessed from 203.0.113.9 and logged in",
+    );
 }
 
 #[test]

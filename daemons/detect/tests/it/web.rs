@@ -95,3 +95,73 @@ fn a_path_cannot_accuse_another() {
     assert!(hub.said.iter().all(|finding| finding.actor.as_deref() == Some("203.0.113.9")), "{}", hub.text());
     assert_eq!(hub.alerts(), 1);
 }
+
+/// What ordinary clients ask for all day.
+#[test]
+fn clients_of_ordinary_sites_are_silent_or_low() {
+    let from = "198.51.100.7";
+    let runs: [(&str, Vec<Body>); 5] = [
+        (
+            "pictures by address",
+            (0..20).map(|at| request(from, &format!("/_next/image?url=https%3A%2F%2Fcdn.example.com%2F{at}.png&w=640"), 200)).collect(),
+        ),
+        ("an address to come back to", (0..20).map(|_| request(from, "/oauth2/authorize?redirect_uri=https%3A%2F%2Fa.example", 302)).collect()),
+        (
+            "a desktop's own names",
+            ["/dav/.DS_Store", "/dav/._.", "/dav/.hidden", "/dav/.Trashes", "/dav/.metadata_never_index"].map(|path| request(from, path, 404)).into(),
+        ),
+        (
+            "a monitor's",
+            ["/actuator/health", "/actuator/info", "/actuator/prometheus", "/actuator/metrics", "/actuator/health/liveness"].map(|path| request(from, path, 200)).into(),
+        ),
+        (
+            "a build's",
+            (0..40)
+                .map(|at| {
+                    let text = format!("{from} - - [10/Mar/2026:10:00:00 +0000] \"GET /repository/releases/a{at}.pom HTTP/1.1\" 404 1 \"-\" \"Apache-Maven/3.9.6 (Java 17)\"");
+                    line("nginx", 0, &text)
+                })
+                .collect(),
+        ),
+    ];
+    for (what, requests) in runs {
+        let mut hub = Hub::new();
+        for (at, body) in requests.into_iter().enumerate() {
+            hub.feed(at as f64, "web", body);
+        }
+        check(&hub.text(), "");
+        assert!(hub.said.is_empty(), "{what}");
+    }
+}
+
+#[test]
+fn padding_and_double_escapes_hide_nothing() {
+    let long = "a".repeat(6_000);
+    for path in [
+        format!("/?x={long}&id=1%20union%20select%20password"),
+        format!("/?id=1%2520union%2520select%2520password&x={long}"),
+        "/%252e%252e/%252e%252e/etc/hosts".to_owned(),
+        "/?id=1%20union/**/select%20password".to_owned(),
+    ] {
+        let mut hub = Hub::new();
+        hub.feed(0.0, "web", request("203.0.113.9", &path, 404));
+        assert_eq!(hub.said.len(), 1, "{}", &path[..40]);
+    }
+    let mut hub = Hub::new();
+    let text = "203.0.113.9 - - [10/Mar/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 1 \"${jndi:ldap://203.0.113.9/a}\" \"Mozilla/5.0\"";
+    hub.feed(0.0, "web", line("nginx", 0, text));
+    assert_eq!(hub.said.len(), 1, "in the referer");
+}
+
+/// A rule set says three things of one request; it is one.
+#[test]
+fn several_rules_of_one_request_are_one() {
+    let mut hub = Hub::new();
+    for (at, id) in ["a", "a", "a", "b"].iter().enumerate() {
+        let text = format!(
+            "[Thu Sep 30 13:27:06 2021] [:error] [pid 2560] [client 203.0.113.9:37752] [client 203.0.113.9] ModSecurity: Warning. Pattern match \"x\" [unique_id \"{id}\"]"
+        );
+        hub.feed(at as f64, "web", line("apache2", 0, &text));
+    }
+    check(&hub.text(), "1 LOW web_attack x1 open: 203.0.113.9 looks for weak spots of a web server");
+}

@@ -113,3 +113,17 @@ fn a_name_of_many_froms_is_linear() {
     let event = event(1, "10.0.0.1", TEN, line("sshd", 100, &text));
     assert!(super::say(&extract(&event)).starts_with("sshd login failed"));
 }
+
+/// A value in quotes may hold what its owner chose; the address that stands outside is the application's.
+#[test]
+fn an_address_inside_of_a_quoted_name_is_nobodys() {
+    for text in [
+        r#"login failed ip=203.0.113.9 user="a from 10.0.0.5""#,
+        r#"login failed user="a from 10.0.0.5" ip=203.0.113.9"#,
+        r#"{"msg":"login failed","ip":"203.0.113.9","user":"x from 10.0.0.5"}"#,
+        r#"{"user":"x from 10.0.0.5","msg":"login failed","ip":"203.0.113.9"}"#,
+    ] {
+        let event = event(1, "host", TEN, line("acme", 0, text));
+        assert_eq!(format!("{:?}", extract(&event).actor), "Some(Address(203.0.113.9))", "{text}");
+    }
+}
