@@ -106,7 +106,7 @@ pub fn crowdsec(path: &Path) -> Result<(Vec<Score>, Vec<CaseMiss>), String> {
 fn names(alert: &Alert, source: &str) -> bool {
     let source =
         source.parse::<std::net::IpAddr>().map_or_else(|_| source.to_owned(), |ip| ip.to_canonical().to_string());
-    let named = [alert.actor.as_deref(), alert.victim.as_deref()].into_iter().flatten().any(|name| name == source);
+    let named = alert.actor.as_deref() == Some(&*source);
     // Between characters that are no part of it: 192.0.2.1 is not named by 192.0.2.10.
     let is_part =
         |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'.'));
@@ -247,6 +247,10 @@ fn keep(alerts: &mut Vec<(i64, Alert)>, now: Stamp, told: Told) {
         Told::Finding(finding) => provisional(&finding),
         Told::Alert(alert) => alert,
     };
+    // What went into another alert is that one.
+    if alert.merged_into.is_some() {
+        return;
+    }
     match alerts.iter_mut().find(|(_at, known)| known.id == alert.id) {
         Some((_at, known)) if alert.severity >= known.severity => *known = alert,
         Some(_milder) => {}
