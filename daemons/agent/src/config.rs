@@ -9,11 +9,15 @@
 //! plain = true                                      # in a network that the hub names; else: nmsd-agent enroll TOKEN
 //! [fim]
 //! include = ["/etc"]
+//! [processes]                                       # what starts; missed is what ends between two looks
+//! interval_ms = 1000                                # 100 to 3600000; enabled = false leaves it
+//! [connections]                                     # TCP connections of this host
+//! interval_ms = 5000
 //! ```
 
 use std::path::{Path, PathBuf};
 
-use nms_collect::plan::{self, Fim, Journal, Plan};
+use nms_collect::plan::{self, Connections, Fim, Journal, Plan, Processes};
 use nms_kit::{
     config::{self, ConfigError, wrong_value},
     enroll::Place,
@@ -78,6 +82,10 @@ struct Raw {
     from_start: bool,
     #[serde(default)]
     fim: Fim,
+    #[serde(default)]
+    processes: Processes,
+    #[serde(default)]
+    connections: Connections,
 }
 
 /// The agent's settings, checked.
@@ -123,6 +131,8 @@ impl Config {
             devlog: raw.devlog,
             from_start: raw.from_start,
             fim: raw.fim,
+            processes: raw.processes,
+            connections: raw.connections,
         };
         let plan = plan::check(&settings, journal_present)
             .map_err(|error| ConfigError::Shape(path.into(), format!("{}: {error}", error.key())))?;

@@ -27,7 +27,7 @@ const STOP_MS_MAX: u64 = 10_000;
 /// Threads of the executor: it serves the uplink and reads the journal; files have threads of their own.
 const TASK_THREADS: usize = 1;
 
-/// Collects on one host: log files, the journal, file integrity; sends to the hub.
+/// Collects on one host: log files, the journal, file integrity, processes, connections; sends to the hub.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {

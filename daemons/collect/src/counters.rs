@@ -65,6 +65,24 @@ counted! {
     FimDamaged = "fim_damaged",
     /// Times that the baseline could not be written.
     FimUnwritten = "fim_unwritten",
+    /// Processes known at the last look.
+    Processes = "processes",
+    /// Processes whose start was told.
+    ProcessesStarted = "processes_started",
+    /// Processes not looked at because there were too many, at the last look.
+    ProcessesOver = "processes_over_limit",
+    /// Times that the list of processes could not be read.
+    ProcessesUnreadable = "processes_unreadable",
+    /// Connections known at the last look, without those that stay on the host.
+    Connections = "connections",
+    /// Connections told.
+    ConnectionsMade = "connections_made",
+    /// Connections told without the process that holds them.
+    ConnectionsUnowned = "connections_without_process",
+    /// Connections not looked at because there were too many, at the last look.
+    ConnectionsOver = "connections_over_limit",
+    /// Times that the tables of sockets could not be read.
+    ConnectionsUnreadable = "connections_unreadable",
 }
 
 /// The counters of one daemon's collectors.

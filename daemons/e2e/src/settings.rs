@@ -31,14 +31,16 @@ pub(crate) fn hub(root: &Path, name: &str, hub: &Hub, server_port: u16, more: &s
     )
 }
 
-/// An agent's: it reads `files` from their start, and watches what is below `watched`.
+/// An agent's: it reads `files` from their start, and watches what is below `watched`. What else runs on the machine is
+/// not told, or no test could count.
 pub(crate) fn agent(root: &Path, name: &str, hub: &Hub, files: &[&Path], watched: &[&Path]) -> String {
     let root = root.display();
     let (files, is_watching, watched, port) = (list(files), !watched.is_empty(), list(watched), hub.agents);
     format!(
         "name = \"{name}\"\nstate = \"{root}/{name}\"\nruntime = \"{root}/run-{name}\"\njournal = false\nfiles = {files}\nfrom_start = true\n\
          [hub]\naddress = \"127.0.0.1:{port}\"\nplain = true\n\
-         [fim]\nenabled = {is_watching}\ninclude = {watched}\n"
+         [fim]\nenabled = {is_watching}\ninclude = {watched}\n\
+         [processes]\nenabled = false\n[connections]\nenabled = false\n"
     )
 }
 

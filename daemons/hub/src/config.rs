@@ -18,7 +18,7 @@ use std::{
 };
 
 use ipnet::IpNet;
-use nms_collect::plan::{self, Fim, Journal, Plan};
+use nms_collect::plan::{self, Connections, Fim, Journal, Plan, Processes};
 use nms_kit::{
     config::{self, ConfigError, wrong_value},
     enroll::Place,
@@ -130,6 +130,10 @@ pub struct Config {
     pub devlog: Option<bool>,
     /// File integrity of the own host.
     pub fim: Fim,
+    /// Processes that start on the own host.
+    pub processes: Processes,
+    /// TCP connections of the own host.
+    pub connections: Connections,
 }
 
 impl Default for Config {
@@ -150,6 +154,8 @@ impl Default for Config {
             journal: None,
             devlog: None,
             fim: Fim::default(),
+            processes: Processes::default(),
+            connections: Connections::default(),
         }
     }
 }
@@ -187,6 +193,8 @@ impl Config {
             devlog: self.devlog,
             from_start: false,
             fim: self.fim.clone(),
+            processes: self.processes,
+            connections: self.connections,
         };
         self.own_host.then(|| plan::check(&settings, plan::journal_present())).transpose()
     }

@@ -33,16 +33,19 @@ fn settings_name_what_is_wrong() {
     let no_fim = "[fim]\nenabled = false\n";
     assert_eq!(
         read(&format!("files = ['/a.log']\n{HUB}{no_fim}"), true),
-        "hub:1515 journal=no files=/a.log devlog=no fim=off"
+        "hub:1515 journal=no files=/a.log devlog=no fim=off processes=1000ms connections=5000ms"
     );
-    assert_eq!(read(&format!("{HUB}{no_fim}"), true), "hub:1515 journal=all files=none devlog=no fim=off");
+    assert_eq!(
+        read(&format!("{HUB}{no_fim}"), true),
+        "hub:1515 journal=all files=none devlog=no fim=off processes=1000ms connections=5000ms"
+    );
     assert_eq!(
         read(&format!("journal = ['ssh.service']\n{HUB}[fim]\ninclude = ['/etc']\n"), true),
-        "hub:1515 journal=ssh.service files=none devlog=no fim=/etc"
+        "hub:1515 journal=ssh.service files=none devlog=no fim=/etc processes=1000ms connections=5000ms"
     );
     assert_eq!(
         read("[hub]\naddress = '/run/nmsd-hub/agent.sock'\n[fim]\nenabled = false\n", true),
-        "/run/nmsd-hub/agent.sock journal=all files=none devlog=no fim=off"
+        "/run/nmsd-hub/agent.sock journal=all files=none devlog=no fim=off processes=1000ms connections=5000ms"
     );
     for (text, expected) in [
         ("", "missing field `hub`"),
@@ -58,6 +61,12 @@ fn settings_name_what_is_wrong() {
         (&format!("{HUB}[spool]\nevents_max = 5\n"), "spool.events_max = 5: expected at least 10000"),
         (&format!("files = ['a']\n{HUB}"), "FILE: files: \"a\": an absolute path was expected"),
         (&format!("files = ['/var/log/auth.log']\njournal = true\n{HUB}"), "FILE: files: /var/log/auth.log holds the"),
+        (
+            &format!("{HUB}[processes]\ninterval_ms = 5\n"),
+            "FILE: processes.interval_ms: 5: 100 to 3600000 milliseconds were expected",
+        ),
+        (&format!("{HUB}[connections]\ninterval_ms = -1\n"), "invalid value: integer `-1`, expected u64"),
+        (&format!("{HUB}[connections]\ninterval = 5\n"), "unknown field `interval`"),
         (&format!("{HUB}[fim]\ninclude = ['/proc']\n"), "FILE: fim.include: /proc is made up by the kernel"),
     ] {
         let said = read(text, true);
@@ -105,7 +114,8 @@ impl Bench {
         let root = self.folder.path();
         let settings = format!(
             "state = '{0}'\nruntime = '{0}'\nfiles = ['{0}/app.log']\nfrom_start = true\n\
-             [hub]\naddress = '{0}/nobody.sock'\n[fim]\nenabled = false\n",
+             [hub]\naddress = '{0}/nobody.sock'\n[fim]\nenabled = false\n\
+             [processes]\nenabled = false\n[connections]\nenabled = false\n",
             root.display()
         );
         fs::write(root.join("agent.toml"), settings).unwrap();

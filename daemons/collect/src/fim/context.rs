@@ -4,19 +4,19 @@
 //! login user ids of running processes; each alone misses some. A package manager is a process of a
 //! known name. Both are read from /proc and /run when a change is noticed, at most once a second.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    fs, io,
-    path::Path,
-    sync::Arc,
-    time::SystemTime,
-};
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use nms_proto::{limits::FIM_SESSIONS_MAX, time::Tick};
 
+pub use crate::names::names;
+use crate::{
+    names::{Names, PASSWD},
+    procfs,
+};
+
 /// How long a look at the processes is good for, in milliseconds.
 const FRESH_MS: u64 = 1_000;
-/// Longest utmp or passwd file that is read, in bytes.
+/// Longest utmp or other file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 /// Length of a record in utmp (utmp(5)), in bytes, where the C library keeps 32-bit times in it.
 #[cfg(not(target_arch = "aarch64"))]
@@ -79,37 +79,6 @@ pub fn utmp_users(bytes: &[u8]) -> BTreeSet<Box<str>> {
     bytes.chunks_exact(UTMP_RECORD_BYTES).filter_map(user).collect()
 }
 
-/// The names by number in a passwd or group file (passwd(5), group(5)).
-pub fn names(text: &str) -> HashMap<u32, Box<str>> {
-    let entry = |line: &str| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        Some((fields.nth(1)?.parse().ok()?, name.into()))
-    };
-    text.lines().filter_map(entry).collect()
-}
-
-/// Names of a file, read again when it changed.
-#[derive(Debug, Default)]
-struct Names {
-    read: Option<SystemTime>,
-    names: HashMap<u32, Box<str>>,
-}
-
-impl Names {
-    fn refresh(&mut self, path: &Path) {
-        let modified = fs::metadata(path).and_then(|meta| meta.modified()).ok();
-        if modified.is_some() && modified != self.read {
-            self.names = names(&read_text(path));
-            self.read = modified;
-        }
-    }
-
-    fn name(&self, number: u32) -> Box<str> {
-        self.names.get(&number).cloned().unwrap_or_else(|| number.to_string().into())
-    }
-}
-
 /// Looks at who is there, and knows users by name.
 #[derive(Debug, Default)]
 pub struct Observer {
@@ -126,7 +95,7 @@ impl Observer {
         {
             return Arc::clone(context);
         }
-        self.users.refresh(Path::new("/etc/passwd"));
+        self.users.refresh(Path::new(PASSWD));
         let context = Arc::new(self.look());
         self.looked = Some((now, Arc::clone(&context)));
         context
@@ -134,13 +103,13 @@ impl Observer {
 
     /// Names of an owner and a group, or their numbers.
     pub fn owner(&mut self, uid: u32, gid: u32) -> (Box<str>, Box<str>) {
-        self.users.refresh(Path::new("/etc/passwd"));
+        self.users.refresh(Path::new(PASSWD));
         self.groups.refresh(Path::new("/etc/group"));
         (self.users.name(uid), self.groups.name(gid))
     }
 
     fn look(&self) -> Context {
-        let mut sessions = utmp_users(&read_bytes(Path::new("/run/utmp")).unwrap_or_default());
+        let mut sessions = utmp_users(&procfs::read(Path::new("/run/utmp"), FILE_BYTES_MAX).unwrap_or_default());
         for entry in fs::read_dir("/run/systemd/sessions").into_iter().flatten().flatten() {
             sessions.extend(session_user(&read_text(&entry.path())).map(Box::from));
         }
@@ -161,14 +130,7 @@ impl Observer {
     }
 }
 
-fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    use io::Read as _;
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
 /// The text of a small file; empty where there is none, which is usual for a process that ended.
 fn read_text(path: &Path) -> String {
-    String::from_utf8(read_bytes(path).unwrap_or_default()).unwrap_or_default()
+    String::from_utf8(procfs::read(path, FILE_BYTES_MAX).unwrap_or_default()).unwrap_or_default()
 }

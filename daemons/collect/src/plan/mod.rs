@@ -6,6 +6,7 @@
 //! and nobody holds it: a syslog daemon that does writes the files that are read.
 
 mod overlap;
+mod polled;
 
 use std::{
     fmt, io,
@@ -17,12 +18,16 @@ use nms_kit::{intake::Sender, store::StoreError, task::Tasks};
 use nms_proto::id::EndpointId;
 use serde::{Deserialize, Deserializer, de};
 
+pub use self::polled::{Connections, INTERVAL_MS, Processes};
 use crate::{
+    connections,
     counters::Counters,
     devlog,
     fim::{self, ReportError, scan},
     journal,
+    names::PASSWD,
     pattern::{self, Pattern, PatternError},
+    processes,
     tail::{self, Checkpoints, Tail},
 };
 
@@ -44,6 +49,10 @@ pub struct Settings {
     pub from_start: bool,
     /// File integrity.
     pub fim: Fim,
+    /// Processes that start.
+    pub processes: Processes,
+    /// TCP connections.
+    pub connections: Connections,
 }
 
 /// What is read of the journal.
@@ -126,6 +135,13 @@ pub enum PlanError {
         /// The unit; none for the whole journal.
         unit: Option<String>,
     },
+    /// A time between two looks that may not be set.
+    Interval {
+        /// The key, such as `processes.interval_ms`.
+        key: &'static str,
+        /// What stands there.
+        interval_ms: u64,
+    },
 }
 
 impl PlanError {
@@ -134,7 +150,7 @@ impl PlanError {
         match self {
             Self::NoJournal | Self::NoUnits | Self::Unit(_) => "journal",
             Self::DevlogTaken => "devlog",
-            Self::Path { key, .. } => key,
+            Self::Path { key, .. } | Self::Interval { key, .. } => key,
             Self::Pseudo(_) => "fim.include",
             Self::Overlap { .. } => "files",
         }
@@ -161,6 +177,10 @@ impl fmt::Display for PlanError {
             Self::Overlap { file, unit: Some(unit) } => {
                 write!(f, "lines of the unit {unit} stand in {file} too: leave one of the two out")
             }
+            Self::Interval { interval_ms, .. } => {
+                let (least, most) = (INTERVAL_MS.start(), INTERVAL_MS.end());
+                write!(f, "{interval_ms}: {least} to {most} milliseconds were expected")
+            }
         }
     }
 }
@@ -180,6 +200,10 @@ pub struct Plan {
     pub devlog: Option<devlog::Settings>,
     /// File integrity.
     pub fim: Option<fim::Settings>,
+    /// Time between two looks for processes that start, in milliseconds; none to leave them.
+    pub processes_ms: Option<u64>,
+    /// Time between two looks for connections, in milliseconds; none to leave them.
+    pub connections_ms: Option<u64>,
 }
 
 impl fmt::Display for Plan {
@@ -195,7 +219,10 @@ impl fmt::Display for Plan {
         };
         let fim = self.fim.as_ref().map_or("off".into(), |fim| paths(&fim.include));
         let devlog = self.devlog.as_ref().map_or("no", |devlog| if devlog.required { "yes" } else { "if-free" });
-        write!(f, "journal={journal} files={} devlog={devlog} fim={fim}", paths(&self.files))
+        let every = |interval_ms: Option<u64>| interval_ms.map_or("off".into(), |ms| format!("{ms}ms"));
+        let (processes, connections) = (every(self.processes_ms), every(self.connections_ms));
+        write!(f, "journal={journal} files={} devlog={devlog} fim={fim} ", paths(&self.files))?;
+        write!(f, "processes={processes} connections={connections}")
     }
 }
 
@@ -226,7 +253,8 @@ pub fn check(settings: &Settings, journal_present: bool) -> Result<Plan, PlanErr
     }
     let devlog = check_devlog(settings, journal_present)?;
     let fim = settings.fim.enabled.then(|| check_fim(&settings.fim)).transpose()?;
-    Ok(Plan { files, from_start: settings.from_start, journal, devlog, fim })
+    let (processes_ms, connections_ms) = (settings.processes.check()?, settings.connections.check()?);
+    Ok(Plan { files, from_start: settings.from_start, journal, devlog, fim, processes_ms, connections_ms })
 }
 
 /// Where there is a journal it holds the socket, whether it is read or not. Whoever names files says what is read.
@@ -366,6 +394,15 @@ pub fn start(plan: Plan, tasks: &Tasks, way: &Way) -> Result<Running, StartError
     if let Some(settings) = plan.devlog {
         devlog::start(&settings, Arc::clone(&counters), tasks, to())
             .map_err(|error| StartError::Devlog(settings.path, error))?;
+    }
+    let passwd = Path::new(PASSWD);
+    if let Some(interval_ms) = plan.processes_ms {
+        let processes = processes::Processes::new(passwd, Arc::clone(&counters));
+        processes::start(processes, interval_ms, tasks, to()).map_err(StartError::Thread)?;
+    }
+    if let Some(interval_ms) = plan.connections_ms {
+        let connections = connections::Connections::new(passwd, Arc::clone(&counters));
+        connections::start(connections, interval_ms, tasks, to()).map_err(StartError::Thread)?;
     }
     Ok(Running { fim, counters })
 }

@@ -8,10 +8,13 @@
 )]
 
 mod checkpoint;
+mod connections;
 mod fim;
 mod journal;
 mod devlog;
 mod line;
 mod pattern;
 mod plan;
+mod processes;
+mod procfs;
 mod tail;

@@ -4,7 +4,7 @@ use std::{collections::HashMap, fs, sync::Arc};
 
 use nms_collect::{
     fim::ReportError,
-    plan::{self, Fim, Journal, Settings, Way, check},
+    plan::{self, Connections, Fim, Journal, Processes, Settings, Way, check},
 };
 use nms_kit::{
     intake::{self, Chunk, Events},
@@ -18,7 +18,7 @@ fn texts(list: &[&str]) -> Vec<String> {
 
 fn show(files: Option<&[&str]>, journal: Option<Journal>, present: bool) -> String {
     let fim = Fim { enabled: false, ..Fim::default() };
-    let settings = Settings { files: files.map(texts), journal, devlog: None, from_start: false, fim };
+    let settings = Settings { files: files.map(texts), journal, fim, ..Settings::default() };
     match check(&settings, present) {
         Ok(plan) => plan.to_string(),
         Err(error) => format!("{}: {error}", error.key()),
@@ -33,11 +33,23 @@ fn units(list: &[&str]) -> Journal {
 fn one_source_where_two_overlap() {
     let usual = "files=/var/log/auth.log,/var/log/syslog,/var/log/secure,/var/log/messages,/var/log/cron";
     let all = Some(Journal::All(true));
-    assert_eq!(show(None, None, true), "journal=all files=none devlog=no fim=off");
-    assert_eq!(show(None, None, false), format!("journal=no {usual} devlog=if-free fim=off"));
-    assert_eq!(show(None, Some(Journal::All(false)), true), format!("journal=no {usual} devlog=no fim=off"));
-    assert_eq!(show(Some(&["/var/log/auth.log"]), None, true), "journal=no files=/var/log/auth.log devlog=no fim=off");
-    assert_eq!(show(Some(&["/srv/app.log"]), all.clone(), true), "journal=all files=/srv/app.log devlog=no fim=off");
+    assert_eq!(show(None, None, true), "journal=all files=none devlog=no fim=off processes=1000ms connections=5000ms");
+    assert_eq!(
+        show(None, None, false),
+        format!("journal=no {usual} devlog=if-free fim=off processes=1000ms connections=5000ms")
+    );
+    assert_eq!(
+        show(None, Some(Journal::All(false)), true),
+        format!("journal=no {usual} devlog=no fim=off processes=1000ms connections=5000ms")
+    );
+    assert_eq!(
+        show(Some(&["/var/log/auth.log"]), None, true),
+        "journal=no files=/var/log/auth.log devlog=no fim=off processes=1000ms connections=5000ms"
+    );
+    assert_eq!(
+        show(Some(&["/srv/app.log"]), all.clone(), true),
+        "journal=all files=/srv/app.log devlog=no fim=off processes=1000ms connections=5000ms"
+    );
     assert!(
         show(Some(&["/var/log/auth.log"]), all.clone(), true)
             .starts_with("files: /var/log/auth.log holds the journal's lines")
@@ -50,7 +62,7 @@ fn one_source_where_two_overlap() {
 fn units_and_files_are_both_read_where_they_share_no_lines() {
     assert_eq!(
         show(Some(&["/var/log/syslog"]), Some(units(&["ssh.service"])), true),
-        "journal=ssh.service files=/var/log/syslog devlog=no fim=off"
+        "journal=ssh.service files=/var/log/syslog devlog=no fim=off processes=1000ms connections=5000ms"
     );
     for (file, unit) in [
         ("/var/log/auth.log", "ssh.service"),
@@ -106,7 +118,23 @@ fn settings_are_read_and_unknown_keys_refused() {
     assert_eq!(settings.journal, Some(units(&["ssh.service"])));
     assert!(settings.fim.enabled && !settings.fim.exclude.is_empty());
     assert!(read(r#"{"file":[]}"#).unwrap_err().contains("unknown field `file`"));
+    assert_eq!((settings.processes.interval_ms, settings.connections.interval_ms), (1_000, 5_000));
+    assert!(read(r#"{"processes":{"every":5}}"#).unwrap_err().contains("unknown field `every`"));
     assert!(read(r#"{"fim":{"includes":[]}}"#).unwrap_err().contains("unknown field `includes`"));
+}
+
+#[test]
+fn looks_are_neither_all_the_time_nor_never() {
+    let every = |text: &str| match check(&serde_json::from_str(text).unwrap(), true) {
+        Ok(plan) => format!("{:?} {:?}", plan.processes_ms, plan.connections_ms),
+        Err(error) => format!("{}: {error}", error.key()),
+    };
+    assert_eq!(every(r#"{"processes":{"interval_ms":100}}"#), "Some(100) Some(5000)");
+    assert_eq!(every(r#"{"processes":{"enabled":false},"connections":{"interval_ms":3600000}}"#), "None Some(3600000)");
+    let expected = "processes.interval_ms: 99: 100 to 3600000 milliseconds were expected";
+    assert_eq!(every(r#"{"processes":{"interval_ms":99}}"#), expected);
+    let expected = "connections.interval_ms: 3600001: 100 to 3600000 milliseconds were expected";
+    assert_eq!(every(r#"{"connections":{"enabled":false,"interval_ms":3600001}}"#), expected);
 }
 
 #[test]
@@ -122,6 +150,8 @@ fn a_plan_runs_and_stops() {
         devlog: None,
         from_start: true,
         fim: Fim { enabled: true, include: vec![root.join("etc").display().to_string()], exclude: Vec::new() },
+        processes: Processes { enabled: false, ..Processes::default() },
+        connections: Connections { enabled: false, ..Connections::default() },
     };
     let tasks = Tasks::start(1).unwrap();
     let (sender, receiver) = intake::channel();

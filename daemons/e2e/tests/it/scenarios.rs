@@ -188,3 +188,28 @@ fn a_changed_file_alerts_and_a_report_comes_back() {
         .unwrap_err();
     assert!(refused.contains("no agent named nobody is connected"), "{refused}");
 }
+
+#[test]
+fn a_program_that_starts_from_a_temporary_folder_alerts() {
+    let Some((mut stage, hub)) = Stage::chain() else { return };
+    (*stage).agent("agent", &hub, &[], &[]).unwrap();
+    let settings = fs::read_to_string(stage.path("agent.toml")).unwrap();
+    let is_off = "[processes]\nenabled = false\n";
+    assert!(settings.contains(is_off));
+    stage.write("agent.toml", &settings.replace(is_off, "[processes]\ninterval_ms = 100\n"));
+    stage.start("nmsd-agent", "agent");
+    // What runs at the first look is the baseline.
+    stage.until("processes are looked at", |stage| {
+        let status = (**stage).admin("nmsd-agent", "agent", &["status"]);
+        status.is_ok_and(|status| status[0]["collectors"]["processes"].as_u64() > Some(0))
+    });
+    let folder = tempfile::Builder::new().prefix("nms-e2e-start-").tempdir_in("/tmp").unwrap();
+    let program = folder.path().join("sleep");
+    fs::copy("/bin/sleep", &program).unwrap();
+    stage.start_other("sleep", Command::new(&program).arg("60"));
+    let is_it = |alert: &Value| alert["message"].as_str().is_some_and(|text| text.contains("nms-e2e-start-"));
+    stage.until("the start is told", |stage| stage.alerts("hub").iter().any(is_it));
+    let alerts = stage.alerts("hub");
+    let alert = alerts.iter().find(|alert| is_it(alert)).unwrap();
+    assert_eq!((&alert["category"], &alert["source"]), (&json!("suspicious_process"), &json!("127.0.0.1/agent")));
+}
