@@ -192,7 +192,7 @@ impl Correlator {
         match (found.action, found.outcome) {
             // Of `None` is who began to log in and left; nothing else may tell of it.
             (Action::Login, Outcome::Failed | Outcome::None) => {
-                let is_exposed = self.network.is_exposed(incidents, line, when);
+                let is_exposed = Network::is_exposed(incidents, line, when);
                 let tried = self.guessing.failed(incidents, line, is_exposed, when, out);
                 self.network.failed(incidents, line, tried, when, out);
             }

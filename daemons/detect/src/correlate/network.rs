@@ -165,7 +165,7 @@ impl Network {
     }
 
     /// Whether the service that a line is of has its standing incident: the internet tries it all day.
-    pub(super) fn is_exposed(&self, incidents: &Incidents, line: (&Event, &Extraction<'_>), when: When) -> bool {
+    pub(super) fn is_exposed(incidents: &Incidents, line: (&Event, &Extraction<'_>), when: When) -> bool {
         incidents.is_open(&super::crowd::standing_key(line), when.at.unix_ms)
     }
 

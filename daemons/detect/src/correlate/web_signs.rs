@@ -252,7 +252,7 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) struct Signs {
     /// What each pattern means, by its number; worse ones first.
-    signs: Vec<Sign>,
+    meanings: Vec<Sign>,
     paths: Option<AhoCorasick>,
     agents: Option<AhoCorasick>,
 }
@@ -271,8 +271,8 @@ impl Signs {
             .flat_map(|(tries, patterns)| patterns.iter().map(move |pattern| (*pattern, Sign::Exploit(tries))));
         let doors =
             HIDDEN.iter().map(|door| (*door, Sign::Hidden)).chain(COMMON.iter().map(|door| (*door, Sign::Common)));
-        let (patterns, signs): (Vec<&str>, Vec<Sign>) = exploits.chain(doors).unzip();
-        Self { signs, paths: automaton(&patterns), agents: automaton(&TOOLS) }
+        let (patterns, meanings): (Vec<&str>, Vec<Sign>) = exploits.chain(doors).unzip();
+        Self { meanings, paths: automaton(&patterns), agents: automaton(&TOOLS) }
     }
 
     /// What a request is; nothing where it is as most are. `line` is all of the log line, for what stands in its headers.
@@ -312,7 +312,7 @@ impl Signs {
         let of_script = [&b".php?"[..], b".cgi?", b".pl?", b".asp?", b".jsp?"];
         let scripted = of_script.iter().any(|mark| plain.windows(mark.len()).any(|window| window == *mark));
         let matches = self.paths.as_ref()?.find_overlapping_iter(plain).map(|found| found.pattern().as_usize());
-        let signs = matches.filter_map(|number| Some((number, *self.signs.get(number)?)));
+        let signs = matches.filter_map(|number| Some((number, *self.meanings.get(number)?)));
         let meant = signs.filter(|(_number, sign)| scripted || !matches!(sign, Sign::Exploit(ADDRESS_AS_VALUE)));
         meant.min_by_key(|(number, _sign)| *number).map(|(_number, sign)| sign)
     }

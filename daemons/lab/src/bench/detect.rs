@@ -53,8 +53,9 @@ pub fn detect(options: DetectOptions) -> Result<Vec<Figure>, String> {
     let (_, correlation, _) = run(&guessed);
     let ours = parse + correlation;
     let peer = fail2ban(&log)?;
+    let missing = || "fail2ban-regex is not installed: apt-get install fail2ban".to_owned();
     figures.push(Figure {
-        peer: peer.map(|peer| format!("fail2ban-regex: {peer:.1}")),
+        peer: Some(peer.map_or_else(missing, |peer| format!("fail2ban-regex: {peer:.1}"))),
         ratio: peer.map(|peer| ours / peer),
         ..Figure::new("sshd", "parser, extraction and correlators", ours, "CPU s per million events")
     });
@@ -131,7 +132,6 @@ fn sshd_log() -> String {
 /// CPU of `fail2ban-regex` with its sshd filter, per million lines; none where it is not installed.
 fn fail2ban(log: &str) -> Result<Option<f64>, String> {
     if !Command::new("fail2ban-regex").arg("--version").output().is_ok_and(|output| output.status.success()) {
-        println!("skipped: fail2ban-regex is not installed, apt-get install fail2ban");
         return Ok(None);
     }
     let path = std::env::temp_dir().join(format!("nms-bench-detect-{}.log", std::process::id()));

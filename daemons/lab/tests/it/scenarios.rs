@@ -28,7 +28,7 @@ fn a_dashboard_shows_what_it_must_in_every_scenario() {
 }
 
 /// Thirty failures of one address, and what is expected of them.
-fn guessing(kind: &str, expected: Value) -> Value {
+fn guessing(kind: &str, expected: &Value) -> Value {
     let line = |at: u32| {
         json!({ "t": at, "src": "192.0.2.10", "raw": format!(
             "<38>Mar 10 13:00:{at:02} web sshd[{}]: Failed password for root from 198.51.100.77 port 4000 ssh2", 400 + at) })
@@ -51,7 +51,7 @@ fn run(text: &str, more: &[&str]) -> (Option<i32>, String) {
 fn what_is_not_as_it_must_be_fails_and_says_why() {
     let attack = json!({ "category": "brute_force", "min_severity": "HIGH", "max_alerts": 1,
                          "must_mention": ["198.51.100.77"], "max_time_to_alert_s": 10 });
-    let (code, said) = run(&guessing("attack", attack.clone()).to_string(), &["--json"]);
+    let (code, said) = run(&guessing("attack", &attack).to_string(), &["--json"]);
     assert_eq!(code, Some(0), "{said}");
     let first: Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
     assert_eq!(first["alerts"][0]["first_alert_s"], 4.0, "the fifth failure");
@@ -67,7 +67,7 @@ fn what_is_not_as_it_must_be_fails_and_says_why() {
     ] {
         let mut expected = attack.clone();
         expected[key] = value;
-        let (code, said) = run(&guessing("attack", expected).to_string(), &[]);
+        let (code, said) = run(&guessing("attack", &expected).to_string(), &[]);
         assert_eq!(code, Some(1), "{key}");
         assert!(said.contains(why), "{key}: {said}");
     }
@@ -76,7 +76,7 @@ fn what_is_not_as_it_must_be_fails_and_says_why() {
         (json!({ "max_severity": "HIGH", "max_alerts": 1, "max_confidence": 0.5 }), "at most 0.50 may be"),
         (json!({ "max_severity": "HIGH", "max_alerts": 1, "parse_errors_min": 1 }), "0 parse errors"),
     ] {
-        let (code, said) = run(&guessing("benign", expected).to_string(), &[]);
+        let (code, said) = run(&guessing("benign", &expected).to_string(), &[]);
         assert_eq!(code, Some(1), "{why}");
         assert!(said.contains(why), "{said}");
     }
@@ -85,7 +85,7 @@ fn what_is_not_as_it_must_be_fails_and_says_why() {
 #[test]
 fn a_file_that_cannot_be_read_is_named_with_line_and_field() {
     let benign = json!({ "max_severity": "LOW", "max_alerts": 0 });
-    let good = guessing("benign", benign.clone());
+    let good = guessing("benign", &benign);
     let with = |key: &str, value: Value| {
         let mut case = good.clone();
         case[key] = value;

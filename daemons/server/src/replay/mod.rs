@@ -120,7 +120,9 @@ impl Replay {
 
     fn say(&mut self, said: &[Alert], print: &mut Print<'_>) {
         self.counts.revisions += said.len() as u64;
-        said.iter().for_each(|alert| print(print::alert(alert, self.style)));
+        for alert in said {
+            print(print::alert(alert, self.style));
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nms_proto::{alert::Alert, id::AlertId, severity::Severity};
+use nms_proto::{alert::Alert, finding::Category, id::AlertId, severity::Severity};
 
 use super::case::{Attack, Benign, Expected};
 
@@ -63,7 +63,7 @@ pub(super) fn judge(expected: &Expected, shown: &Shown, parse_errors: u64) -> Ve
 
 fn judge_attack(attack: &Attack, shown: &Shown, why: &mut Vec<String>) {
     let fits = |alert: &Alert| attack.categories.contains(&alert.category) && alert.severity >= attack.min_severity;
-    let wanted: Vec<&str> = attack.categories.iter().map(|category| category.as_str()).collect();
+    let wanted: Vec<&str> = attack.categories.iter().map(Category::as_str).collect();
     let wanted = format!("{} at {} or more", wanted.join(" or "), attack.min_severity);
     let count = shown.distinct(fits);
     if count < attack.min_alerts {

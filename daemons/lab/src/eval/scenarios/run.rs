@@ -33,12 +33,15 @@ const AFTER_MS: i64 = 65 * 60_000;
 /// The spool of the scenarios' hub.
 const INSTANCE: Instance = Instance(*b"nms-lab scenario");
 
+/// What was generated already, by weekday of the first day and number of days.
+type Made = HashMap<(usize, usize), Arc<Vec<Event>>>;
+
 /// Ordinary traffic to run a scenario in.
 pub(super) enum Traffic {
     /// Lines of a file, from two days before the scenario on; again from the first where they end.
     Recorded(Vec<Line>),
-    /// The generator's network of a seed; by weekday and days, what was made already.
-    Generated(u64, Mutex<HashMap<(usize, usize), Arc<Vec<Event>>>>),
+    /// The generator's network of a seed.
+    Generated(u64, Mutex<Made>),
 }
 
 impl Traffic {
