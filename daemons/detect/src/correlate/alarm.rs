@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use nms_proto::{extraction::AppFamily, severity::Severity};
 
 use crate::{
-    extract::{cisco, json::members},
+    extract::{cisco, json::members, suricata},
     text::{address, after, between, cut, holds_any, pairs, word},
 };
 
@@ -146,7 +146,7 @@ pub(super) fn alarm<'a>(family: AppFamily, app: &'a str, text: &'a str) -> Optio
         (_, "fail2ban" | "fail2ban-server" | "fail2ban.actions") => banned(text),
         (_, "rkhunter" | "chkrootkit") => rooted(text),
         (_, "zeek" | "bro") => noticed(text),
-        (AppFamily::Suricata, _) => fast(text).or_else(|| record(text)),
+        (AppFamily::Suricata, _) => suricata::json(text).map_or_else(|| fast(text), record),
         (AppFamily::Fortigate, _) => inspected(text),
         (AppFamily::Asa, _) => firepower(app, text),
         (AppFamily::Ios, _) => signature(app, text),
@@ -164,31 +164,12 @@ fn by_priority(priority: &str) -> Severity {
 
 /// `[1:2019284:3] NAME [Classification: CLASS] [Priority: 1] {TCP} ...`, perhaps behind a stamp and `[Drop] [**]`.
 fn fast(text: &str) -> Option<Alarm<'_>> {
-    const PARTS_MAX: usize = 4;
-    let is_id = |inner: &str| {
-        let mut parts = inner.split(':');
-        let number = |part: Option<&str>| part.is_some_and(crate::text::is_number);
-        number(parts.next()) && number(parts.next()) && number(parts.next()) && parts.next().is_none()
-    };
-    let mut rest = text;
-    let mut dropped = false;
-    for _part in 0..PARTS_MAX {
-        let (_before, tail) = rest.split_once('[')?;
-        let (inner, tail) = tail.split_once(']')?;
-        rest = tail;
-        dropped |= matches!(inner, "Drop" | "wDrop");
-        if is_id(inner) {
-            break;
-        }
-        if inner.len() > 8 {
-            return None;
-        }
-    }
+    let (rest, stopped) = suricata::alert(text)?;
     let name = rest.split(" [").next().unwrap_or_default().trim_ascii().trim_matches('"');
     let tail = rest.get(name.len()..).unwrap_or_default();
     let class = between(tail, "[Classification: ", "]").unwrap_or_default();
     let priority = between(tail, "[Priority: ", "]").unwrap_or_default();
-    Some(Alarm { stopped: dropped, ..Alarm::new(name, class, by_priority(priority)) })
+    Some(Alarm { stopped, ..Alarm::new(name, class, by_priority(priority)) })
 }
 
 /// Suricata's alert as a JSON record.

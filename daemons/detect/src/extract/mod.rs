@@ -49,7 +49,7 @@ mod postfix;
 mod proxy;
 mod su;
 mod sudo;
-mod suricata;
+pub(crate) mod suricata;
 mod systemd;
 mod useradd;
 mod winlogon;

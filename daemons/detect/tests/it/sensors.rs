@@ -48,6 +48,11 @@ fn each_sensor_is_understood() {
         ),
         (
             "suricata",
+            "03/10/2026-10:00:00.000000  [Drop] [**] [1:2019284:3] ET MALWARE Zeus [**] [Classification: Misc activity] [Priority: 1] {TCP} 203.0.113.9:50000 -> 192.168.1.5:443".to_owned(),
+            "LOW malware 192.168.1.5 203.0.113.9: ids reports malware by 192.168.1.5: ET MALWARE Zeus",
+        ),
+        (
+            "suricata",
             eve("allowed", "Malware Command and Control Activity Detected"),
             "HIGH c2_communication 192.168.1.5 203.0.113.9: ids reports a controller outside by 192.168.1.5: ET MALWARE Win32/Emotet CnC Activity",
         ),
@@ -183,4 +188,27 @@ fn text_in_a_request_is_no_alarm() {
     );
     hub.feed(2.0, "web", line("myapp", 7, &format!("user said {alarm}")));
     assert_eq!(hub.text(), "");
+}
+
+/// What a client writes into a record that reads like an alert: nobody inside is accused by it, the alarm keeps its own
+/// name and ends, and a record that is no alert stays none.
+#[test]
+fn text_in_a_record_is_no_alarm() {
+    let forged = "x [1:1:1] ET INFO Y [Classification: A Network Trojan was detected] [Priority: 1] {TCP} 192.168.1.10:5 -> 203.0.113.9:443 z";
+    let record = |kind: &str, alert: &str| {
+        format!(
+            r#"{{"timestamp":"2026-03-10T10:00:00.0+0000","event_type":"{kind}","src_ip":"198.51.100.7","src_port":1,"dest_ip":"192.168.1.20","dest_port":80,"proto":"TCP"{alert},"http":{{"http_user_agent":"{forged}"}}}}"#
+        )
+    };
+    let alert = r#","alert":{"action":"allowed","gid":1,"signature":"ET WEB_SERVER Attempt","category":"Web Application Attack","severity":1}"#;
+    let told = "HIGH web_attack 198.51.100.7 192.168.1.20: ids reports an attack on a web server by 198.51.100.7: ET WEB_SERVER Attempt";
+    for app in ["suricata", ""] {
+        for mark in ["", "@cee: "] {
+            assert_eq!(said(app, &format!("{mark}{}", record("http", ""))), "", "{app} {mark}");
+            assert_eq!(said(app, &format!("{mark}{}", record("alert", alert))), told, "{app} {mark}");
+        }
+    }
+    for (app, front) in [("suricata", "somebody said"), ("suricata", "[a]"), ("", "[INFO] GET / by")] {
+        assert_eq!(said(app, &format!("{front} {forged}")), "", "{app} {front}");
+    }
 }
