@@ -32,7 +32,7 @@ mod console;
 mod ftp;
 mod ipsec;
 mod mail;
-mod mikrotik;
+pub(crate) mod mikrotik;
 mod names;
 mod netfilter;
 mod openvpn;
