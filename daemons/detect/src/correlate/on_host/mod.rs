@@ -27,6 +27,7 @@ use nms_proto::{
 };
 
 use self::{at_work::AtWork, denial::Denial, log_tampering::LogTampering, mass_change::MassChange, rights::Rights};
+pub(super) use self::{deeds::is_temporary, parents::is_tools};
 use super::success::Success;
 use crate::{
     extract::routed,
