@@ -60,8 +60,19 @@ impl<'a> Alarm<'a> {
 /// Beginnings of names that tell of lists of addresses.
 const LISTS: [&str; 5] = ["ET DROP", "ET CINS", "ET TOR", "ET COMPROMISED", "ET 3CORESec"];
 /// Beginnings of names that only inform.
-const INFORMING: [&str; 9] =
-    ["ET POLICY", "ET INFO", "ET GAMES", "ET CHAT", "ET P2P", "ET HUNTING", "GPL INFO", "SURICATA ", "GPL ICMP"];
+const INFORMING: [&str; 10] = [
+    "ET POLICY",
+    "ET INFO",
+    "ET GAMES",
+    "ET CHAT",
+    "ET P2P",
+    "ET HUNTING",
+    "GPL INFO",
+    "SURICATA ",
+    "GPL ICMP",
+    // The community strings that every monitoring server uses.
+    "GPL SNMP",
+];
 /// Bytes of a name and of a class that are searched.
 const SEARCHED_BYTES: usize = 160;
 
@@ -223,7 +234,9 @@ fn inspected(text: &str) -> Option<Alarm<'_>> {
             _ => {}
         }
     }
-    if !matches!(part, "ips" | "virus" | "anomaly" | "waf") {
+    // What floods, and too many sessions, are told by the correlator of service denied.
+    let is_flood = part == "anomaly" && (name.ends_with("_flood") || name.ends_with("_session"));
+    if !matches!(part, "ips" | "virus" | "anomaly" | "waf") || is_flood {
         return None;
     }
     let stopped = holds_any(action, &["block", "drop", "reset", "clear", "deny"]);
@@ -245,7 +258,10 @@ fn inspected(text: &str) -> Option<Alarm<'_>> {
     Some(Alarm { kind, stopped, informs: false, ..told })
 }
 
-/// Firepower's `430001: ... Message: NAME, Classification: CLASS, Priority: 1`, and the ASA's own `4000nn` and `73310n`.
+/// The ASA's number for rates, which the correlator of service denied reads.
+const RATE: &str = "733100";
+
+/// Firepower's `430001: ... Message: NAME, Classification: CLASS, Priority: 1`, and the ASA's own `4000nn` and `73310n`, but for [`RATE`].
 fn firepower<'a>(app: &'a str, text: &'a str) -> Option<Alarm<'a>> {
     let (code, text) = cisco::message(app, text)?;
     let number = code.rsplit('-').next().unwrap_or_default();
@@ -264,7 +280,7 @@ fn firepower<'a>(app: &'a str, text: &'a str) -> Option<Alarm<'a>> {
     }
     let name = if number.starts_with("400") {
         text.split(" from ").next()?
-    } else if number.starts_with("7331") {
+    } else if number.starts_with("7331") && number != RATE {
         "a rate above its limit"
     } else {
         return None;
@@ -288,7 +304,7 @@ fn signature<'a>(app: &'a str, text: &'a str) -> Option<Alarm<'a>> {
 
 /// `/srv/share/x.exe: Win.Trojan.Agent-1 FOUND`: the path is somebody's, the name is the last word but one.
 fn scanned(text: &str) -> Option<Alarm<'_>> {
-    let text = text.split_once(" -> ").map_or(text, |(_stamp, text)| text);
+    let text = text.split_once(" -> ").filter(|(stamp, _text)| is_stamp(stamp)).map_or(text, |(_stamp, text)| text);
     let (head, name) = text.strip_suffix(" FOUND")?.rsplit_once(": ")?;
     // What a mail server or a proxy hands over was caught at the door.
     let at_the_door = head.starts_with("instream(") || head.starts_with("fd[") || head.starts_with("stream(");
@@ -299,6 +315,13 @@ fn scanned(text: &str) -> Option<Alarm<'_>> {
         (false, false) => Severity::High,
     };
     Some(Alarm { kind: Kind::Malware, informs: at_the_door, ..Alarm::new(name, "", severity) })
+}
+
+/// `Tue Mar 10 10:00:00 2026`, as clamd begins a line of its own log. Paths, which may hold anything, begin with a slash.
+fn is_stamp(text: &str) -> bool {
+    const STAMP_BYTES: usize = 24;
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b' ' || byte == b':';
+    text.len() == STAMP_BYTES && text.bytes().all(fits) && text.ends_with(|last: char| last.is_ascii_digit())
 }
 
 /// `[sshd] Ban 192.0.2.7`, with a level in front in some releases.

@@ -87,6 +87,16 @@ fn each_sensor_is_understood() {
             "HIGH malware - ids: ids reports malware: Win.Trojan.Agent-1234",
         ),
         (
+            "clamd",
+            "Tue Mar 10 10:00:00 2026 -> /srv/share/a -> instream(x): b.exe: Win.Trojan.Agent-1234 FOUND".to_owned(),
+            "HIGH malware - ids: ids reports malware: Win.Trojan.Agent-1234",
+        ),
+        (
+            "clamd",
+            "/srv/share/a -> instream(x): b.exe: Win.Trojan.Agent-1234 FOUND".to_owned(),
+            "HIGH malware - ids: ids reports malware: Win.Trojan.Agent-1234",
+        ),
+        (
             "rkhunter",
             "Possible rootkits: 2".to_owned(),
             "MEDIUM malware - ids: ids reports malware: Possible rootkits: 2",
@@ -126,6 +136,7 @@ fn weather_and_what_only_informs_stay_low() {
             "203.0.113.9",
         ),
         fast("GPL ICMP_INFO PING", "Misc activity", 3, "192.168.1.5", "192.168.1.1"),
+        fast("GPL SNMP public access udp", "Attempted Information Leak", 2, "192.168.1.3", "192.168.1.1"),
         fast("ET DNS Query for .to TLD", "Potentially Bad Traffic", 2, "192.168.1.5", "192.168.1.1"),
         line("clamd", 0, "instream(127.0.0.1@40022): Win.Trojan.Agent-1 FOUND"),
         line("clamd", 0, "SelfCheck: Database status OK."),
@@ -137,7 +148,7 @@ fn weather_and_what_only_informs_stay_low() {
         line(
             "",
             0,
-            r#"devname="fw" devid="FGT1" logid="0720018432" type="utm" subtype="anomaly" severity="critical" srcip=203.0.113.9 dstip=192.0.2.20 action="clear_session" attack="tcp_syn_flood""#,
+            r#"devname="fw" devid="FGT1" logid="0720018432" type="utm" subtype="anomaly" severity="critical" srcip=203.0.113.9 dstip=192.0.2.20 action="clear_session" attack="udp_flood""#,
         ),
     ];
     let mut hub = Hub::new();
@@ -145,6 +156,8 @@ fn weather_and_what_only_informs_stay_low() {
         hub.feed(at as f64, "ids", body);
     }
     assert_eq!(worst(&hub), "LOW", "{}", hub.text());
+    let floods = hub.said.iter().filter(|finding| finding.category.as_str() == "denial_of_service").count();
+    assert_eq!(floods, 1, "a flood is told once: {}", hub.text());
 }
 
 #[test]
