@@ -23,6 +23,7 @@ mod on_host;
 mod spraying;
 mod slow_guessing;
 mod crowd;
+mod encoded;
 mod dns_tunnel;
 mod silence;
 mod connections;
