@@ -157,7 +157,7 @@ impl Correlator {
         let runs_ms = self.runs_ms(now);
         self.file_context.tick(&mut self.incidents, runs_ms, out);
         self.on_host.tick(&mut self.incidents, runs_ms, out);
-        self.network.heard(&mut self.incidents, event, (runs_ms, self.set_ms), out);
+        self.network.heard(&mut self.incidents, (event, found), (runs_ms, self.set_ms), out);
         let (interesting, on_host) = (is_of_interest(found), on_host::is_of_interest(event, found));
         let matter = network::matter(event, found);
         if interesting || on_host || matter.is_some() {
@@ -188,7 +188,7 @@ impl Correlator {
         match (found.action, found.outcome) {
             // Of `None` is who began to log in and left; nothing else may tell of it.
             (Action::Login, Outcome::Failed | Outcome::None) => {
-                let is_exposed = self.network.is_exposed(incidents, line, when);
+                let is_exposed = network::is_exposed(incidents, line, when);
                 let tried = self.guessing.failed(incidents, line, is_exposed, when, out);
                 self.network.failed(incidents, line, tried, when, out);
             }

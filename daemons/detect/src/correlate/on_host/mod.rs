@@ -259,3 +259,8 @@ fn is_named(app: &str) -> bool {
     let app = script::base(app);
     app == "mod_evasive" || at_work::is_tool(app) || log_tampering::is_daemon(app)
 }
+
+/// Whether an event says that its host shuts down, or that it has just started.
+pub(super) fn shuts_down(event: &Event, found: &Extraction<'_>) -> bool {
+    matches!(&event.body, Body::Syslog(line) if log_tampering::shuts_down(found.family, routed(line).1))
+}
