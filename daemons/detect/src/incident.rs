@@ -3,7 +3,8 @@
 //! A correlator raises a [`Sign`]; the first one of a key opens an incident whose id is the hash of the
 //! instance, the key and the first evidence, so that the same events give the same id. A revision goes
 //! out when the incident opens, at once when it becomes worse, at counts of 10, 100 and 1,000 but at
-//! least 10 s apart, and once more with the true count after 60 quiet minutes (6 h for what comes slowly).
+//! least 10 s apart, and once more with the true count after 60 quiet minutes (6 h for what comes slowly, 3 days for an
+//! exposed service, 7 days for a source that is silent; see [`crate::subject::Story::quiet_ms`]).
 //! The key raised again within 24 h reopens the incident under its id.
 //!
 //! What is due is done before an event is counted, in the event's own time, so that the revisions are

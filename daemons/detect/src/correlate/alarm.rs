@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use nms_proto::{extraction::AppFamily, severity::Severity};
 
 use crate::{
-    extract::{cisco, json::members},
+    extract::{cisco, json::members, suricata},
     text::{address, after, between, cut, holds_any, pairs, word},
 };
 
@@ -60,8 +60,19 @@ impl<'a> Alarm<'a> {
 /// Beginnings of names that tell of lists of addresses.
 const LISTS: [&str; 5] = ["ET DROP", "ET CINS", "ET TOR", "ET COMPROMISED", "ET 3CORESec"];
 /// Beginnings of names that only inform.
-const INFORMING: [&str; 9] =
-    ["ET POLICY", "ET INFO", "ET GAMES", "ET CHAT", "ET P2P", "ET HUNTING", "GPL INFO", "SURICATA ", "GPL ICMP"];
+const INFORMING: [&str; 10] = [
+    "ET POLICY",
+    "ET INFO",
+    "ET GAMES",
+    "ET CHAT",
+    "ET P2P",
+    "ET HUNTING",
+    "GPL INFO",
+    "SURICATA ",
+    "GPL ICMP",
+    // The community strings that every monitoring server uses.
+    "GPL SNMP",
+];
 /// Bytes of a name and of a class that are searched.
 const SEARCHED_BYTES: usize = 160;
 
@@ -146,7 +157,7 @@ pub(super) fn alarm<'a>(family: AppFamily, app: &'a str, text: &'a str) -> Optio
         (_, "fail2ban" | "fail2ban-server" | "fail2ban.actions") => banned(text),
         (_, "rkhunter" | "chkrootkit") => rooted(text),
         (_, "zeek" | "bro") => noticed(text),
-        (AppFamily::Suricata, _) => fast(text).or_else(|| record(text)),
+        (AppFamily::Suricata, _) => suricata::json(text).map_or_else(|| fast(text), record),
         (AppFamily::Fortigate, _) => inspected(text),
         (AppFamily::Asa, _) => firepower(app, text),
         (AppFamily::Ios, _) => signature(app, text),
@@ -164,31 +175,12 @@ fn by_priority(priority: &str) -> Severity {
 
 /// `[1:2019284:3] NAME [Classification: CLASS] [Priority: 1] {TCP} ...`, perhaps behind a stamp and `[Drop] [**]`.
 fn fast(text: &str) -> Option<Alarm<'_>> {
-    const PARTS_MAX: usize = 4;
-    let is_id = |inner: &str| {
-        let mut parts = inner.split(':');
-        let number = |part: Option<&str>| part.is_some_and(crate::text::is_number);
-        number(parts.next()) && number(parts.next()) && number(parts.next()) && parts.next().is_none()
-    };
-    let mut rest = text;
-    let mut dropped = false;
-    for _part in 0..PARTS_MAX {
-        let (_before, tail) = rest.split_once('[')?;
-        let (inner, tail) = tail.split_once(']')?;
-        rest = tail;
-        dropped |= matches!(inner, "Drop" | "wDrop");
-        if is_id(inner) {
-            break;
-        }
-        if inner.len() > 8 {
-            return None;
-        }
-    }
+    let (rest, stopped) = suricata::alert(text)?;
     let name = rest.split(" [").next().unwrap_or_default().trim_ascii().trim_matches('"');
     let tail = rest.get(name.len()..).unwrap_or_default();
     let class = between(tail, "[Classification: ", "]").unwrap_or_default();
     let priority = between(tail, "[Priority: ", "]").unwrap_or_default();
-    Some(Alarm { stopped: dropped, ..Alarm::new(name, class, by_priority(priority)) })
+    Some(Alarm { stopped, ..Alarm::new(name, class, by_priority(priority)) })
 }
 
 /// Suricata's alert as a JSON record.
@@ -242,7 +234,9 @@ fn inspected(text: &str) -> Option<Alarm<'_>> {
             _ => {}
         }
     }
-    if !matches!(part, "ips" | "virus" | "anomaly" | "waf") {
+    // What floods, and too many sessions, are told by the correlator of service denied.
+    let is_flood = part == "anomaly" && (name.ends_with("_flood") || name.ends_with("_session"));
+    if !matches!(part, "ips" | "virus" | "anomaly" | "waf") || is_flood {
         return None;
     }
     let stopped = holds_any(action, &["block", "drop", "reset", "clear", "deny"]);
@@ -264,7 +258,10 @@ fn inspected(text: &str) -> Option<Alarm<'_>> {
     Some(Alarm { kind, stopped, informs: false, ..told })
 }
 
-/// Firepower's `430001: ... Message: NAME, Classification: CLASS, Priority: 1`, and the ASA's own `4000nn` and `73310n`.
+/// The ASA's number for rates, which the correlator of service denied reads.
+const RATE: &str = "733100";
+
+/// Firepower's `430001: ... Message: NAME, Classification: CLASS, Priority: 1`, and the ASA's own `4000nn` and `73310n`, but for [`RATE`].
 fn firepower<'a>(app: &'a str, text: &'a str) -> Option<Alarm<'a>> {
     let (code, text) = cisco::message(app, text)?;
     let number = code.rsplit('-').next().unwrap_or_default();
@@ -283,7 +280,7 @@ fn firepower<'a>(app: &'a str, text: &'a str) -> Option<Alarm<'a>> {
     }
     let name = if number.starts_with("400") {
         text.split(" from ").next()?
-    } else if number.starts_with("7331") {
+    } else if number.starts_with("7331") && number != RATE {
         "a rate above its limit"
     } else {
         return None;
@@ -307,7 +304,7 @@ fn signature<'a>(app: &'a str, text: &'a str) -> Option<Alarm<'a>> {
 
 /// `/srv/share/x.exe: Win.Trojan.Agent-1 FOUND`: the path is somebody's, the name is the last word but one.
 fn scanned(text: &str) -> Option<Alarm<'_>> {
-    let text = text.split_once(" -> ").map_or(text, |(_stamp, text)| text);
+    let text = text.split_once(" -> ").filter(|(stamp, _text)| is_stamp(stamp)).map_or(text, |(_stamp, text)| text);
     let (head, name) = text.strip_suffix(" FOUND")?.rsplit_once(": ")?;
     // What a mail server or a proxy hands over was caught at the door.
     let at_the_door = head.starts_with("instream(") || head.starts_with("fd[") || head.starts_with("stream(");
@@ -318,6 +315,13 @@ fn scanned(text: &str) -> Option<Alarm<'_>> {
         (false, false) => Severity::High,
     };
     Some(Alarm { kind: Kind::Malware, informs: at_the_door, ..Alarm::new(name, "", severity) })
+}
+
+/// `Tue Mar 10 10:00:00 2026`, as clamd begins a line of its own log. Paths, which may hold anything, begin with a slash.
+fn is_stamp(text: &str) -> bool {
+    const STAMP_BYTES: usize = 24;
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b' ' || byte == b':';
+    text.len() == STAMP_BYTES && text.bytes().all(fits) && text.ends_with(|last: char| last.is_ascii_digit())
 }
 
 /// `[sshd] Ban 192.0.2.7`, with a level in front in some releases.

@@ -1,7 +1,8 @@
 //! Connections that processes make to the outside: by a shell or from a folder for temporary files (ATT&CK T1059, T1071),
 //! to a miner's pool (T1496), or by the clock (T1071, T1029).
 //!
-//! A shell or netcat that connects outside is MEDIUM, and so is what runs from a temporary folder; with a rhythm HIGH.
+//! A shell or netcat that connects outside is MEDIUM, and so is what runs from a temporary folder, but for what tools are
+//! known to run there; with a rhythm HIGH.
 //! An interpreter does so all day on the ports of the web, mail, names and time, and is LOW on others. The ports that
 //! pools of miners use are MEDIUM, but for browsers and programs that share files, whose peers choose any port.
 //! Eight connections of one program to one endpoint with a spread of at most 10 % are a rhythm: LOW, and silent for
@@ -20,7 +21,11 @@ use nms_proto::{
 };
 use xxhash_rust::xxh3::Xxh3Default;
 
-use super::{guessing::victim, unsaid::Unsaid};
+use super::{
+    guessing::victim,
+    on_host::{is_temporary, is_tools},
+    unsaid::Unsaid,
+};
 use crate::{
     bounded::{Bounded, Suspicion},
     incident::{Sign, When, evidence, span},
@@ -40,11 +45,9 @@ const PATH_BYTES: usize = 120;
 /// Lines kept as evidence.
 const EVIDENCE_KEPT: usize = 3;
 
-/// Folders for temporary files, and what people rightly run from there.
-const TEMPORARY: [&str; 4] = ["/tmp/", "/var/tmp/", "/dev/shm/", "/run/shm/"];
-const RIGHTLY: [&str; 3] = ["/tmp/.mount_", "/tmp/go-build", "/tmp/cargo-install"];
-const SHELLS: [&str; 12] =
-    ["sh", "bash", "dash", "zsh", "ksh", "ash", "busybox", "nc", "ncat", "netcat", "nc.openbsd", "nc.traditional"];
+/// Not busybox, which is every program of a small system at once: of its path alone nobody knows which.
+const SHELLS: [&str; 11] =
+    ["sh", "bash", "dash", "zsh", "ksh", "ash", "nc", "ncat", "netcat", "nc.openbsd", "nc.traditional"];
 const INTERPRETERS: [&str; 5] = ["python", "perl", "ruby", "php", "lua"];
 /// Ports on which interpreters talk to the outside as part of their work.
 const EVERYDAY: [u16; 14] = [21, 22, 25, 53, 80, 110, 123, 143, 443, 465, 587, 853, 993, 8443];
@@ -113,8 +116,7 @@ enum Program {
 
 fn program(path: &str) -> Program {
     let path = path.strip_suffix(" (deleted)").unwrap_or(path);
-    let starts = |starts: &[&str]| starts.iter().any(|start| path.starts_with(start));
-    if starts(&TEMPORARY) && !starts(&RIGHTLY) {
+    if is_temporary(path) && !is_tools(path) {
         return Program::Temporary;
     }
     let name = path.rsplit('/').next().unwrap_or_default();

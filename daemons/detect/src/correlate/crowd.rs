@@ -2,7 +2,9 @@
 //! it leads to.
 //!
 //! Ten outside addresses that fail on one host within 10 min, or within an hour for one account that is not tried
-//! everywhere, are MEDIUM; 30 are HIGH. Addresses that logged in before are customers and not counted: a mail server's
+//! everywhere, are MEDIUM; 30 are HIGH. Where so many come every day, a crowd is twice as many as usual, and three times
+//! that is a large one: the most of each day is kept for a week, and the second of them is usual, so that one bad day
+//! teaches nothing. Addresses that logged in before are customers and not counted: a mail server's
 //! users mistype too. While such an incident is open, a login with a password by an address that never logged in there, for
 //! an account that three of the crowd tried, is HIGH (T1078).
 //!
@@ -34,6 +36,10 @@ use crate::{
 /// Addresses that are a crowd, and a large one.
 const MANY: usize = 10;
 const LARGE: usize = 30;
+/// How much more than usual a crowd is, and a large one; days whose most is kept.
+const TIMES: usize = 2;
+const TIMES_LARGE: usize = 6;
+const DAYS: usize = 7;
 /// Of the crowd, who must have tried an account before its login is believed to be guessed.
 const TRIED: usize = 3;
 /// Time in which addresses are taken together: towards a host, towards one account, and as its background; and how long a
@@ -75,6 +81,9 @@ const EVERYWHERE: [&str; 16] = [
 struct Tries {
     /// When, from where, and for which account.
     seen: VecDeque<(i64, IpAddr, u64)>,
+    /// The most addresses within [`HOST_MS`] of each day, today's first; and which day that is.
+    most: [usize; DAYS],
+    today: i64,
     unsaid: Unsaid,
 }
 
@@ -98,6 +107,34 @@ impl Tries {
         }
         self.seen.push_back((at, by, account));
         !known
+    }
+
+    /// Takes how many addresses came within [`HOST_MS`].
+    fn learn(&mut self, at: i64, count: usize) {
+        let today = at.div_euclid(DAY_MS);
+        let passed = usize::try_from(today - self.today).unwrap_or_default().min(DAYS);
+        self.most.rotate_right(passed);
+        self.most.iter_mut().take(passed).for_each(|most| *most = 0);
+        self.today = self.today.max(today);
+        if let Some(most) = self.most.first_mut() {
+            *most = (*most).max(count);
+        }
+    }
+
+    /// The second of the days before today: what is usual there.
+    fn usual(&self) -> usize {
+        let mut days = self.most;
+        if let Some(today) = days.first_mut() {
+            *today = 0;
+        }
+        days.sort_unstable_by(|one, other| other.cmp(one));
+        days.get(1).copied().unwrap_or_default()
+    }
+
+    /// How many addresses are a crowd on the host, and a large one. What is not kept cannot be counted.
+    fn limits(&self) -> (usize, usize) {
+        let usual = self.usual();
+        (MANY.max(usual * TIMES).min(KEPT), LARGE.max(usual * TIMES_LARGE).min(KEPT))
     }
 
     fn addresses(&self, fits: impl Fn(i64, u64) -> bool) -> usize {
@@ -194,31 +231,33 @@ impl Crowd {
         tries.unsaid.saw();
         let key = key(event);
         let said = incidents.severity(&key, at);
-        if !fresh || tries.seen.len() < MANY {
-            tries.unsaid.count_or_keep(incidents, &key, (event, 0), when, out);
-            return said.is_some();
-        }
         let on_host = tries.addresses(|seen, _account| (at - seen).abs() <= HOST_MS);
+        tries.learn(at, on_host);
         let named = !account.is_empty() && found.account_exists != Some(false) && !EVERYWHERE.contains(&account);
         let for_account = if named { tries.addresses(|_seen, tried| tried == hash) } else { 0 };
-        let count = on_host.max(for_account);
-        let severity = match count {
-            LARGE.. => Severity::High,
-            MANY.. => Severity::Medium,
-            _ => Severity::Info,
-        };
-        if count < MANY || Some(severity) <= said {
-            tries.unsaid.count_or_keep(incidents, &key, (event, EVIDENCE_KEPT), when, out);
+        let (many, large) = tries.limits();
+        if many > MANY && on_host < many && for_account < MANY {
+            // As every day: the standing incident of the service tells of it.
+            tries.unsaid.clear();
+            return false;
+        }
+        let by_account = for_account > on_host || on_host < many;
+        let (count, many, large, window) =
+            if by_account { (for_account, MANY, LARGE, ACCOUNT_MS) } else { (on_host, many, large, HOST_MS) };
+        let severity = if count >= large { Severity::High } else { Severity::Medium };
+        if !fresh || count < many || Some(severity) <= said {
+            let lines_max = if fresh && tries.seen.len() >= MANY { EVIDENCE_KEPT } else { 0 };
+            tries.unsaid.count_or_keep(incidents, &key, (event, lines_max), when, out);
             return said.is_some();
         }
         let host = victim(event);
-        let limit = if severity == Severity::High { LARGE } else { MANY };
+        let limit = if severity == Severity::High { large } else { many };
         // Where all of them try one account, it is told, however usual its name.
         let same = tries.addresses(|_seen, tried| tried == hash);
-        let (account, towards, window) = if !account.is_empty() && same >= on_host {
-            (cut(account, NAME_BYTES), format!("{} on {host}", cut(account, NAME_BYTES)), "60 min")
+        let (account, towards) = if !account.is_empty() && same >= on_host {
+            (cut(account, NAME_BYTES), format!("{} on {host}", cut(account, NAME_BYTES)))
         } else {
-            ("", host.to_string(), "10 min")
+            ("", host.to_string())
         };
         let (evidence, events) = tries.unsaid.take(evidence(event, when.at));
         let sign = Sign {
@@ -228,7 +267,8 @@ impl Crowd {
             confidence: if severity == Severity::High { 0.85 } else { 0.7 },
             message: format!("many addresses guess passwords of {towards}"),
             reasons: vec![format!(
-                "{count} outside addresses failed to log in to {towards} within {window} (limit {limit}), none often enough to be told alone"
+                "{count} outside addresses failed to log in to {towards} within {} (limit {limit}), none often enough to be told alone",
+                span(window)
             )],
             techniques: if account.is_empty() { &["T1110", "T1110.003"] } else { &["T1110", "T1110.001"] },
             actor: Some(actor.to_string().into()),

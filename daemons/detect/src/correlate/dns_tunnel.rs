@@ -1,11 +1,13 @@
 //! Data carried in names that are asked for (ATT&CK T1071.004, T1048.003), and names made by a machine that do not exist
 //! (T1568.002), from the query logs of dnsmasq, BIND and Unbound.
 //!
-//! A client that asks within 5 min for 40 different names under one registered domain, each with 24 random-looking
-//! characters and more in front of it, is MEDIUM; 120 are HIGH, and so are 40 where half of them ask for TXT or NULL, in
-//! which answers carry most. iodine and dnscat2 ask for hundreds a minute. A tunnel needs a domain of its own, so names
-//! below content networks and clouds, where nobody can have one, do not count; nor do reverse lookups, names of the
-//! local network, service discovery, and lookups by hash of virus scanners and block lists, which are listed here.
+//! A client that asks within 5 min for 40 different names under one registered domain, each with 24 bytes and more that
+//! look encoded in front of it, is MEDIUM; 120 are HIGH, and so are 40 where half of them ask for TXT or NULL, in which
+//! answers carry most. iodine and dnscat2 ask for hundreds a minute. What people call their hosts does not look encoded,
+//! however many there are. A tunnel never asks twice, so a name that was asked for before that time does not count. A
+//! tunnel needs a domain of its own, so names below content networks and clouds, where nobody can have one, do not count;
+//! nor do reverse lookups, names of the local network, service discovery, and lookups by hash of virus scanners and block
+//! lists, which are listed here.
 //!
 //! 50 different domains within 5 min that do not exist are MEDIUM, where the log names the client: software that looks
 //! for its controller. A mistyped name is asked for with several suffixes, all of one domain.
@@ -21,7 +23,7 @@ use nms_proto::{
 };
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{guessing::victim, unsaid::Unsaid};
+use super::{encoded::is_encoded, guessing::victim, unsaid::Unsaid};
 use crate::{
     bounded::{Bounded, Suspicion},
     incident::{Sign, When, evidence, span},
@@ -37,9 +39,10 @@ const MANY: usize = 40;
 const LOUD: usize = 120;
 /// Different domains that do not exist.
 const MISSING: usize = 50;
-/// Bytes in front of the domain from which on a name may carry data, and the least bits that a byte of it holds.
+/// Bytes in front of the domain that look encoded, from which on a name may carry data.
 const LONG_BYTES: usize = 24;
-const RANDOM_BITS: f32 = 3.0;
+/// Names that are remembered.
+const KNOWN_MAX: usize = 8_192;
 /// The shortest label of a domain that a machine makes.
 const LABEL_BYTES: usize = 7;
 /// Names of a domain that are kept, and clients with a domain that are told apart.
@@ -50,7 +53,7 @@ const EVIDENCE_KEPT: usize = 4;
 const SHOWN_BYTES: usize = 80;
 
 /// Domains whose long names carry nothing: content networks and clouds, then scanners and block lists that ask by hash.
-const ORDINARY: [&str; 58] = [
+const ORDINARY: [&str; 62] = [
     "akadns.net",
     "akamai.net",
     "akamaiedge.net",
@@ -90,6 +93,7 @@ const ORDINARY: [&str; 58] = [
     "windowsupdate.com",
     "yahoodns.net",
     "abuse.ch",
+    "abusix.zone",
     "avast.com",
     "avcdn.net",
     "barracudabrts.com",
@@ -102,6 +106,9 @@ const ORDINARY: [&str; 58] = [
     "kaspersky.com",
     "mailspike.net",
     "mcafee.com",
+    "msbl.org",
+    "nordspam.com",
+    "rspamd.com",
     "senderbase.org",
     "sophosxl.net",
     "spamhaus.org",
@@ -201,26 +208,14 @@ impl<'a> Question<'a> {
         let plain = front.len() < LONG_BYTES
             || front.contains("._")
             || front.starts_with('_')
-            || ORDINARY.iter().any(|ordinary| domain.eq_ignore_ascii_case(ordinary))
-            || bits(front) < RANDOM_BITS;
-        (!plain).then_some(domain)
+            || ORDINARY.iter().any(|ordinary| domain.eq_ignore_ascii_case(ordinary));
+        let encoded = || front.split('.').filter(|label| is_encoded(label)).map(str::len).sum::<usize>();
+        (!plain && encoded() >= LONG_BYTES).then_some(domain)
     }
 
     fn is_text(&self) -> bool {
         matches!(self.kind, "TXT" | "NULL" | "PRIVATE" | "KEY" | "type=10")
     }
-}
-
-/// The bits that a byte of a text holds (Shannon's entropy of its bytes).
-fn bits(text: &str) -> f32 {
-    let mut counts = [0_u16; 256];
-    for byte in text.bytes() {
-        if let Some(count) = counts.get_mut(usize::from(byte)) {
-            *count += 1;
-        }
-    }
-    let all = text.len() as f32;
-    counts.iter().filter(|count| **count > 0).map(|&count| f32::from(count) / all).map(|part| -part * part.log2()).sum()
 }
 
 /// Whether a line asks for a name that these look at; most names are short and exist.
@@ -260,16 +255,35 @@ impl Names {
     }
 }
 
+/// When a name was first and last asked for.
+#[derive(Debug)]
+struct Asked {
+    first: i64,
+    last: i64,
+}
+
+impl Suspicion for Asked {
+    fn suspicion(&self) -> (u32, i64) {
+        // What was asked for again is worth keeping.
+        (u32::from(self.last - self.first > TOGETHER_MS), self.last)
+    }
+}
+
 /// What clients ask for.
 #[derive(Debug)]
 pub(super) struct DnsTunnel {
+    known: Bounded<u64, Asked>,
     tunnels: Bounded<(IpAddr, u64), Names>,
     missing: Bounded<IpAddr, Names>,
 }
 
 impl DnsTunnel {
     pub(super) fn new() -> Self {
-        Self { tunnels: Bounded::new(TUNNELS_MAX), missing: Bounded::new(ACTORS_MAX / 4) }
+        Self {
+            known: Bounded::new(KNOWN_MAX),
+            tunnels: Bounded::new(TUNNELS_MAX),
+            missing: Bounded::new(ACTORS_MAX / 4),
+        }
     }
 
     /// A name that was asked for.
@@ -284,7 +298,9 @@ impl DnsTunnel {
         let app = line.app.as_deref().unwrap_or_default();
         let Some(asked) = question(found.family, app, line.message.trim_ascii()) else { return };
         if let Some(domain) = asked.carries() {
-            self.carried(incidents, event, (asked, domain), when, out);
+            if !self.is_known(asked.name, when.at.unix_ms) {
+                self.carried(incidents, event, (asked, domain), when, out);
+            }
         } else if asked.is_missing {
             self.was_missing(incidents, event, asked, when, out);
         }
@@ -348,6 +364,13 @@ impl DnsTunnel {
         incidents.raise(sign, &event.source, when, out);
     }
 
+    /// Whether a name was asked for before the time in which names are taken together; it is remembered.
+    fn is_known(&mut self, name: &str, at: i64) -> bool {
+        let asked = self.known.entry(xxh3_64(name.as_bytes()), || Asked { first: at, last: at });
+        asked.last = asked.last.max(at);
+        at - asked.first > TOGETHER_MS
+    }
+
     fn was_missing(
         &mut self,
         incidents: &mut Incidents,
@@ -398,8 +421,9 @@ impl DnsTunnel {
         incidents.raise(sign, &event.source, when, out);
     }
 
-    /// Clients remembered, and forgotten to make room.
+    /// Names and clients remembered, and forgotten to make room.
     pub(super) fn sizes(&self) -> (usize, u64) {
-        (self.tunnels.len() + self.missing.len(), self.tunnels.forgotten() + self.missing.forgotten())
+        let forgotten = self.known.forgotten() + self.tunnels.forgotten() + self.missing.forgotten();
+        (self.known.len() + self.tunnels.len() + self.missing.len(), forgotten)
     }
 }

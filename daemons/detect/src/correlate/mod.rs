@@ -23,6 +23,7 @@ mod on_host;
 mod spraying;
 mod slow_guessing;
 mod crowd;
+mod encoded;
 mod dns_tunnel;
 mod silence;
 mod connections;
@@ -161,7 +162,7 @@ impl Correlator {
         let runs_ms = self.runs_ms(now);
         self.file_context.tick(&mut self.incidents, runs_ms, out);
         self.on_host.tick(&mut self.incidents, runs_ms, out);
-        self.network.heard(&mut self.incidents, event, (runs_ms, self.set_ms), out);
+        self.network.heard(&mut self.incidents, (event, found), (runs_ms, self.set_ms), out);
         let (interesting, on_host) = (is_of_interest(found), on_host::is_of_interest(event, found));
         let matter = network::matter(event, found);
         if interesting || on_host || matter.is_some() {
@@ -192,7 +193,7 @@ impl Correlator {
         match (found.action, found.outcome) {
             // Of `None` is who began to log in and left; nothing else may tell of it.
             (Action::Login, Outcome::Failed | Outcome::None) => {
-                let is_exposed = Network::is_exposed(incidents, line, when);
+                let is_exposed = network::is_exposed(incidents, line, when);
                 let tried = self.guessing.failed(incidents, line, is_exposed, when, out);
                 self.network.failed(incidents, line, tried, when, out);
             }

@@ -11,7 +11,7 @@ use nms_proto::{
 
 use super::{
     connections::Connections,
-    crowd::Crowd,
+    crowd::{Crowd, standing_key},
     dns_tunnel::{self, DnsTunnel},
     guessing::Tried,
     lan::Lan,
@@ -74,6 +74,11 @@ pub(super) fn matter(event: &Event, found: &Extraction<'_>) -> Option<Matter> {
     }
 }
 
+/// Whether the service that a line is of has its standing incident: the internet tries it all day.
+pub(super) fn is_exposed(incidents: &Incidents, line: (&Event, &Extraction<'_>), when: When) -> bool {
+    incidents.is_open(&standing_key(line), when.at.unix_ms)
+}
+
 /// By the names of applications that no extractor knows.
 fn by_name(app: &str, text: &str) -> Option<Matter> {
     match app {
@@ -122,12 +127,12 @@ impl Network {
     pub(super) fn heard(
         &mut self,
         incidents: &mut Incidents,
-        event: &Event,
+        line: (&Event, &Extraction<'_>),
         clock: (i64, i64),
         out: &mut Vec<Finding>,
     ) {
         self.silence.tick(incidents, clock, out);
-        self.silence.heard(incidents, event, clock, out);
+        self.silence.heard(incidents, line, clock, out);
     }
 
     /// What an event led to.
@@ -162,11 +167,6 @@ impl Network {
             Matter::Connection => self.connections.made(incidents, line.0, when, out),
             Matter::Question => self.dns_tunnel.asked(incidents, line, when, out),
         }
-    }
-
-    /// Whether the service that a line is of has its standing incident: the internet tries it all day.
-    pub(super) fn is_exposed(incidents: &Incidents, line: (&Event, &Extraction<'_>), when: When) -> bool {
-        incidents.is_open(&super::crowd::standing_key(line), when.at.unix_ms)
     }
 
     /// A login that failed, with what its actor's own burst made of it.

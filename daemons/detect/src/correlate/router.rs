@@ -13,8 +13,8 @@
 //! logs off                MEDIUM            HIGH               HIGH      HIGH
 //! ```
 //!
-//! A network outside from which somebody logged in there more than a day ago is an administrator's home: LOW, and its
-//! changes count as those of an evening. A night's changes of settings and rules by one account on a fourth night are a
+//! A network outside (a /24, a /48 of IPv6) from which somebody logged in there more than a day ago is an administrator's
+//! home: LOW, and its changes count as those of an evening. A night's changes of settings and rules by one account on a fourth night are a
 //! program's: LOW. dropbear also serves hosts that are no routers: a login by password from outside is MEDIUM, by key LOW.
 
 use std::net::IpAddr;
@@ -237,8 +237,8 @@ impl Router {
     /// Whether somebody logged in from that network more than a day ago; a login is remembered.
     fn is_settled(&mut self, source: &EndpointId, from: IpAddr, at: i64, is_login: bool) -> bool {
         let network = match from {
-            IpAddr::V4(v4) => u64::from(u32::from(v4) >> 16),
-            IpAddr::V6(v6) => (u128::from(v6) >> 96) as u64 | 1 << 32,
+            IpAddr::V4(v4) => u64::from(u32::from(v4) >> 8),
+            IpAddr::V6(v6) => (u128::from(v6) >> 80) as u64 | 1 << 48,
         };
         let place = (source.clone(), network);
         if let Some(seen) = self.networks.get_mut(&place) {

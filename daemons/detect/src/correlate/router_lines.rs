@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use nms_proto::extraction::{Action, Actor, AppFamily, Extraction, Outcome};
 
 use crate::{
-    extract::cisco,
+    extract::{cisco, mikrotik},
     text::{address, after, between, holds_any, pairs, quoted, strip_any, word},
 };
 
@@ -44,7 +44,7 @@ pub(super) fn told<'a>(found: &Extraction<'a>, app: &'a str, text: &'a str) -> O
         AppFamily::Ios => ios(found, app, text),
         AppFamily::Asa => asa(found, app, text),
         AppFamily::Fortigate => fortigate(found, text),
-        AppFamily::Mikrotik => mikrotik(found, text),
+        AppFamily::Mikrotik => routeros(found, text),
         AppFamily::Openwrt => login(found, Change::Login),
         AppFamily::Dropbear => login(found, Change::Shell(text.starts_with("Pubkey "))),
         _ => php(text),
@@ -175,12 +175,12 @@ fn fortigate<'a>(found: &Extraction<'a>, text: &'a str) -> Option<Told<'a>> {
 }
 
 /// `user bob added by admin`, `filter rule changed by winbox-3.40/tcp-msg(winbox):admin@192.0.2.7`.
-fn mikrotik<'a>(found: &Extraction<'a>, text: &'a str) -> Option<Told<'a>> {
+fn routeros<'a>(found: &Extraction<'a>, text: &'a str) -> Option<Told<'a>> {
     let text = text.split_once(' ').filter(|(topics, _rest)| topics.contains(',')).map_or(text, |(_topics, rest)| rest);
     if found.action == Action::Login {
         return text.starts_with("user ").then(|| login(found, Change::Login)).flatten();
     }
-    let (what, who) = text.rsplit_once(" by ")?;
+    let (what, who) = mikrotik::change(text)?;
     let (by, from) = match who.rsplit_once('@') {
         Some((by, from)) => {
             let by = by.rsplit_once(':').map_or(by, |(_program, by)| by);

@@ -3,7 +3,8 @@
 //! Of each source the longest gap between two events is kept for each of the last seven days, by the hub's clock. Once it
 //! is known for 24 h and 200 events, silence for ten times the longest gap of this day and the last one, for one and a
 //! half of the longest of the week, and for 15 min at least, is LOW; four times that is MEDIUM, and so is silence within
-//! an hour after the source was in a finding of HIGH or more. It is resolved when the source speaks again, and given up
+//! an hour after the source was in a finding of HIGH or more. A source whose last words were that its host shuts down
+//! stays LOW, but after such a finding. It is resolved when the source speaks again, and given up
 //! after seven days; then the source is learned anew. Where more than half of the sources, and three at least, are silent
 //! at once, it is the hub that does not hear: one LOW alert for all.
 //!
@@ -13,6 +14,7 @@
 
 use nms_proto::{
     event::{Body, Event},
+    extraction::Extraction,
     finding::{Category, Evidence, Finding},
     id::{EndpointId, EventId},
     limits::SOURCES_MAX,
@@ -20,6 +22,7 @@ use nms_proto::{
     time::Stamp,
 };
 
+use super::on_host::shuts_down;
 use crate::{
     bounded::{Bounded, Suspicion},
     incident::{Sign, When, span},
@@ -37,8 +40,11 @@ const TIMES_LONG: i64 = 4;
 /// Days of which the longest gap is kept, and the time after which a source is given up.
 const DAYS: usize = 7;
 const DAY_MS: i64 = 24 * 60 * 60_000;
+const GIVEN_UP_MS: i64 = DAYS as i64 * DAY_MS;
 /// Time after a finding in which silence is worse, in milliseconds.
 const TROUBLE_MS: i64 = 60 * 60_000;
+/// Time in which a host that shuts down says its last words, in milliseconds.
+const LAST_WORDS_MS: i64 = 3 * 60_000;
 /// Sources that must be silent together before it is the hub's doing.
 const TOGETHER_MIN: usize = 3;
 
@@ -55,6 +61,8 @@ struct Voice {
     today: i64,
     /// When a finding was about it.
     troubled: Option<i64>,
+    /// When it said that its host shuts down.
+    shut: Option<i64>,
     said: Option<Severity>,
 }
 
@@ -75,6 +83,7 @@ impl Voice {
             gaps: [0; DAYS],
             today: now.div_euclid(DAY_MS),
             troubled: None,
+            shut: None,
             said: None,
         }
     }
@@ -108,6 +117,11 @@ impl Voice {
         LEAST_MS.max(longest(2).saturating_mul(TIMES)).max(longest(DAYS).saturating_mul(3) / 2)
     }
 
+    /// The host shut down, and this was the last that it said.
+    fn is_shut(&self) -> bool {
+        self.shut.is_some_and(|at| self.last - at <= LAST_WORDS_MS)
+    }
+
     /// What is said next, and when.
     fn next(&self) -> Option<(i64, Severity)> {
         let limit = self.limit_ms();
@@ -116,8 +130,9 @@ impl Voice {
             _ if !self.is_known() => None,
             None if after_trouble => Some((self.last + limit, Severity::Medium)),
             None => Some((self.last + limit, Severity::Low)),
+            Some(Severity::Low) if self.is_shut() => Some((self.last + GIVEN_UP_MS, Severity::Info)),
             Some(Severity::Low) => Some((self.last + limit.saturating_mul(TIMES_LONG), Severity::Medium)),
-            Some(_) => Some((self.last + DAYS as i64 * DAY_MS, Severity::Info)),
+            Some(_) => Some((self.last + GIVEN_UP_MS, Severity::Info)),
         }
     }
 }
@@ -143,7 +158,7 @@ impl Silence {
     pub(super) fn heard(
         &mut self,
         incidents: &mut Incidents,
-        event: &Event,
+        (event, found): (&Event, &Extraction<'_>),
         (now, set_ms): (i64, i64),
         out: &mut Vec<Finding>,
     ) {
@@ -156,6 +171,9 @@ impl Silence {
         };
         let quiet = now - voice.last;
         let spoke = voice.said.take().is_some();
+        if shuts_down(event, found) {
+            voice.shut = Some(now);
+        }
         if voice.heard(event, now) && voice.is_known() {
             let soon = now + LEAST_MS;
             self.due = Some(self.due.map_or(soon, |due| due.min(soon)));
@@ -242,6 +260,9 @@ impl Silence {
         )];
         if let Some(at) = voice.troubled.filter(|at| voice.last - at <= TROUBLE_MS) {
             reasons.push(format!("a finding was about it {} before", span((voice.last - at).max(0))));
+        }
+        if voice.is_shut() {
+            reasons.push(format!("{source} said before that its host shuts down or starts"));
         }
         let sign = Sign {
             rule: "silence",

@@ -45,6 +45,8 @@ struct Accounts {
     names: Vec<Box<str>>,
     /// Accounts that logged in from there.
     welcome: Vec<u64>,
+    /// The open incident was begun here; else the address' burst counts what it does.
+    begun: bool,
     unsaid: Unsaid,
 }
 
@@ -115,6 +117,10 @@ impl Spraying {
         };
         let said = incidents.severity(&key, at);
         let tried = accounts.seen.len();
+        accounts.begun &= said.is_some();
+        if said.is_some() && !accounts.begun {
+            accounts.unsaid.clear();
+        }
         if tried < limit || Some(severity) <= said {
             if said.is_some() && tried < limit {
                 return false;
@@ -130,6 +136,7 @@ impl Spraying {
         if accounts.is_shared() {
             reasons.push(String::from("several accounts log in from there: perhaps a directory fails for everybody"));
         }
+        accounts.begun = said.is_none();
         let (evidence, count) = accounts.unsaid.take(evidence(event, when.at));
         let sign = Sign {
             rule: "password_spraying",

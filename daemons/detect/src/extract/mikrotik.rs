@@ -142,7 +142,16 @@ fn note(text: &str) -> Option<Extraction<'_>> {
     if text.starts_with("router rebooted") || text.starts_with("router was rebooted") {
         return Some(of(FAMILY, Action::Service, Outcome::Ok));
     }
-    let (what, who) = text.rsplit_once(" by ")?;
-    let changed = [" added", " changed", " removed", " moved"].iter().any(|verb| what.ends_with(verb));
-    changed.then(|| of(FAMILY, Action::Command, Outcome::Ok).maybe_by(name(word(who).0)))
+    let (_what, who) = change(text)?;
+    Some(of(FAMILY, Action::Command, Outcome::Ok).maybe_by(name(word(who).0)))
+}
+
+/// What an administrator did, verb and all, and who: of `user bob added by admin (/user add comment="by bob" ...)`, whose
+/// last part is what was typed and may hold anything.
+pub(crate) fn change(text: &str) -> Option<(&str, &str)> {
+    const VERBS: [&str; 4] = [" added by ", " changed by ", " removed by ", " moved by "];
+    const BY: &str = " by ";
+    let (start, verb) = VERBS.iter().filter_map(|verb| Some((text.find(verb)?, verb))).min()?;
+    let (what, who) = text.split_at_checked(start + verb.len() - BY.len())?;
+    Some((what, who.strip_prefix(BY)?.split(" (").next()?))
 }

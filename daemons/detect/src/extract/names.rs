@@ -9,7 +9,7 @@ use super::{
     build::{Build as _, of},
     generic::generic,
 };
-use crate::text::{after, caller, holds_any, starts, word};
+use crate::text::{after, caller, holds_any, starts, strip_any, word};
 
 const FAMILY: AppFamily = AppFamily::Generic;
 
@@ -28,11 +28,14 @@ fn named(text: &str) -> Option<Extraction<'_>> {
     let tail = tail.strip_prefix('@').map_or(tail, |tail| word(tail).1);
     let (address, said) = tail.split_once('#')?;
     let (_name, said) = said.split_once(": ")?;
-    let refused = said.ends_with(" denied")
-        || holds_any(
-            said,
-            &[" denied (", "rate limit", " failed", "REFUSED", "bad zone transfer request", "drop ", "expected a"],
-        );
+    // That a name does not exist, or that another server fails, is an answer and no refusal.
+    let answered = strip_any(said, &["query failed (NXDOMAIN)", "query failed (SERVFAIL)"]).is_some();
+    let refused = !answered
+        && (said.ends_with(" denied")
+            || holds_any(
+                said,
+                &[" denied (", "rate limit", " failed", "REFUSED", "bad zone transfer request", "drop ", "expected a"],
+            ));
     let outcome = if refused { Outcome::Failed } else { Outcome::None };
     Some(of(FAMILY, Action::Request, outcome).maybe_by(caller(address)))
 }

@@ -124,7 +124,9 @@ fn what_firewalls_say() {
         &said(&[("", anomaly("udp_flood").as_str()); 3]),
         "LOW: web tells of a flood: udp_flood\nMEDIUM: web tells of a flood: udp_flood",
     );
-    check(&said(&[("", &anomaly("tcp_port_scan"))]), "");
+    let mut hub = Hub::new();
+    hub.feed(0.0, "web", line("", 0, &anomaly("tcp_port_scan")));
+    check(&hub.text(), "1 LOW port_scan x1 open: web reports a scan: tcp_port_scan");
     check(
         &said(&[("mod_evasive", "Blacklisting address 203.0.113.9: possible DoS attack.")]),
         "LOW: the web server web is flooded by 203.0.113.9",

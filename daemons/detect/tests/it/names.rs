@@ -100,6 +100,65 @@ fn long_names_of_ordinary_days_are_silent() {
     check(&hub.text(), "");
 }
 
+/// What monitoring, a list of suffixes and mail servers ask for all day: many long names of hosts below one domain, and
+/// sums of mails at lists.
+#[test]
+fn hosts_by_the_hundred_are_no_tunnel() {
+    let mut hub = Hub::new();
+    for at in 0..400_u32 {
+        let hash = random(u64::from(at) + 1, 32);
+        for name in [
+            format!("node-exporter-{at:04}.prod.eu-central-1.example.com"),
+            format!("k8s-node{at:03}-eu1a.production-cluster-02.example.org"),
+            format!("sqs{at}.eu-central-1.amazonaws.com.corp.example.net"),
+            format!("customer-{at}-dynamic-092-012-123-{}.pools.provider.example.de", at % 256),
+            format!("thelittlebakeryonthecorner{}.blogs.example.fr", ["rome", "paris", "ghent"][at as usize % 3]),
+            format!("{hash}.email.rspamd.com"),
+            format!("{hash}.ebl.msbl.org"),
+        ] {
+            hub.feed(f64::from(at) * 0.5, "dns", asked(0, "10.0.0.9", &name, "A"));
+        }
+    }
+    check(&hub.text(), "");
+}
+
+/// Data as other tools encode it: hexadecimal, in several labels, and with hyphens between.
+#[test]
+fn data_is_seen_however_it_is_encoded() {
+    let hex = |seed: u32, length: usize| {
+        let parts = (1..8).map(|part| (u64::from(seed) * 8 + part).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let digits = parts.map(|part| format!("{:016x}", part ^ (part >> 29))).collect::<String>();
+        digits[..length].to_owned()
+    };
+    let encode: [&dyn Fn(u32) -> String; 4] = [
+        &|at| format!("{}.t.example.net", hex(at + 1, 60)),
+        &|at| format!("{}.{}.t.example.net", hex(at + 1, 20), hex(at + 900, 20)),
+        &|at| format!("{}-{}-{}.t.example.net", hex(at + 1, 8), hex(at + 900, 8), hex(at + 2_000, 12)),
+        &|at| format!("{}.t.example.net", random(u64::from(at) + 1, 30)),
+    ];
+    for encode in encode {
+        let mut hub = Hub::new();
+        for at in 0..45 {
+            hub.feed(f64::from(at), "dns", asked(0, "192.168.1.5", &encode(at), "A"));
+        }
+        assert_eq!(worst(&hub), "MEDIUM", "{}: {}", encode(1), hub.text());
+    }
+}
+
+/// Names that are encoded and asked for each hour are somebody's hosts; a tunnel has new ones.
+#[test]
+fn names_that_come_again_are_told_once() {
+    let mut hub = Hub::new();
+    for round in 0..30_u32 {
+        for host in 0..60_u32 {
+            let name = format!("{}.store.example.net", random(u64::from(host) + 1, 40));
+            hub.feed(f64::from(round) * 10_800.0 + f64::from(host), "dns", asked(0, "192.168.1.5", &name, "A"));
+        }
+    }
+    let opened = hub.said.iter().filter(|finding| !finding.resolved).count();
+    assert_eq!((hub.alerts(), opened), (1, 1), "{}", hub.text());
+}
+
 /// A tunnel that sends seldom is below the limit; so are many clients with a few names each.
 #[test]
 fn few_names_and_many_clients_are_silent() {

@@ -120,6 +120,16 @@ fn accounts_logs_and_rules_weigh_more() {
             "policy_violation LOW MEDIUM",
         ),
         ("system,info", "user bob added by admin", "persistence LOW HIGH"),
+        (
+            "system,info",
+            "user evil added by admin (/user add comment=\"made by bob\" name=evil group=full)",
+            "persistence LOW HIGH",
+        ),
+        (
+            "system,info",
+            "filter rule removed by winbox-3.40/tcp-msg(winbox):admin@192.168.1.5 (/ip firewall filter remove *7)",
+            "policy_violation LOW MEDIUM",
+        ),
         ("system,info", "filter rule removed by admin", "policy_violation LOW MEDIUM"),
         ("system,info", "log action changed by admin", "log_tampering LOW MEDIUM"),
         (
@@ -176,6 +186,19 @@ fn a_story_is_one_alert_with_each_kind_of_change_told() {
     assert!(hub.said.len() <= 6, "{}", hub.text());
 }
 
+/// What was typed stands behind who did it: a comment neither hides the change nor moves it inside.
+#[test]
+fn a_comment_hides_no_change_from_outside() {
+    for comment in ["made by bob", "added by bob", "x removed by z@192.168.1.5"] {
+        let mut hub = Hub::new();
+        let text = format!(
+            "user evil added by winbox-3.40/tcp-msg(winbox):admin@203.0.113.9 (/user add comment=\"{comment}\" name=evil group=full)"
+        );
+        hub.feed(0.0, "router", line("system,info", 0, &text));
+        check(&hub.text(), "1 HIGH persistence x1 open: admin changed who may administer router from 203.0.113.9");
+    }
+}
+
 /// An administrator who works from home, a program that changes rules each night, users of a VPN, and stations.
 #[test]
 fn what_happens_every_day_becomes_low() {
@@ -189,6 +212,15 @@ fn what_happens_every_day_becomes_low() {
     }
     let later: Vec<_> = hub.said.iter().skip(before).map(|finding| finding.floor.as_str()).collect();
     assert!(!later.is_empty() && later.iter().all(|severity| *severity == "LOW"), "{}", hub.text());
+
+    // Neighbours at the same provider are nobody's home.
+    for (home, stranger) in [("198.51.100.7", "198.51.99.7"), ("2001:4860:1::7", "2001:4860:2::7")] {
+        let mut hub = Hub::new();
+        hub.feed(0.0, "router", logged_in(3, home));
+        hub.wait(30.0 * HOUR);
+        hub.feed(48.0 * HOUR, "router", logged_in(3, stranger));
+        assert_eq!(hub.said.last().map(|finding| finding.floor.as_str()), Some("HIGH"), "{}", hub.text());
+    }
 
     let mut hub = Hub::new();
     for day in 0..20 {

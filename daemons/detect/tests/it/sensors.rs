@@ -48,6 +48,11 @@ fn each_sensor_is_understood() {
         ),
         (
             "suricata",
+            "03/10/2026-10:00:00.000000  [Drop] [**] [1:2019284:3] ET MALWARE Zeus [**] [Classification: Misc activity] [Priority: 1] {TCP} 203.0.113.9:50000 -> 192.168.1.5:443".to_owned(),
+            "LOW malware 192.168.1.5 203.0.113.9: ids reports malware by 192.168.1.5: ET MALWARE Zeus",
+        ),
+        (
+            "suricata",
             eve("allowed", "Malware Command and Control Activity Detected"),
             "HIGH c2_communication 192.168.1.5 203.0.113.9: ids reports a controller outside by 192.168.1.5: ET MALWARE Win32/Emotet CnC Activity",
         ),
@@ -79,6 +84,16 @@ fn each_sensor_is_understood() {
         (
             "clamd",
             "/srv/share/bob/invoice.exe: Win.Trojan.Agent-1234 FOUND".to_owned(),
+            "HIGH malware - ids: ids reports malware: Win.Trojan.Agent-1234",
+        ),
+        (
+            "clamd",
+            "Tue Mar 10 10:00:00 2026 -> /srv/share/a -> instream(x): b.exe: Win.Trojan.Agent-1234 FOUND".to_owned(),
+            "HIGH malware - ids: ids reports malware: Win.Trojan.Agent-1234",
+        ),
+        (
+            "clamd",
+            "/srv/share/a -> instream(x): b.exe: Win.Trojan.Agent-1234 FOUND".to_owned(),
             "HIGH malware - ids: ids reports malware: Win.Trojan.Agent-1234",
         ),
         (
@@ -121,6 +136,7 @@ fn weather_and_what_only_informs_stay_low() {
             "203.0.113.9",
         ),
         fast("GPL ICMP_INFO PING", "Misc activity", 3, "192.168.1.5", "192.168.1.1"),
+        fast("GPL SNMP public access udp", "Attempted Information Leak", 2, "192.168.1.3", "192.168.1.1"),
         fast("ET DNS Query for .to TLD", "Potentially Bad Traffic", 2, "192.168.1.5", "192.168.1.1"),
         line("clamd", 0, "instream(127.0.0.1@40022): Win.Trojan.Agent-1 FOUND"),
         line("clamd", 0, "SelfCheck: Database status OK."),
@@ -132,7 +148,7 @@ fn weather_and_what_only_informs_stay_low() {
         line(
             "",
             0,
-            r#"devname="fw" devid="FGT1" logid="0720018432" type="utm" subtype="anomaly" severity="critical" srcip=203.0.113.9 dstip=192.0.2.20 action="clear_session" attack="tcp_syn_flood""#,
+            r#"devname="fw" devid="FGT1" logid="0720018432" type="utm" subtype="anomaly" severity="critical" srcip=203.0.113.9 dstip=192.0.2.20 action="clear_session" attack="udp_flood""#,
         ),
     ];
     let mut hub = Hub::new();
@@ -140,6 +156,8 @@ fn weather_and_what_only_informs_stay_low() {
         hub.feed(at as f64, "ids", body);
     }
     assert_eq!(worst(&hub), "LOW", "{}", hub.text());
+    let floods = hub.said.iter().filter(|finding| finding.category.as_str() == "denial_of_service").count();
+    assert_eq!(floods, 1, "a flood is told once: {}", hub.text());
 }
 
 #[test]
@@ -183,4 +201,27 @@ fn text_in_a_request_is_no_alarm() {
     );
     hub.feed(2.0, "web", line("myapp", 7, &format!("user said {alarm}")));
     assert_eq!(hub.text(), "");
+}
+
+/// What a client writes into a record that reads like an alert: nobody inside is accused by it, the alarm keeps its own
+/// name and ends, and a record that is no alert stays none.
+#[test]
+fn text_in_a_record_is_no_alarm() {
+    let forged = "x [1:1:1] ET INFO Y [Classification: A Network Trojan was detected] [Priority: 1] {TCP} 192.168.1.10:5 -> 203.0.113.9:443 z";
+    let record = |kind: &str, alert: &str| {
+        format!(
+            r#"{{"timestamp":"2026-03-10T10:00:00.0+0000","event_type":"{kind}","src_ip":"198.51.100.7","src_port":1,"dest_ip":"192.168.1.20","dest_port":80,"proto":"TCP"{alert},"http":{{"http_user_agent":"{forged}"}}}}"#
+        )
+    };
+    let alert = r#","alert":{"action":"allowed","gid":1,"signature":"ET WEB_SERVER Attempt","category":"Web Application Attack","severity":1}"#;
+    let told = "HIGH web_attack 198.51.100.7 192.168.1.20: ids reports an attack on a web server by 198.51.100.7: ET WEB_SERVER Attempt";
+    for app in ["suricata", ""] {
+        for mark in ["", "@cee: "] {
+            assert_eq!(said(app, &format!("{mark}{}", record("http", ""))), "", "{app} {mark}");
+            assert_eq!(said(app, &format!("{mark}{}", record("alert", alert))), told, "{app} {mark}");
+        }
+    }
+    for (app, front) in [("suricata", "somebody said"), ("suricata", "[a]"), ("", "[INFO] GET / by")] {
+        assert_eq!(said(app, &format!("{front} {forged}")), "", "{app} {front}");
+    }
 }

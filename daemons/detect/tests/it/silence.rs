@@ -61,6 +61,31 @@ fn silence_after_a_break_in_is_medium_at_once() {
     );
 }
 
+/// A node that is taken down says so: LOW and no more, unless somebody broke in before.
+#[test]
+fn a_host_that_shuts_down_stays_low() {
+    for (attempts, worst_of_silence) in [(0, "LOW"), (8, "MEDIUM")] {
+        let mut hub = Hub::new();
+        talk(&mut hub, "web", (0.0, 30.0), 60.0);
+        for attempt in 0..attempts {
+            hub.feed(30.0 * HOUR + f64::from(attempt), "web", refused("root", "203.0.113.9", attempt));
+        }
+        hub.feed(30.0 * HOUR + 20.0, "web", line("systemd", 1, "Reached target System Power Off."));
+        hub.feed(30.0 * HOUR + 21.0, "web", line("systemd", 1, "Shutting down."));
+        hub.feed(30.0 * HOUR + 22.0, "web", line("systemd-journald", 7, "Journal stopped"));
+        hub.wait(100.0 * HOUR);
+        let silence = hub.said.iter().filter(|finding| finding.category.as_str() == "silence");
+        let floors: Vec<_> = silence.map(|finding| finding.floor.as_str()).collect();
+        assert_eq!(floors, [worst_of_silence], "{}", hub.text());
+    }
+    let mut hub = Hub::new();
+    talk(&mut hub, "web", (0.0, 30.0), 60.0);
+    hub.feed(30.0 * HOUR, "web", line("systemd", 1, "Reached target System Reboot."));
+    talk(&mut hub, "web", (30.1, 31.0), 60.0);
+    hub.wait(40.0 * HOUR);
+    assert_eq!(worst(&hub), "MEDIUM", "it came back, and is silent for another reason: {}", hub.text());
+}
+
 /// A laptop that sleeps, a sensor that speaks once an hour, a host that is new, an office's weekend.
 #[test]
 fn who_is_quiet_by_nature_is_not_told() {

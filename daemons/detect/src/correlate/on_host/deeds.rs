@@ -121,7 +121,7 @@ pub(super) fn is_shell(name: &str) -> bool {
 }
 
 /// Whether a path lies where everybody may write.
-pub(super) fn is_temporary(path: &str) -> bool {
+pub(in crate::correlate) fn is_temporary(path: &str) -> bool {
     TEMPORARY.iter().any(|folder| path.starts_with(folder))
 }
 

@@ -27,6 +27,7 @@ use nms_proto::{
 };
 
 use self::{at_work::AtWork, denial::Denial, log_tampering::LogTampering, mass_change::MassChange, rights::Rights};
+pub(super) use self::{deeds::is_temporary, parents::is_tools};
 use super::success::Success;
 use crate::{
     extract::routed,
@@ -257,4 +258,9 @@ pub(super) fn is_of_interest(event: &Event, found: &Extraction<'_>) -> bool {
 fn is_named(app: &str) -> bool {
     let app = script::base(app);
     app == "mod_evasive" || at_work::is_tool(app) || log_tampering::is_daemon(app)
+}
+
+/// Whether an event says that its host shuts down, or that it has just started.
+pub(super) fn shuts_down(event: &Event, found: &Extraction<'_>) -> bool {
+    matches!(&event.body, Body::Syslog(line) if log_tampering::shuts_down(found.family, routed(line).1))
 }

@@ -204,7 +204,7 @@ pub(super) fn manages(name: &str) -> bool {
 }
 
 /// Whether a path in a folder for temporary files is a tool's own.
-pub(super) fn is_tools(path: &str) -> bool {
+pub(in crate::correlate) fn is_tools(path: &str) -> bool {
     TOOLS.iter().any(|start| path.starts_with(start))
 }
 
