@@ -13,7 +13,7 @@ use super::{
     build::{Build as _, of},
     json::members,
 };
-use crate::text::{address, after, holds_any, is_number, name, pairs};
+use crate::text::{address, after, holds_any, is_number, name, pairs, word};
 
 const FAMILY: AppFamily = AppFamily::Winlogon;
 
@@ -41,12 +41,32 @@ struct Said<'a> {
 
 /// Whether a text without a known application is such an event.
 pub(super) fn recognises(text: &str) -> bool {
-    text.starts_with("MSWinEventLog")
-        || text.contains("Microsoft-Windows-Security-Auditing")
-        || text.starts_with("<Event ") && text.contains("<EventID")
-        || text.contains("\"event_id\"") && text.contains("\"winlog\"")
-        || text.contains("\"EventID\"") && text.contains("\"Channel\"")
+    text.starts_with("MSWinEventLog") || is_xml(text) || is_json(text) && says_so(text)
 }
+
+fn is_xml(text: &str) -> bool {
+    text.starts_with("<Event ") && text.contains("<EventID")
+}
+
+/// Whether a text is a JSON object, which one word may introduce.
+fn is_json(text: &str) -> bool {
+    text.split_once('{')
+        .is_some_and(|(head, _tail)| !head.trim_ascii_end().contains(|c: char| c == '"' || c.is_ascii_whitespace()))
+}
+
+/// Whether a JSON text has a number and names its log in members of its own; what a value holds does not count.
+fn says_so(text: &str) -> bool {
+    let (mut numbered, mut named) = (false, false);
+    for member in members(text).filter(|member| PARENTS.contains(&member.parent)) {
+        numbered |= matches!(member.name, "EventID" | "event_id") || member.name == "code" && member.parent == "event";
+        named |= member.parent == "winlog"
+            || matches!(member.name, "Channel" | "channel" | "Provider" | "ProviderName" | "SourceName");
+    }
+    numbered && named
+}
+
+/// The objects of a JSON text whose members say something of an event.
+const PARENTS: [&str; 5] = ["", "winlog", "event_data", "event", "EventData"];
 
 /// An event as the correlators read it: beside what is in its extraction.
 #[derive(Clone, Copy, Debug)]
@@ -87,11 +107,9 @@ pub(super) fn winlogon<'a>(app: &str, text: &'a str, data: Option<&'a str>) -> E
 fn said<'a>(app: &str, text: &'a str, data: Option<&'a str>) -> Said<'a> {
     match data.filter(|data| data.contains("EventID=")) {
         Some(data) => of_pairs(data),
-        None if text.contains("\"EventID\"") || text.contains("\"event_id\"") || text.contains("\"winlog\"") => {
-            of_json(text)
-        }
-        None if text.contains("<EventID") => of_xml(text),
-        None if text.contains("EventID=") => of_pairs(text),
+        None if is_json(text) => of_json(text),
+        None if is_xml(text) => of_xml(text),
+        None if text.contains("EventID=") && word(text).0.contains('=') => of_pairs(text),
         None => of_text(app, text),
     }
 }
@@ -217,9 +235,7 @@ impl<'a> Said<'a> {
 
 fn of_json(text: &str) -> Said<'_> {
     let mut said = Said::default();
-    for member in
-        members(text).filter(|member| matches!(member.parent, "" | "winlog" | "event_data" | "event" | "EventData"))
-    {
+    for member in members(text).filter(|member| PARENTS.contains(&member.parent)) {
         // `event.code` is Winlogbeat's; elsewhere a code is something else.
         if member.name != "code" || member.parent == "event" {
             said.take(member.name, member.value);

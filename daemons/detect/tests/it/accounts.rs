@@ -243,14 +243,16 @@ const NOT_ALLOWED: &str =
 #[test]
 fn refusals_by_sudo_and_su() {
     let tries = |severity: &str| format!("{severity} privilege_escalation: bob tries for root's rights on web");
-    for (app, text) in [
-        ("sudo", NOT_ALLOWED),
-        ("sudo", "bob : command not allowed ; TTY=pts/0 ; PWD=/home/bob ; USER=root ; COMMAND=/bin/sh"),
-        ("su", "FAILED SU (to root) bob on pts/0"),
-        ("su", "FAILED su for root by bob"),
-        ("su", "BAD SU bob to root on /dev/ttyp0"),
+    let (alone, mistyped) = (tries("LOW"), String::new());
+    for (app, text, once) in [
+        ("sudo", NOT_ALLOWED, &alone),
+        ("sudo", "bob : command not allowed ; TTY=pts/0 ; PWD=/home/bob ; USER=root ; COMMAND=/bin/sh", &alone),
+        ("sudo", "bob : 1 incorrect password attempt ; TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/sh", &mistyped),
+        ("su", "FAILED SU (to root) bob on pts/0", &mistyped),
+        ("su", "FAILED su for root by bob", &mistyped),
+        ("su", "BAD SU bob to root on /dev/ttyp0", &mistyped),
     ] {
-        check(&said(0.0, &[(app, text)]), &tries("LOW"));
+        check(&said(0.0, &[(app, text)]), once);
         check(&said(0.0, &[(app, text); 3]), &format!("{}\n{}", tries("LOW"), tries("MEDIUM")));
     }
     let wrong = "bob : 3 incorrect password attempts ; TTY=pts/0 ; PWD=/home/bob ; USER=root ; COMMAND=/bin/sh";
@@ -271,8 +273,7 @@ fn ordinary_refusals_stay_low() {
     for at in 0..2 {
         hub.feed(30_000.0 + f64::from(at), "web", line("su", 0, "FAILED SU (to alice) bob on pts/0"));
     }
-    assert!(hub.said.iter().all(|finding| finding.floor.as_str() == "LOW"), "{}", hub.text());
-    assert_eq!(hub.alerts(), 1);
+    check(&hub.text(), "");
 }
 
 #[test]

@@ -245,7 +245,7 @@ pub(super) fn is_of_interest(event: &Event, found: &Extraction<'_>) -> bool {
         (AppFamily::Generic, action) => {
             let app = line.app.as_deref().unwrap_or_default();
             is_named(app)
-                || action == Action::Process && audit_lines::recognises(text)
+                || action == Action::Process && audit_lines::recognises(routed(line).1)
                 || (app == "audit" || matches!(action, Action::Command | Action::Service))
                     && log_tampering::is_auditing(text)
         }
