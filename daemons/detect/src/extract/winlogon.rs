@@ -35,6 +35,8 @@ struct Said<'a> {
     group: Option<&'a str>,
     command: Option<&'a str>,
     parent: Option<&'a str>,
+    /// The security identifier of whoever did it.
+    subject_id: Option<&'a str>,
     /// Sysmon has numbers of its own.
     sysmon: bool,
 }
@@ -77,6 +79,8 @@ pub(crate) struct Record<'a> {
     pub(crate) sysmon: bool,
     /// Who did it.
     pub(crate) subject: Option<&'a str>,
+    /// That one's security identifier.
+    pub(crate) subject_id: Option<&'a str>,
     /// The account or the group it was done to.
     pub(crate) target: Option<&'a str>,
     /// The member, where the target is a group.
@@ -95,8 +99,8 @@ pub(crate) struct Record<'a> {
 pub(crate) fn record(line: &Syslog) -> Record<'_> {
     let data = line.structured_data.as_deref().filter(|data| data.contains("EventID="));
     let said = said(line.app.as_deref().unwrap_or_default(), line.message.trim_ascii(), data);
-    let Said { id, sysmon, subject, target, member, group, object, command, parent, .. } = said;
-    Record { id, sysmon, subject, target, member, group, object, command, parent }
+    let Said { id, sysmon, subject, subject_id, target, member, group, object, command, parent, .. } = said;
+    Record { id, sysmon, subject, subject_id, target, member, group, object, command, parent }
 }
 
 /// An event in the text of a line, or in its structured data.
@@ -138,6 +142,7 @@ impl<'a> Said<'a> {
             }
             "TargetUserName" | "AccountName" | "LogonAccount" | "user" | "User" => &mut self.target,
             "SubjectUserName" => &mut self.subject,
+            "SubjectUserSid" => &mut self.subject_id,
             "IpAddress" | "ClientAddress" | "SourceAddress" | "SourceNetworkAddress" => &mut self.ip,
             "WorkstationName" | "Workstation" | "CallerComputerName" => &mut self.workstation,
             "DestAddress" | "DestinationIp" => &mut self.to,
@@ -306,6 +311,7 @@ fn of_text<'a>(app: &str, text: &'a str) -> Said<'a> {
     ];
     let named = |text: &'a str| after(text, "Account Name:").map(value).filter(|value| *value != "-");
     said.subject = after(text, "Subject:").and_then(named);
+    said.subject_id = after(text, "Subject:").and_then(|tail| after(tail, "Security ID:")).map(value);
     said.member = after(text, "Member:").and_then(named);
     said.group = after(text, "Group:").map(|tail| after(tail, "Security ID:").map_or("", value));
     said.command = first(&["Process Command Line:", "CommandLine:"]);

@@ -102,7 +102,7 @@ impl LogTampering {
                 if known || self.shut_down(case) {
                     return;
                 }
-                let upgrade = work.now(case) == Work::Tool;
+                let upgrade = matches!(work.now(case), Work::Tool { .. });
                 self.wait(desk, case, Missing::Daemon { name, upgrade });
             }
             Some(Daemon::Started(name)) => {

@@ -23,6 +23,7 @@ use nms_proto::{
     event::{Body, Event},
     extraction::{Action, Actor, AppFamily, Extraction, Outcome},
     finding::{Category, Finding},
+    limits::NAME_BYTES_MAX,
     severity::Severity,
 };
 
@@ -33,6 +34,7 @@ use crate::{
     incident::{Sign, When, evidence},
     incidents::Incidents,
     subject::{Key, Story, Subject},
+    text::cut,
 };
 
 /// One event, taken apart.
@@ -65,12 +67,13 @@ impl<'a> Case<'a> {
 
     /// The key of what is done to or by `name` on this source.
     fn key(&self, story: Story, name: &str) -> Key {
-        Key { story, subject: Subject::Name(self.event.source.clone(), name.into()) }
+        Key { story, subject: Subject::Name(self.event.source.clone(), cut(name, NAME_BYTES_MAX).into()) }
     }
 
-    /// The user who acts, where the line names one.
+    /// The user who acts, where the line names one; no longer than a name is kept.
     fn user(&self) -> Option<&'a str> {
-        self.found.actor.and_then(|actor| if let Actor::Name(name) = actor { Some(name) } else { None })
+        let Some(Actor::Name(name)) = self.found.actor else { return None };
+        Some(cut(name, NAME_BYTES_MAX))
     }
 
     /// A sign of this event with nothing said yet.
@@ -101,6 +104,8 @@ struct Desk<'a> {
 
 impl Desk<'_> {
     fn raise(&mut self, case: &Case<'_>, sign: Sign) {
+        let actor = sign.actor.map(|actor| cut(&actor, NAME_BYTES_MAX).into());
+        let sign = Sign { actor, ..sign };
         self.incidents.raise(sign, &case.event.source, case.when, self.out);
     }
 
@@ -154,7 +159,9 @@ impl OnHost {
                     commands::ran(desk, &mut self.at_work, &case);
                 }
             }
-            AppFamily::Cron if found.action == Action::File => accounts::scheduled(desk, success, &case),
+            AppFamily::Cron if found.action == Action::File => {
+                accounts::scheduled(desk, (success, &mut self.at_work), &case);
+            }
             AppFamily::Cron | AppFamily::Process => commands::ran(desk, &mut self.at_work, &case),
             AppFamily::Sshd | AppFamily::Dropbear => self.at_work.logged_in(&case, success),
             AppFamily::Su if found.outcome == Outcome::Ok => self.at_work.acted(&case, success),
@@ -164,7 +171,9 @@ impl OnHost {
             }
             AppFamily::Winlogon if found.action == Action::Process => commands::ran(desk, &mut self.at_work, &case),
             AppFamily::Winlogon if found.action == Action::File => LogTampering::cleared(desk, &case),
-            AppFamily::Winlogon => accounts::windows(desk, (success, &self.admins), &case),
+            AppFamily::Winlogon => {
+                accounts::windows(desk, (success, &mut self.at_work, &self.admins), &case);
+            }
             AppFamily::Package => self.at_work.tool(&case),
             AppFamily::FileIntegrity => {
                 if let Body::File(change) = &case.event.body {
