@@ -158,7 +158,7 @@ impl AtWork {
     fn tool_now(&mut self, case: &Case<'_>) -> Option<Work> {
         let last = self.sources.get_mut(&case.event.source)?;
         let within = |at: &i64| (case.at() - *at).abs() <= TOOL_MS;
-        last.tool.filter(within).map(|_at| Work::Tool { accounts: last.accounts.filter(within).is_some() })
+        last.tool.filter(within).map(|_at| Work::Tool { accounts: last.accounts.as_ref().is_some_and(within) })
     }
 
     fn person_now(&mut self, case: &Case<'_>) -> Option<Work> {

@@ -181,7 +181,8 @@ impl OnHost {
                     self.mass_change.changed(desk, &case, change, &self.admins);
                 }
             }
-            family if log_tampering::shuts_down(family, case.text) => self.log_tampering.shut(&case),
+            AppFamily::Generic if !log_tampering::ends_hosts(case.app) => self.generic(desk, &case),
+            family if log_tampering::shuts_down(family, case.text) => self.log_tampering.shut(desk, &case),
             AppFamily::Systemd if units::is_tool(case.text) => self.at_work.tool(&case),
             AppFamily::Systemd => self.log_tampering.said(desk, &mut self.at_work, &case),
             AppFamily::Kernel if log_tampering::is_auditing(case.text) => {
@@ -190,7 +191,6 @@ impl OnHost {
             AppFamily::Kernel => self.denial.kernel(desk, &case),
             AppFamily::Nginx => self.denial.limited(desk, &case),
             AppFamily::Asa | AppFamily::Fortigate => self.denial.appliance(desk, &case),
-            AppFamily::Generic => self.generic(desk, &case),
             _ => {}
         }
     }
@@ -265,5 +265,5 @@ pub(super) fn is_of_interest(event: &Event, found: &Extraction<'_>) -> bool {
 /// Whether an application without a family of its own is one of those that are looked at.
 fn is_named(app: &str) -> bool {
     let app = script::base(app);
-    app == "mod_evasive" || at_work::is_tool(app) || log_tampering::is_daemon(app)
+    app == "mod_evasive" || at_work::is_tool(app) || log_tampering::is_daemon(app) || log_tampering::ends_hosts(app)
 }
