@@ -4,7 +4,8 @@
 //! machine of its own file, with bounded state and with time as an argument: detection's time comes from
 //! the event, and the hub's clock only says what cannot have happened yet and what has been quiet.
 //! The same events give the same findings, whatever their order of arrival among sources and however
-//! late they come; see `incident` for how a finding's revisions are told.
+//! late they come; only that something did not come (silence, a log daemon that stays away) can be said no
+//! sooner than by the hub's clock. See `incident` for how a finding's revisions are told.
 
 mod clocks;
 mod copies;

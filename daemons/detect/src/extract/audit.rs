@@ -7,15 +7,23 @@
 use nms_proto::extraction::{Action, Actor, AppFamily, Extraction, Object, Outcome};
 
 use super::build::{Build as _, of};
-use crate::text::{address, name, pairs};
+use crate::text::{address, name, pairs, word};
 
 const FAMILY: AppFamily = AppFamily::Generic;
 /// Programs that tell of each attempt in a line of their own.
 const REPORTING: [&str; 6] = ["sshd", "sshd-session", "sudo", "su", "login", "dropbear"];
 
-/// Whether a text is a record of the audit log.
+/// Whether a text is a record of the audit log: only by how it begins, as others quote whatever they are sent.
 pub(super) fn recognises(text: &str) -> bool {
-    text.contains("audit(") && (text.contains("type=") || text.starts_with("audit"))
+    let begins = record(text).is_some() || text.starts_with("audit(") || text.starts_with("audit: audit(");
+    begins && text.contains("audit(")
+}
+
+/// A record from its `type=` on, without the node or the name that may stand before it.
+pub(crate) fn record(text: &str) -> Option<&str> {
+    let text = if text.starts_with("node=") { word(text).1 } else { text };
+    let text = text.strip_prefix("audit: ").unwrap_or(text);
+    text.starts_with("type=").then_some(text)
 }
 
 #[derive(Default)]

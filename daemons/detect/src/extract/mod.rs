@@ -60,6 +60,7 @@ use nms_proto::{
     extraction::{Action, Actor, AppFamily, Extraction, Object, Outcome},
 };
 
+pub(crate) use audit::record as audit_record;
 pub(crate) use kernel::without_clock;
 pub(crate) use winlogon::{Record as WindowsRecord, record as windows_record};
 

@@ -13,7 +13,7 @@ use super::{
     build::{Build as _, of},
     json::members,
 };
-use crate::text::{address, after, holds_any, is_number, name, pairs};
+use crate::text::{address, after, holds_any, is_number, name, pairs, word};
 
 const FAMILY: AppFamily = AppFamily::Winlogon;
 
@@ -35,18 +35,40 @@ struct Said<'a> {
     group: Option<&'a str>,
     command: Option<&'a str>,
     parent: Option<&'a str>,
+    /// The security identifier of whoever did it.
+    subject_id: Option<&'a str>,
     /// Sysmon has numbers of its own.
     sysmon: bool,
 }
 
 /// Whether a text without a known application is such an event.
 pub(super) fn recognises(text: &str) -> bool {
-    text.starts_with("MSWinEventLog")
-        || text.contains("Microsoft-Windows-Security-Auditing")
-        || text.starts_with("<Event ") && text.contains("<EventID")
-        || text.contains("\"event_id\"") && text.contains("\"winlog\"")
-        || text.contains("\"EventID\"") && text.contains("\"Channel\"")
+    text.starts_with("MSWinEventLog") || is_xml(text) || is_json(text) && says_so(text)
 }
+
+fn is_xml(text: &str) -> bool {
+    text.starts_with("<Event ") && text.contains("<EventID")
+}
+
+/// Whether a text is a JSON object, which one word may introduce.
+fn is_json(text: &str) -> bool {
+    text.split_once('{')
+        .is_some_and(|(head, _tail)| !head.trim_ascii_end().contains(|c: char| c == '"' || c.is_ascii_whitespace()))
+}
+
+/// Whether a JSON text has a number and names its log in members of its own; what a value holds does not count.
+fn says_so(text: &str) -> bool {
+    let (mut numbered, mut named) = (false, false);
+    for member in members(text).filter(|member| PARENTS.contains(&member.parent)) {
+        numbered |= matches!(member.name, "EventID" | "event_id") || member.name == "code" && member.parent == "event";
+        named |= member.parent == "winlog"
+            || matches!(member.name, "Channel" | "channel" | "Provider" | "ProviderName" | "SourceName");
+    }
+    numbered && named
+}
+
+/// The objects of a JSON text whose members say something of an event.
+const PARENTS: [&str; 5] = ["", "winlog", "event_data", "event", "EventData"];
 
 /// An event as the correlators read it: beside what is in its extraction.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +79,8 @@ pub(crate) struct Record<'a> {
     pub(crate) sysmon: bool,
     /// Who did it.
     pub(crate) subject: Option<&'a str>,
+    /// That one's security identifier.
+    pub(crate) subject_id: Option<&'a str>,
     /// The account or the group it was done to.
     pub(crate) target: Option<&'a str>,
     /// The member, where the target is a group.
@@ -75,8 +99,8 @@ pub(crate) struct Record<'a> {
 pub(crate) fn record(line: &Syslog) -> Record<'_> {
     let data = line.structured_data.as_deref().filter(|data| data.contains("EventID="));
     let said = said(line.app.as_deref().unwrap_or_default(), line.message.trim_ascii(), data);
-    let Said { id, sysmon, subject, target, member, group, object, command, parent, .. } = said;
-    Record { id, sysmon, subject, target, member, group, object, command, parent }
+    let Said { id, sysmon, subject, subject_id, target, member, group, object, command, parent, .. } = said;
+    Record { id, sysmon, subject, subject_id, target, member, group, object, command, parent }
 }
 
 /// An event in the text of a line, or in its structured data.
@@ -87,11 +111,9 @@ pub(super) fn winlogon<'a>(app: &str, text: &'a str, data: Option<&'a str>) -> E
 fn said<'a>(app: &str, text: &'a str, data: Option<&'a str>) -> Said<'a> {
     match data.filter(|data| data.contains("EventID=")) {
         Some(data) => of_pairs(data),
-        None if text.contains("\"EventID\"") || text.contains("\"event_id\"") || text.contains("\"winlog\"") => {
-            of_json(text)
-        }
-        None if text.contains("<EventID") => of_xml(text),
-        None if text.contains("EventID=") => of_pairs(text),
+        None if is_json(text) => of_json(text),
+        None if is_xml(text) => of_xml(text),
+        None if text.contains("EventID=") && word(text).0.contains('=') => of_pairs(text),
         None => of_text(app, text),
     }
 }
@@ -120,6 +142,7 @@ impl<'a> Said<'a> {
             }
             "TargetUserName" | "AccountName" | "LogonAccount" | "user" | "User" => &mut self.target,
             "SubjectUserName" => &mut self.subject,
+            "SubjectUserSid" => &mut self.subject_id,
             "IpAddress" | "ClientAddress" | "SourceAddress" | "SourceNetworkAddress" => &mut self.ip,
             "WorkstationName" | "Workstation" | "CallerComputerName" => &mut self.workstation,
             "DestAddress" | "DestinationIp" => &mut self.to,
@@ -217,9 +240,7 @@ impl<'a> Said<'a> {
 
 fn of_json(text: &str) -> Said<'_> {
     let mut said = Said::default();
-    for member in
-        members(text).filter(|member| matches!(member.parent, "" | "winlog" | "event_data" | "event" | "EventData"))
-    {
+    for member in members(text).filter(|member| PARENTS.contains(&member.parent)) {
         // `event.code` is Winlogbeat's; elsewhere a code is something else.
         if member.name != "code" || member.parent == "event" {
             said.take(member.name, member.value);
@@ -290,6 +311,7 @@ fn of_text<'a>(app: &str, text: &'a str) -> Said<'a> {
     ];
     let named = |text: &'a str| after(text, "Account Name:").map(value).filter(|value| *value != "-");
     said.subject = after(text, "Subject:").and_then(named);
+    said.subject_id = after(text, "Subject:").and_then(|tail| after(tail, "Security ID:")).map(value);
     said.member = after(text, "Member:").and_then(named);
     said.group = after(text, "Group:").map(|tail| after(tail, "Security ID:").map_or("", value));
     said.command = first(&["Process Command Line:", "CommandLine:"]);

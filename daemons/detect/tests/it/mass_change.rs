@@ -27,7 +27,7 @@ fn many(count: usize, path: impl Fn(usize) -> String, how: &'static str, fields:
 
 #[test]
 fn files_with_endings_of_extortionists() {
-    for ending in ["locked", "encrypted", "lockbit", "wncry", "crypt", "LOCKED"] {
+    for ending in ["locked", "lockbit", "wncry", "akira", "LOCKED"] {
         let path = |at: usize| format!("/srv/share/report{at}.docx.{ending}");
         assert_eq!(worst(0.5, many(12, path, "created", "")), "CRITICAL ransomware", "{ending}");
         assert_eq!(worst(0.5, many(4, path, "created", "")), "HIGH ransomware", "{ending}");
@@ -50,7 +50,10 @@ fn notes_and_strange_endings() {
         assert_eq!(worst(0.5, [change(&format!("/srv/share/{note}"), "created", "")]), "", "{note} alone");
     }
     let strange = many(25, |at| format!("/srv/share/report{at}.pdf.a8x3f"), "created", "");
-    assert_eq!(worst(0.5, strange), "HIGH ransomware");
+    let gone = many(25, |at| format!("/srv/share/report{at}.pdf"), "deleted", "");
+    // Who copies leaves the originals.
+    assert_eq!(worst(0.5, strange.clone()), "");
+    assert_eq!(worst(0.5, strange.into_iter().zip(gone).flat_map(|(new, old)| [new, old])), "HIGH ransomware");
 }
 
 #[test]

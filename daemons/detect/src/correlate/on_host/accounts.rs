@@ -16,18 +16,28 @@
 //!
 //! A stranger is somebody who used root's rights by sudo or su for the first time less than 12 h ago; by day he is taken
 //! for an administrator. Night is from 22:00 to 06:00. Accounts of services without a shell come with packages and are
-//! passed over, and so are other groups and the passwords of other accounts. A table of cron that an account changes
-//! within an hour after it was guessed is HIGH (T1053.003).
+//! passed over, and so are other groups and the passwords of other accounts. A package manager sets no accounts of people:
+//! by night what it is said to do counts as by nobody by day. That a Windows host changes the password of its own
+//! administrator is INFO. A table of cron that an account changes within an hour after it was guessed is HIGH, and so is
+//! one that the account of a service changes, LOW while a person with rights is at work (T1053.003).
 
-use nms_proto::{event::Body, extraction::Outcome, finding::Category, severity::Severity};
+use nms_proto::{event::Body, extraction::Outcome, finding::Category, limits::NAME_BYTES_MAX, severity::Severity};
 
 use super::{
     Case, Desk,
-    account_lines::{self, Change, Told, is_admins},
+    account_lines::{self, Change, Told, is_admins, is_service},
     at_work::{AtWork, Work, is_night},
 };
-use crate::{correlate::success::Success, extract::windows_record, incident::Sign, subject::Story, text::cut};
+use crate::{
+    correlate::success::Success,
+    extract::{WindowsRecord, windows_record},
+    incident::Sign,
+    subject::Story,
+    text::cut,
+};
 
+/// The security identifier of Windows' own system account.
+const LOCAL_SYSTEM: &str = "S-1-5-18";
 /// Bytes of a name in a sentence.
 const NAME_BYTES: usize = 64;
 
@@ -37,7 +47,8 @@ enum Around {
     Guessed,
     Nobody { night: bool },
     Person { night: bool, name: Box<str>, known: bool },
-    Tool,
+    Tool { night: bool, accounts: bool },
+    Host,
 }
 
 impl Around {
@@ -45,9 +56,9 @@ impl Around {
         match self {
             Self::Guessed => 0,
             Self::Nobody { night: true } => 1,
-            Self::Nobody { night: false } => 2,
+            Self::Nobody { night: false } | Self::Tool { night: true, accounts: false } => 2,
             Self::Person { night: true, known: false, .. } => 3,
-            Self::Person { .. } | Self::Tool => 4,
+            Self::Person { .. } | Self::Tool { .. } | Self::Host => 4,
         }
     }
 
@@ -60,7 +71,11 @@ impl Around {
                     if *known { ", known as an administrator" } else { ", not known as an administrator before" };
                 format!("{} used root's rights within 15 min{known}{}", cut(name, NAME_BYTES), at_night(*night))
             }
-            Self::Tool => String::from("a package manager or a provisioning tool was at work within 10 min"),
+            Self::Tool { accounts: true, .. } => String::from("a provisioning tool was at work within 10 min"),
+            Self::Tool { accounts: false, night } => {
+                format!("a tool that sets no accounts of people was at work within 10 min{}", at_night(*night))
+            }
+            Self::Host => String::from("the host did so by itself"),
         }
     }
 }
@@ -105,8 +120,8 @@ pub(super) fn changed(desk: &mut Desk<'_>, (success, work): (&Success, &mut AtWo
     let around = if success.was_taken(&case.event.source, None, case.at()) {
         Around::Guessed
     } else {
-        match work.now(case) {
-            Work::Tool => Around::Tool,
+        match work.of_account(case) {
+            Work::Tool { accounts } => Around::Tool { night, accounts },
             Work::Person { name, known } => Around::Person { night, name, known },
             Work::Unknown => Around::Nobody { night },
         }
@@ -115,37 +130,59 @@ pub(super) fn changed(desk: &mut Desk<'_>, (success, work): (&Success, &mut AtWo
 }
 
 /// A Windows event.
-pub(super) fn windows(desk: &mut Desk<'_>, (success, admins): (&Success, &[Box<str>]), case: &Case<'_>) {
+pub(super) fn windows(
+    desk: &mut Desk<'_>,
+    (success, work, admins): (&Success, &mut AtWork, &[Box<str>]),
+    case: &Case<'_>,
+) {
     let Body::Syslog(line) = &case.event.body else { return };
-    let Some(told) = account_lines::windows(&windows_record(line)) else { return };
+    let record = windows_record(line);
+    let Some(told) = account_lines::windows(&record) else { return };
     let night = is_night(case.when.at);
-    let known = told.by.filter(|by| admins.iter().any(|admin| admin.eq_ignore_ascii_case(by)));
+    let by = told.by.map(|by| cut(by, NAME_BYTES_MAX));
+    let known = by.filter(|by| admins.iter().any(|admin| admin.eq_ignore_ascii_case(by)) || work.knows(case, by));
     let around = match known {
         _ if success.was_taken(&case.event.source, None, case.at()) => Around::Guessed,
+        _ if told.change == Change::Password && is_host(case, &record) => Around::Host,
         Some(name) => Around::Person { night, name: name.into(), known: true },
         None => Around::Nobody { night },
     };
+    if let Some(by) = by.filter(|_by| around != Around::Guessed) {
+        work.learn(case, by);
+    }
     say(desk, case, told, &around);
 }
 
-/// A user's table of jobs was changed: worth a word where the user was guessed.
-pub(super) fn scheduled(desk: &mut Desk<'_>, success: &Success, case: &Case<'_>) {
+/// Whether a Windows host did something itself: as its system, or by the account that is called like it.
+fn is_host(case: &Case<'_>, record: &WindowsRecord<'_>) -> bool {
+    let Some(machine) = record.subject.and_then(|subject| subject.strip_suffix('$')) else { return false };
+    let host = case.host();
+    record.subject_id == Some(LOCAL_SYSTEM)
+        || host.split('.').next().is_some_and(|name| name.eq_ignore_ascii_case(machine))
+}
+
+/// A user's table of jobs was changed: worth a word where the user was guessed, or is a service.
+pub(super) fn scheduled(desk: &mut Desk<'_>, (success, work): (&Success, &mut AtWork), case: &Case<'_>) {
     let Some(user) = case.user().filter(|_user| case.found.outcome == Outcome::Ok) else { return };
-    if !success.was_taken(&case.event.source, Some(user), case.at()) {
+    let guessed = success.was_taken(&case.event.source, Some(user), case.at());
+    if !guessed && !is_service(user) {
         return;
     }
+    let (what, why, sure) = if guessed {
+        ("was guessed and changed", "was guessed on this host within the last 60 min", 0.9)
+    } else {
+        ("is the account of a service and changed", "is the account of a service, which has no jobs of its own", 0.75)
+    };
+    let reasoned = !guessed && matches!(work.now(case), Work::Person { .. });
     let sign = case.sign(case.key(Story::Account, user), "accounts", Category::Persistence);
     let user = cut(user, NAME_BYTES);
     desk.raise(
         case,
         Sign {
-            severity: Severity::High,
-            confidence: 0.9,
-            message: format!("{user} on {} was guessed and changed what cron runs", case.host()),
-            reasons: vec![
-                format!("{}: {}", case.app, cut(case.text, 120)),
-                format!("{user} was guessed on this host within the last 60 min"),
-            ],
+            severity: if reasoned { Severity::Low } else { Severity::High },
+            confidence: if reasoned { 0.2 } else { sure },
+            message: format!("{user} on {} {what} what cron runs", case.host()),
+            reasons: vec![format!("{}: {}", case.app, cut(case.text, 120)), format!("{user} {why}")],
             techniques: &["T1053.003"],
             actor: Some(user.into()),
             ..sign
@@ -157,6 +194,7 @@ fn say(desk: &mut Desk<'_>, case: &Case<'_>, told: Told<'_>, around: &Around) {
     let Some((severities, category, techniques)) = row(&told) else { return };
     let column = around.column();
     let (Some(&severity), Some(&sure)) = (severities.get(column), SURE.get(column)) else { return };
+    let severity = if *around == Around::Host { Severity::Info } else { severity };
     let (account, host) = (cut(told.account, NAME_BYTES), case.host());
     let what = match told.change {
         Change::Made { .. } => format!("the account {account} was made"),

@@ -3,11 +3,16 @@
 use std::borrow::Cow;
 
 use super::script::SCRIPT_BYTES;
-use crate::text::pairs;
+use crate::{extract::audit_record, text::pairs};
 
-/// Whether a line may hold a command.
+/// Whether a text is a record that may hold a command.
 pub(super) fn recognises(text: &str) -> bool {
-    text.contains("type=EXECVE") || text.contains("type=SYSCALL") && text.contains("exe=\"/") && holds_temporary(text)
+    let Some(record) = audit_record(text) else { return false };
+    is_call(record) || record.starts_with("type=SYSCALL ") && holds_temporary(record)
+}
+
+fn is_call(record: &str) -> bool {
+    record.starts_with("type=EXECVE ")
 }
 
 fn holds_temporary(text: &str) -> bool {
@@ -16,7 +21,8 @@ fn holds_temporary(text: &str) -> bool {
 
 /// The command line of a record, its arguments joined by blanks.
 pub(super) fn command(text: &str) -> Option<Cow<'_, str>> {
-    if !text.contains("type=EXECVE") {
+    let text = audit_record(text)?;
+    if !is_call(text) {
         let (mut ran, mut program) = (false, None);
         for (key, value) in pairs(text) {
             match key {

@@ -241,7 +241,7 @@ fn told(work: &mut AtWork, case: &Case<'_>, run: &Run<'_>, deed: Deed<'_>) -> Op
     }
     let stopped = match work.now(case) {
         _ if !guards => Medium,
-        Work::Tool => Low,
+        Work::Tool { .. } => Low,
         _ if is_night(case.when.at) => High,
         _ => Medium,
     };
@@ -313,7 +313,7 @@ fn temporary(work: &mut AtWork, case: &Case<'_>, run: &Run<'_>, path: &str) -> O
     }
     // A name in brackets is a kernel's thread, or wants to look like one.
     let hidden = path.contains("/.") || path.starts_with("/dev/shm/") || run.text.starts_with('[');
-    let mut by_tool = || work.now(case) == Work::Tool;
+    let mut by_tool = || matches!(work.now(case), Work::Tool { .. });
     let mild = run.origin == Origin::Sudo || run.parent == Parent::Builds;
     let severity = match (hidden, mild) {
         (false, true) => Severity::Low,

@@ -1,8 +1,9 @@
 //! Logs that stop or go away (ATT&CK T1070.001, T1070.002, T1562.001, T1562.006, T1562.012).
 //!
 //! A log daemon that stops may only restart, and a log that goes may only be rotated, so both wait 60 s for what explains
-//! them: the daemon's start, the rotated file beside the log. A host that shuts down (or says that it started) explains
-//! all of them for five minutes. What is left is MEDIUM for a daemon, HIGH at night; HIGH for a log of logins, MEDIUM for one
+//! them: the daemon's start, a rotated file that is called after the log. A host that shuts down (or says that it started)
+//! explains daemons that stop within five minutes of it; the syslogd of BSD and of small devices waits as long, as nothing
+//! else of theirs tells of a restart. By the events' own time, so that a backlog is judged as if it had come at once. What is left is MEDIUM for a daemon, HIGH at night; HIGH for a log of logins, MEDIUM for one
 //! of the system; auditing that is switched off in the kernel is HIGH. A daemon that stops while a package manager is at work is LOW.
 //! Windows says that its security log was cleared: HIGH at once; another log MEDIUM.
 //!
@@ -16,7 +17,7 @@ use nms_proto::{
     extraction::{AppFamily, Extraction},
     finding::{Category, Finding},
     id::EndpointId,
-    limits::{CHANGES_HELD_MAX, EVIDENCE_LINE_BYTES, SOURCES_MAX},
+    limits::{CHANGES_HELD_MAX, EVIDENCE_LINE_BYTES, NAME_BYTES_MAX, SOURCES_MAX},
     severity::Severity,
     time::Stamp,
 };
@@ -38,8 +39,12 @@ use crate::{
 
 /// Time for which what stopped or went waits for its explanation, in milliseconds.
 const WAIT_MS: i64 = 60_000;
-/// Time for which a shutdown or a rotation explains, in milliseconds.
+/// Time for which a shutdown explains, in milliseconds.
 const SHUTDOWN_MS: i64 = 5 * 60_000;
+/// Rotated files of a source that are remembered.
+const ROTATED_MAX: usize = 64;
+/// The daemon whose host may say nothing but that it is back.
+const SYSLOGD: &str = "syslogd";
 /// Bytes of a path in a sentence.
 const PATH_BYTES: usize = 120;
 /// The subject of a host's logs.
@@ -73,11 +78,11 @@ struct Waiting {
     missing: Missing,
 }
 
-/// When a source shut down or started, and when its logs were rotated.
+/// When a source shut down or started, and which logs were rotated when.
 #[derive(Debug, Default)]
 struct Lately {
     shutdown: Option<i64>,
-    rotated: Option<i64>,
+    rotated: VecDeque<(i64, Box<str>)>,
 }
 
 impl Suspicion for Lately {}
@@ -102,14 +107,14 @@ impl LogTampering {
                 if known || self.shut_down(case) {
                     return;
                 }
-                let upgrade = work.now(case) == Work::Tool;
+                let upgrade = matches!(work.now(case), Work::Tool { .. });
                 self.wait(desk, case, Missing::Daemon { name, upgrade });
             }
             Some(Daemon::Started(name)) => {
                 let place = self.waiting.iter().position(|waiting| waiting.is_of(&case.event.source, name));
                 let stopped = place.and_then(|place| self.waiting.remove(place));
                 // Where the hub's clock stood still meanwhile, the events' own time says how long it was away.
-                if let Some(stopped) = stopped.filter(|stopped| case.at() - stopped.at.unix_ms > WAIT_MS) {
+                if let Some(stopped) = stopped.filter(|stopped| stopped.away(case) > stopped.missing.wait_ms()) {
                     stopped.say(desk, case.when.now);
                 }
             }
@@ -118,11 +123,24 @@ impl LogTampering {
     }
 
     /// A host that shuts down or has just started.
-    pub(super) fn shut(&mut self, case: &Case<'_>) {
+    pub(super) fn shut(&mut self, desk: &mut Desk<'_>, case: &Case<'_>) {
         let source = &case.event.source;
         self.sources.entry(source.clone(), Lately::default).shutdown = Some(case.at());
-        self.waiting
-            .retain(|waiting| waiting.event.source != *source || matches!(waiting.missing, Missing::Log { .. }));
+        let explains = |waiting: &Waiting| matches!(waiting.missing, Missing::Daemon { .. });
+        self.explained(desk, case, explains);
+    }
+
+    /// Drops what a case `explains`, and says what had waited long enough by then.
+    fn explained(&mut self, desk: &mut Desk<'_>, case: &Case<'_>, explains: impl Fn(&Waiting) -> bool) {
+        self.waiting.retain(|waiting| {
+            if waiting.event.source != case.event.source || !explains(waiting) {
+                return true;
+            }
+            if waiting.away(case).abs() > waiting.missing.wait_ms() {
+                waiting.say(desk, case.when.now);
+            }
+            false
+        });
     }
 
     fn shut_down(&mut self, case: &Case<'_>) -> bool {
@@ -138,12 +156,12 @@ impl LogTampering {
         let source = &case.event.source;
         let answers = change.package_manager || change.command_id.is_some();
         if logs::is_rotated(path) {
-            let log = path.trim_start_matches("/var/log/");
-            self.sources.entry(source.clone(), Lately::default).rotated = Some(case.at());
-            self.waiting.retain(|waiting| {
-                let rotates = matches!(&waiting.missing, Missing::Log { path, .. } if log.starts_with(path.trim_start_matches("/var/log/")));
-                waiting.event.source != *source || !rotates
-            });
+            // That an old one goes makes no room for a new one.
+            if change.change != Change::Deleted {
+                self.sources.entry(source.clone(), Lately::default).rotated(case.at(), path);
+                let explains = |waiting: &Waiting| matches!(&waiting.missing, Missing::Log { path: log, .. } if logs::is_rotated_from(path, log));
+                self.explained(desk, case, explains);
+            }
             return;
         }
         let gone = match change.change {
@@ -151,8 +169,7 @@ impl LogTampering {
             Change::Modified if change.size == Some(0) => "emptied",
             _ => return,
         };
-        let lately = self.sources.get_mut(source).and_then(|lately| lately.rotated);
-        let rotated = lately.is_some_and(|at| (case.at() - at).abs() <= WAIT_MS);
+        let rotated = self.sources.get_mut(source).is_some_and(|lately| lately.was_rotated(case.at(), path));
         if worth > Worth::Little && !answers && !rotated {
             self.wait(desk, case, Missing::Log { path: path.into(), worth, change: gone });
         }
@@ -166,14 +183,16 @@ impl LogTampering {
             line.message = cut(&line.message, EVIDENCE_LINE_BYTES).into();
             line.structured_data = None;
         }
-        let waiting = Waiting { event, at: case.when.at, due: case.when.now + WAIT_MS, missing };
+        let due = case.when.now + missing.wait_ms();
+        let waiting = Waiting { event, at: case.when.at, due, missing };
         if self.waiting.len() == CHANGES_HELD_MAX
             && let Some(first) = self.waiting.pop_front()
         {
             // What waited longest has waited long enough.
             first.say(desk, case.when.now);
         }
-        self.waiting.push_back(waiting);
+        let place = self.waiting.iter().rposition(|before| before.due <= due).map_or(0, |before| before + 1);
+        self.waiting.insert(place, waiting);
     }
 
     /// Says what waited long enough.
@@ -221,7 +240,36 @@ impl LogTampering {
     }
 }
 
+impl Lately {
+    fn rotated(&mut self, at: i64, path: &str) {
+        self.rotated.retain(|(before, _path)| (at - before).abs() <= WAIT_MS);
+        if self.rotated.len() == ROTATED_MAX {
+            self.rotated.pop_front();
+        }
+        self.rotated.push_back((at, cut(path, NAME_BYTES_MAX).into()));
+    }
+
+    fn was_rotated(&self, at: i64, log: &str) -> bool {
+        self.rotated.iter().any(|(then, path)| (at - then).abs() <= WAIT_MS && logs::is_rotated_from(path, log))
+    }
+}
+
+impl Missing {
+    /// Time for which it waits for its explanation, in milliseconds.
+    fn wait_ms(&self) -> i64 {
+        match self {
+            Self::Daemon { name, .. } if *name == SYSLOGD => SHUTDOWN_MS,
+            Self::Daemon { .. } | Self::Log { .. } => WAIT_MS,
+        }
+    }
+}
+
 impl Waiting {
+    /// Time from what it tells to a case, in milliseconds.
+    fn away(&self, case: &Case<'_>) -> i64 {
+        case.at() - self.at.unix_ms
+    }
+
     fn is_of(&self, source: &EndpointId, daemon: &str) -> bool {
         self.event.source == *source && matches!(self.missing, Missing::Daemon { name, .. } if name == daemon)
     }
@@ -231,7 +279,7 @@ impl Waiting {
         let case = Case::of((&self.event, &found), When { at: self.at, now });
         let host = case.host();
         let night = is_night(self.at);
-        let wait = span(WAIT_MS);
+        let wait = span(self.missing.wait_ms());
         let (severity, confidence, message, reason) = match &self.missing {
             Missing::Daemon { name, .. } if *name == AUDITING => (
                 Severity::High,
@@ -311,9 +359,11 @@ fn daemon(app: &str, text: &str) -> Option<Daemon> {
     };
     let (name, stop, start): (_, &[&str], &[&str]) = match app {
         "rsyslogd" => ("rsyslogd", &["exiting on signal 15", "exiting on signal 2", "exiting on signal 9"], &["start"]),
-        "syslogd" => {
-            ("syslogd", &["exiting on signal 15", "exiting"], &["restart", "started", "syslogd started", "start"])
-        }
+        "syslogd" => (
+            SYSLOGD,
+            &["exiting", "syslogd exiting"],
+            &["restart", "start", "syslogd started", "syslogd start", "kernel boot file is "],
+        ),
         "syslog-ng" => ("syslog-ng", &["syslog-ng shutting down"], &["syslog-ng starting up"]),
         "auditd" => ("auditd", &["The audit daemon is exiting"], &["Init complete, auditd"]),
         "systemd-journald" | "systemd-journal" => ("systemd-journald", &["Journal stopped"], &["Journal started"]),
@@ -329,12 +379,24 @@ fn daemon(app: &str, text: &str) -> Option<Daemon> {
     }
 }
 
-/// Whether a line of systemd, logind or the kernel says that the host shuts down, or that it has just started.
+/// Whether an application's lines, where it has no family, may tell that the host shuts down.
+pub(super) fn ends_hosts(app: &str) -> bool {
+    matches!(app, "shutdown" | "reboot" | "halt" | "poweroff")
+}
+
+/// Whether a line of systemd, logind, the kernel or what ends hosts says that the host shuts down, or that it has just started.
 pub(super) fn shuts_down(family: AppFamily, text: &str) -> bool {
     match family {
         AppFamily::Kernel => {
             let text = without_clock(text);
-            strip_any(text, &["Linux version ", "Command line: BOOT_IMAGE", "reboot: "]).is_some()
+            let starts =
+                ["Linux version ", "Command line: BOOT_IMAGE", "reboot: ", "---<<BOOT>>---", "Copyright (c) 1992-"];
+            strip_any(text, &starts).is_some()
+        }
+        // Of BSD: `shutdown: reboot by root:`, `reboot: rebooted by root`.
+        AppFamily::Generic => {
+            let ends = ["reboot by ", "rebooted by ", "halt by ", "halted by ", "power-down by ", "power-cycle by "];
+            strip_any(text, &ends).is_some()
         }
         AppFamily::Systemd => {
             let begins = |starts: &[&str]| strip_any(text, starts).is_some();

@@ -2,7 +2,7 @@
 
 use super::{
     deeds::Deed,
-    script::{Call, words},
+    script::{Call, base, words},
 };
 
 /// What a log tells of an intruder.
@@ -47,6 +47,12 @@ pub(super) fn is_rotated(path: &str) -> bool {
     let tail = name.rsplit(['.', '-']).next().unwrap_or_default();
     let digits = !tail.is_empty() && tail.bytes().all(|byte| byte.is_ascii_digit());
     digits && tail.len() < name.len() || name.len() + "/var/log/".len() < path.len()
+}
+
+/// Whether a rotated file is called after a log, in whatever folder: `auth.log.1` after `auth.log`.
+pub(super) fn is_rotated_from(path: &str, log: &str) -> bool {
+    let tail = base(path).strip_prefix(base(log));
+    tail.is_some_and(|tail| tail.starts_with(['.', '-']))
 }
 
 /// What a call removes.

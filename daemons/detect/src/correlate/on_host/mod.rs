@@ -23,6 +23,7 @@ use nms_proto::{
     event::{Body, Event},
     extraction::{Action, Actor, AppFamily, Extraction, Outcome},
     finding::{Category, Finding},
+    limits::NAME_BYTES_MAX,
     severity::Severity,
 };
 
@@ -34,6 +35,7 @@ use crate::{
     incident::{Sign, When, evidence},
     incidents::Incidents,
     subject::{Key, Story, Subject},
+    text::cut,
 };
 
 /// One event, taken apart.
@@ -66,12 +68,13 @@ impl<'a> Case<'a> {
 
     /// The key of what is done to or by `name` on this source.
     fn key(&self, story: Story, name: &str) -> Key {
-        Key { story, subject: Subject::Name(self.event.source.clone(), name.into()) }
+        Key { story, subject: Subject::Name(self.event.source.clone(), cut(name, NAME_BYTES_MAX).into()) }
     }
 
-    /// The user who acts, where the line names one.
+    /// The user who acts, where the line names one; no longer than a name is kept.
     fn user(&self) -> Option<&'a str> {
-        self.found.actor.and_then(|actor| if let Actor::Name(name) = actor { Some(name) } else { None })
+        let Some(Actor::Name(name)) = self.found.actor else { return None };
+        Some(cut(name, NAME_BYTES_MAX))
     }
 
     /// A sign of this event with nothing said yet.
@@ -102,6 +105,8 @@ struct Desk<'a> {
 
 impl Desk<'_> {
     fn raise(&mut self, case: &Case<'_>, sign: Sign) {
+        let actor = sign.actor.map(|actor| cut(&actor, NAME_BYTES_MAX).into());
+        let sign = Sign { actor, ..sign };
         self.incidents.raise(sign, &case.event.source, case.when, self.out);
     }
 
@@ -155,7 +160,9 @@ impl OnHost {
                     commands::ran(desk, &mut self.at_work, &case);
                 }
             }
-            AppFamily::Cron if found.action == Action::File => accounts::scheduled(desk, success, &case),
+            AppFamily::Cron if found.action == Action::File => {
+                accounts::scheduled(desk, (success, &mut self.at_work), &case);
+            }
             AppFamily::Cron | AppFamily::Process => commands::ran(desk, &mut self.at_work, &case),
             AppFamily::Sshd | AppFamily::Dropbear => self.at_work.logged_in(&case, success),
             AppFamily::Su if found.outcome == Outcome::Ok => self.at_work.acted(&case, success),
@@ -165,7 +172,9 @@ impl OnHost {
             }
             AppFamily::Winlogon if found.action == Action::Process => commands::ran(desk, &mut self.at_work, &case),
             AppFamily::Winlogon if found.action == Action::File => LogTampering::cleared(desk, &case),
-            AppFamily::Winlogon => accounts::windows(desk, (success, &self.admins), &case),
+            AppFamily::Winlogon => {
+                accounts::windows(desk, (success, &mut self.at_work, &self.admins), &case);
+            }
             AppFamily::Package => self.at_work.tool(&case),
             AppFamily::FileIntegrity => {
                 if let Body::File(change) = &case.event.body {
@@ -173,7 +182,8 @@ impl OnHost {
                     self.mass_change.changed(desk, &case, change, &self.admins);
                 }
             }
-            family if log_tampering::shuts_down(family, case.text) => self.log_tampering.shut(&case),
+            AppFamily::Generic if !log_tampering::ends_hosts(case.app) => self.generic(desk, &case),
+            family if log_tampering::shuts_down(family, case.text) => self.log_tampering.shut(desk, &case),
             AppFamily::Systemd if units::is_tool(case.text) => self.at_work.tool(&case),
             AppFamily::Systemd => self.log_tampering.said(desk, &mut self.at_work, &case),
             AppFamily::Kernel if log_tampering::is_auditing(case.text) => {
@@ -182,7 +192,6 @@ impl OnHost {
             AppFamily::Kernel => self.denial.kernel(desk, &case),
             AppFamily::Nginx => self.denial.limited(desk, &case),
             AppFamily::Asa | AppFamily::Fortigate => self.denial.appliance(desk, &case),
-            AppFamily::Generic => self.generic(desk, &case),
             _ => {}
         }
     }
@@ -246,7 +255,7 @@ pub(super) fn is_of_interest(event: &Event, found: &Extraction<'_>) -> bool {
         (AppFamily::Generic, action) => {
             let app = line.app.as_deref().unwrap_or_default();
             is_named(app)
-                || action == Action::Process && audit_lines::recognises(text)
+                || action == Action::Process && audit_lines::recognises(routed(line).1)
                 || (app == "audit" || matches!(action, Action::Command | Action::Service))
                     && log_tampering::is_auditing(text)
         }
@@ -257,7 +266,7 @@ pub(super) fn is_of_interest(event: &Event, found: &Extraction<'_>) -> bool {
 /// Whether an application without a family of its own is one of those that are looked at.
 fn is_named(app: &str) -> bool {
     let app = script::base(app);
-    app == "mod_evasive" || at_work::is_tool(app) || log_tampering::is_daemon(app)
+    app == "mod_evasive" || at_work::is_tool(app) || log_tampering::is_daemon(app) || log_tampering::ends_hosts(app)
 }
 
 /// Whether an event says that its host shuts down, or that it has just started.

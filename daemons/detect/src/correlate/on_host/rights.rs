@@ -117,9 +117,9 @@ impl Rights {
     }
 }
 
-/// Whether the refusal may be a password that was mistyped.
+/// Whether the refusal may be one password that was mistyped; sudo counts them in one line.
 fn is_mistyped(case: &Case<'_>) -> bool {
-    case.found.action == Action::Login
+    case.found.action == Action::Login && case.found.times <= 1
 }
 
 /// Why somebody was refused; nothing where that is no try.

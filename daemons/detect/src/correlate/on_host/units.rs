@@ -33,21 +33,22 @@ pub(super) fn protects(daemon: &str) -> bool {
 }
 
 /// Units that change packages or set a host up.
-const TOOLS: [&str; 8] = [
-    "apt-daily-upgrade.service",
-    "Daily apt upgrade",
-    "dnf-automatic",
-    "packagekit.service",
-    "PackageKit Daemon",
-    "unattended-upgrades",
-    "cloud-init",
-    "cloud-final",
-];
+const TOOLS: [&str; 4] = ["apt-daily-upgrade.service", "Daily apt upgrade", "dnf-automatic", "unattended-upgrades"];
+const SETUPS: [&str; 2] = ["cloud-init", "cloud-final"];
 
 /// Whether a line of systemd tells of a unit that changes packages or sets the host up.
 pub(super) fn is_tool(text: &str) -> bool {
+    is_one_of(text, &TOOLS) || sets_up(text)
+}
+
+/// Whether a line of systemd tells of a unit that sets the host up, accounts and all.
+pub(super) fn sets_up(text: &str) -> bool {
+    is_one_of(text, &SETUPS)
+}
+
+fn is_one_of(text: &str, units: &[&str]) -> bool {
     let unit = strip_any(text, &["Starting ", "Started ", "Finished "]);
-    unit.is_some_and(|unit| TOOLS.iter().any(|known| unit.starts_with(known)))
+    unit.is_some_and(|unit| units.iter().any(|known| unit.starts_with(known)))
 }
 
 /// The daemon that a line of systemd is about, and whether it runs then.
