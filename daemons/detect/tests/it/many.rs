@@ -38,7 +38,7 @@ fn root_guessed_slowly_from_outside_is_medium_in_any_words() {
             "{text}"
         );
         assert_eq!(worst(&hub), "MEDIUM", "{text}");
-        assert_eq!(hub.alerts(), 3, "its burst, the standing one of the service, and its own slow one: {text}");
+        assert_eq!(hub.alerts(), 2, "the standing one of the service, and its own: {text}");
     }
 }
 
@@ -66,7 +66,7 @@ fn those_who_were_not_told_of_a_new_password_stay_low() {
         hub.feed(at, "mail", line("dovecot", 0, mail));
     }
     assert_eq!(worst(&hub), "LOW", "{}", hub.text());
-    assert_eq!(hub.alerts(), 3, "{}", hub.text());
+    assert_eq!(hub.alerts(), 2, "{}", hub.text());
     let mut hub = Hub::new();
     for day in 0..60 {
         hub.feed(f64::from(day) * 240.0 * MINUTE, "web", failed(0, "alice", "198.51.100.7", day));
@@ -208,13 +208,12 @@ fn one_password_on_many_accounts_is_spraying() {
         }
         check(
             &hub.text(),
-            "1 LOW brute_force x4 open: password guessing for person0, person1 and others from 203.0.113.9
-             2 MEDIUM brute_force x8 open: 203.0.113.9 tries passwords on many accounts
-             3 MEDIUM brute_force x10 open: 203.0.113.9 tries passwords on many accounts",
+            "1 MEDIUM brute_force x8 open: 203.0.113.9 tries passwords on many accounts
+             2 MEDIUM brute_force x10 open: 203.0.113.9 tries passwords on many accounts",
         );
-        assert!(hub.said[1].techniques.iter().any(|id| &**id == "T1110.003"));
+        assert!(hub.said[0].techniques.iter().any(|id| &**id == "T1110.003"));
         assert_eq!(
-            &*hub.said[1].reasons[1],
+            &*hub.said[0].reasons[0],
             "8 accounts (person0, person1, person2 and others) failed from 203.0.113.9 within 280 s (limit 8 in 10 min)"
                 .replace("280 s", "4 min")
         );
@@ -233,8 +232,7 @@ fn an_address_that_people_share_needs_more_and_stays_low() {
         let at = 3_600.0 + f64::from(person) * 40.0;
         hub.feed(at, "jump", failed(0, &format!("person{person}"), "198.51.100.4", person + 1));
     }
-    assert!(matches!(worst(&hub), "" | "LOW"), "{}", hub.text());
-    assert!(hub.said.iter().all(|finding| &*finding.rule != "password_spraying"), "{}", hub.text());
+    check(&hub.text(), "");
     for person in 0..30_u32 {
         let at = 9_000.0 + f64::from(person) * 18.0;
         hub.feed(at, "jump", failed(0, &format!("other{person}"), "198.51.100.4", person + 1));
@@ -272,20 +270,16 @@ fn a_backlog_of_ordinary_failures_is_no_crowd_and_no_spraying() {
     assert!(hub.said.iter().all(|finding| &*finding.rule != "password_spraying"), "{}", hub.text());
 }
 
-/// Two hours of one stranger are a line in the digest, of one person nothing; neither is slow guessing.
+/// Two hours of one stranger, or of one person, are no slow guessing.
 #[test]
-fn two_hours_of_ordinary_failures_are_low_at_most() {
+fn two_hours_of_ordinary_failures_raise_nothing() {
     let mut hub = Hub::new();
     for attempt in 0..40_u32 {
         let at = f64::from(attempt) * 3.0 * MINUTE;
         hub.feed(at, "gate", failed(0, "root", "203.0.113.50", attempt + 1));
         hub.feed(at, "desk", failed(0, "alice", "192.168.1.9", attempt + 1));
     }
-    check(
-        &hub.text(),
-        "1 LOW brute_force x4 open: password guessing for root from 203.0.113.50
-         2 LOW brute_force x10 open: password guessing for root from 203.0.113.50",
-    );
+    check(&hub.text(), "");
 }
 
 /// Names, addresses, clients and sources that are made up push out each other and do not grow memory.

