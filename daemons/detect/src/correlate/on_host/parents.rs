@@ -184,7 +184,8 @@ pub(super) fn shell((parent, name): (Parent, &str), cmdline: &str) -> Option<(Se
         None | Some("-i" | "-li" | "-l") => return Some((Severity::High, "nobody gave the shell a command")),
         Some(flag) if flag.starts_with('-') && flag.ends_with('c') => {
             let script = words.rest.trim_ascii().trim_matches(['"', '\'']);
-            if name == JAVA && commands(script).all(|command| call(command.text).is_none_or(|call| ASKED.contains(&call.name)))
+            if name == JAVA
+                && commands(script).all(|command| call(command.text).is_none_or(|call| ASKED.contains(&call.name)))
             {
                 return Some((Severity::Low, "it asks who and where it is, as applications in Java do"));
             }
