@@ -222,6 +222,9 @@ fn logs_of_windows() {
     let text =
         "1102: The audit log was cleared.  Subject:  Security ID:  S-1-5-21-1  Account Name:  bob  Domain Name:  X";
     assert_eq!(stopped("Microsoft-Windows-Eventlog", text), "HIGH: the security log of web was cleared");
+    for text in ["104: The System log file was cleared.", "The Application log file was cleared."] {
+        assert_eq!(stopped("Microsoft-Windows-Eventlog", text), "MEDIUM: an event log of web was cleared", "{text}");
+    }
 }
 
 /// Logs of one host are one incident, whatever is done to them.
