@@ -290,7 +290,7 @@ fn a_backlog_is_explained_by_its_own_time() {
     }
 }
 
-/// pfSense, OPNsense and FreeBSD that restart or are updated.
+/// Firewalls on FreeBSD, and itself, that restart or are updated.
 #[test]
 fn a_bsd_that_restarts_is_silent() {
     let stop = || line("syslogd", 0, "exiting on signal 15");
