@@ -62,6 +62,7 @@ use nms_proto::{
 
 pub(crate) use audit::record as audit_record;
 pub(crate) use kernel::without_clock;
+pub(crate) use sudo::COMMAND as SUDO_COMMAND;
 pub(crate) use winlogon::{Record as WindowsRecord, record as windows_record};
 
 use crate::text::{address, name};

@@ -352,6 +352,15 @@ const SENTENCES: [(&str, u32); 22] = [
 ];
 
 fn of_sentence(text: &str) -> Option<u32> {
+    // `The System log file was cleared.`, its number before it or not.
+    let sentence = text.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, ':' | ' '));
+    if sentence
+        .strip_prefix("The ")
+        .and_then(|tail| after(tail, " "))
+        .is_some_and(|tail| tail.starts_with("log file was cleared"))
+    {
+        return Some(104);
+    }
     SENTENCES.iter().find(|(begin, _id)| text.starts_with(begin)).map(|(_begin, id)| *id)
 }
 

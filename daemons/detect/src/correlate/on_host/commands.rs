@@ -34,11 +34,18 @@ use super::{
     log_tampering::{DEFENCES, LOGS},
     logs::Worth,
     parents::{self, Parent},
-    script::base,
+    script::{self, base, words},
     windows_commands,
 };
-use crate::{extract::windows_record, incident::Sign, subject::Story, text::cut};
+use crate::{
+    extract::{SUDO_COMMAND, windows_record},
+    incident::Sign,
+    subject::Story,
+    text::cut,
+};
 
+/// Commands of one line of sudo that are looked at, beside the first.
+const COMMANDS_MAX: usize = 4;
 /// Bytes of a command in a sentence.
 const SHOWN_BYTES: usize = 120;
 /// Bytes of a name.
@@ -81,9 +88,20 @@ pub(super) fn ran(desk: &mut Desk<'_>, work: &mut AtWork, case: &Case<'_>) {
         (_, AppFamily::Sudo | AppFamily::Cron) => {
             let Some(Object::Program(command)) = case.found.object else { return };
             let origin = if case.found.family == AppFamily::Cron { Origin::Cron } else { Origin::Sudo };
-            let deed = if origin == Origin::Cron { deeds::of_script(command, 0) } else { deeds::of_arguments(command) };
-            if let Some(deed) = deed {
-                say(desk, work, case, &run(command, origin), deed);
+            if origin == Origin::Cron {
+                if let Some(deed) = deeds::of_script(command, 0) {
+                    say(desk, work, case, &run(command, origin), deed);
+                }
+                return;
+            }
+            // A folder may be called like a command: each may be the true one, and the worst is told.
+            let tails = command.match_indices(SUDO_COMMAND).take(COMMANDS_MAX);
+            let tails = tails.filter_map(|(at, mark)| command.get(at + mark.len()..));
+            let runs = std::iter::once(command).chain(tails).map(|command| run(command, origin));
+            let judged = runs.filter_map(|run| Some((judged(work, case, &run, deeds::of_arguments(run.text)?)?, run)));
+            let worst = judged.max_by_key(|((told, _why), _run)| told.severity);
+            if let Some(((told, why), run)) = worst {
+                raise(desk, case, &run, told, why);
             }
         }
         (Body::Syslog(line), AppFamily::Winlogon) => {
@@ -134,7 +152,7 @@ fn process(desk: &mut Desk<'_>, work: &mut AtWork, case: &Case<'_>, start: &Proc
     if !deeds::is_shell(base(&start.exe)) {
         return;
     }
-    let Some((severity, why)) = parents::shell(parent, text) else { return };
+    let Some((severity, why)) = parents::shell((parent, run.parent_name), text) else { return };
     let told = Told {
         story: Story::Process,
         category: Category::SuspiciousProcess,
@@ -151,8 +169,15 @@ fn process(desk: &mut Desk<'_>, work: &mut AtWork, case: &Case<'_>, start: &Proc
 }
 
 fn say(desk: &mut Desk<'_>, work: &mut AtWork, case: &Case<'_>, run: &Run<'_>, deed: Deed<'_>) {
+    if let Some((told, why)) = judged(work, case, run, deed) {
+        raise(desk, case, run, told, why);
+    }
+}
+
+/// What is said of a deed, and what made it worse.
+fn judged(work: &mut AtWork, case: &Case<'_>, run: &Run<'_>, deed: Deed<'_>) -> Option<(Told, String)> {
     let by_service = is_service(run.user) || matches!(run.parent, Parent::Never | Parent::Seldom);
-    let Some(mut told) = told(work, case, run, deed) else { return };
+    let mut told = told(work, case, run, deed)?;
     let mut why = String::new();
     if by_service && told.severity > Severity::Low {
         told.severity = one_more(told.severity).max(Severity::High);
@@ -169,7 +194,7 @@ fn say(desk: &mut Desk<'_>, work: &mut AtWork, case: &Case<'_>, run: &Run<'_>, d
         (told.techniques, told.confidence) = (&["T1053.003", "T1059.004"], told.confidence.max(0.75));
         why = String::from("cron runs it again and again");
     }
-    raise(desk, case, run, told, why);
+    Some((told, why))
 }
 
 fn raise(desk: &mut Desk<'_>, case: &Case<'_>, run: &Run<'_>, told: Told, why: String) {
@@ -250,6 +275,8 @@ fn told(work: &mut AtWork, case: &Case<'_>, run: &Run<'_>, deed: Deed<'_>) -> Op
         Deed::Rules => logs(Low, 0.2, format!("{who} removes the rules of what is audited"), &["T1562.012"]),
         Deed::Logs(path, worth) => {
             let (severity, confidence) = match worth {
+                // Whoever builds an image starts without logs.
+                _ if run.parent == Parent::Containers => (Low, 0.1),
                 Worth::Much => (High, 0.8),
                 Worth::Some => (Medium, 0.5),
                 Worth::Little => (Low, 0.1),
@@ -274,7 +301,9 @@ fn told(work: &mut AtWork, case: &Case<'_>, run: &Run<'_>, deed: Deed<'_>) -> Op
         }
         Deed::Terminal => process(Medium, 0.5, format!("{who} makes a shell a full terminal"), &["T1059.006"]),
         Deed::Credentials(path) => {
-            process(Medium, 0.5, format!("{who} reads {}", cut(path, NAME_BYTES)), &["T1003.008", "T1552.004"])
+            let copied = run.origin == Origin::Cron && run.user == "root" && is_copy_of_accounts(run.text);
+            let (severity, confidence) = if copied { (Low, 0.1) } else { (Medium, 0.5) };
+            process(severity, confidence, format!("{who} reads {}", cut(path, NAME_BYTES)), &["T1003.008", "T1552.004"])
         }
         Deed::Grants(path) => Told {
             story: Story::Account,
@@ -306,6 +335,14 @@ fn told(work: &mut AtWork, case: &Case<'_>, run: &Run<'_>, deed: Deed<'_>) -> Op
     })
 }
 
+/// Whether a command copies the files of accounts together, as a backup of them does.
+fn is_copy_of_accounts(command: &str) -> bool {
+    const TOGETHER: [&str; 3] = ["/etc/passwd", "/etc/shadow", "/etc/group"];
+    const COPYING: [&str; 5] = ["cp", "tar", "rsync", "install", "zip"];
+    let copies = script::call(command).is_some_and(|call| COPYING.contains(&call.name));
+    copies && TOGETHER.iter().all(|path| words(command).any(|word| word == *path))
+}
+
 /// How bad a program in a folder for temporary files is; nothing where tools are known to run some.
 fn temporary(work: &mut AtWork, case: &Case<'_>, run: &Run<'_>, path: &str) -> Option<(Severity, f32)> {
     if parents::is_tools(path) {
@@ -313,11 +350,10 @@ fn temporary(work: &mut AtWork, case: &Case<'_>, run: &Run<'_>, path: &str) -> O
     }
     // A name in brackets is a kernel's thread, or wants to look like one.
     let hidden = path.contains("/.") || path.starts_with("/dev/shm/") || run.text.starts_with('[');
-    let mut by_tool = || matches!(work.now(case), Work::Tool { .. });
-    let mild = run.origin == Origin::Sudo || run.parent == Parent::Builds;
+    let by_tool = matches!(work.now(case), Work::Tool { .. });
+    let mild = by_tool || run.origin == Origin::Sudo || run.parent == Parent::Builds;
     let severity = match (hidden, mild) {
         (false, true) => Severity::Low,
-        (false, false) if by_tool() => Severity::Low,
         (true, false) => Severity::High,
         (true, true) | (false, false) => Severity::Medium,
     };

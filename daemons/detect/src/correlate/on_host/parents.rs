@@ -1,8 +1,10 @@
 //! Who starts processes: network services, package managers, builds; and which shells a service has a reason to start.
+//!
+//! A parent is known by its executable, so that a script is whatever interprets it: only programs of their own are named.
 
 use nms_proto::severity::Severity;
 
-use super::script::{base, call, words};
+use super::script::{base, call, commands, words};
 use crate::text::holds_any;
 
 /// What started a process.
@@ -16,33 +18,35 @@ pub(super) enum Parent {
     Packages,
     /// A tool that builds or tests.
     Builds,
+    /// What starts the first process of a container.
+    Containers,
     /// Anything else.
     Other,
 }
 
-const NEVER: [&str; 20] = [
+const NEVER: [&str; 14] = [
     "nginx",
     "redis-server",
     "valkey-server",
-    "mysqld",
-    "mariadbd",
     "mongod",
     "named",
     "memcached",
-    "haproxy",
     "unbound",
-    "dnsmasq",
-    "squid",
     "varnishd",
     "vsftpd",
     "proftpd",
-    "smbd",
     "slapd",
     "rpcbind",
     "ntpd",
     "chronyd",
 ];
-const SELDOM: [&str; 16] = [
+const SELDOM: [&str; 22] = [
+    "mysqld",
+    "mariadbd",
+    "haproxy",
+    "dnsmasq",
+    "squid",
+    "smbd",
     "apache2",
     "httpd",
     "lighttpd",
@@ -60,48 +64,12 @@ const SELDOM: [&str; 16] = [
     "gunicorn",
     "caddy",
 ];
-const PACKAGES: [&str; 16] = [
-    "dpkg",
-    "apt",
-    "apt-get",
-    "aptitude",
-    "rpm",
-    "dnf",
-    "yum",
-    "zypper",
-    "pacman",
-    "apk",
-    "snapd",
-    "dpkg-preconfigure",
-    "unattended-upgr",
-    "unattended-upgrade",
-    "needrestart",
-    "mkinitramfs",
-];
-const BUILDS: [&str; 22] = [
-    "make",
-    "gmake",
-    "ninja",
-    "cmake",
-    "ctest",
-    "cargo",
-    "rustc",
-    "go",
-    "gcc",
-    "cc",
-    "g++",
-    "clang",
-    "bazel",
-    "meson",
-    "npm",
-    "node",
-    "pytest",
-    "mvn",
-    "gradle",
-    "configure",
-    "tox",
+const PACKAGES: [&str; 10] = ["dpkg", "apt", "apt-get", "aptitude", "rpm", "dnf", "zypper", "pacman", "apk", "snapd"];
+const BUILDS: [&str; 15] = [
+    "make", "gmake", "ninja", "cmake", "ctest", "cargo", "rustc", "go", "gcc", "cc", "g++", "clang", "bazel", "node",
     "nix",
 ];
+const CONTAINERS: [&str; 6] = ["runc", "crun", "containerd-shim", "containerd-shim-runc-v2", "conmon", "buildkitd"];
 /// Folders in which tools are known to run what they made.
 const TOOLS: [&str; 12] = [
     "/tmp/go-build",
@@ -118,22 +86,7 @@ const TOOLS: [&str; 12] = [
     "/tmp/bazel",
 ];
 /// Programs that stop services and change packet filters as their work.
-const MANAGERS: [&str; 14] = [
-    "systemd",
-    "dockerd",
-    "containerd",
-    "ufw",
-    "firewalld",
-    "fail2ban-server",
-    "kube-proxy",
-    "libvirtd",
-    "shorewall",
-    "ufw-init",
-    "netfilter-persistent",
-    "puppet",
-    "salt-minion",
-    "tailscaled",
-];
+const MANAGERS: [&str; 6] = ["systemd", "dockerd", "containerd", "kube-proxy", "libvirtd", "tailscaled"];
 /// Programs that services run through a shell for their own work.
 const NEEDED: [&str; 34] = [
     "sendmail",
@@ -179,6 +132,10 @@ const LOOKING: [&str; 16] = [
     "find", "env", "sudo",
 ];
 
+/// Java, whose applications (Hadoop, build servers) ask the system by these alone.
+const JAVA: &str = "java";
+const ASKED: [&str; 3] = ["id", "uname", "whoami"];
+
 /// What a parent is, by its path.
 pub(super) fn of(path: &str) -> Parent {
     let name = base(path);
@@ -193,6 +150,8 @@ pub(super) fn of(path: &str) -> Parent {
         Parent::Packages
     } else if is(&BUILDS) {
         Parent::Builds
+    } else if CONTAINERS.contains(&name) {
+        Parent::Containers
     } else {
         Parent::Other
     }
@@ -205,24 +164,32 @@ pub(super) fn manages(name: &str) -> bool {
 
 /// Whether a path in a folder for temporary files is a tool's own.
 pub(in crate::correlate) fn is_tools(path: &str) -> bool {
-    TOOLS.iter().any(|start| path.starts_with(start))
+    // Ansible's may be anywhere, by its settings.
+    path.contains("/ansible-tmp-") || TOOLS.iter().any(|start| path.starts_with(start))
 }
 
 /// How bad a shell of that parent is, and why; nothing where it has a reason.
-pub(super) fn shell(parent: Parent, cmdline: &str) -> Option<(Severity, &'static str)> {
+pub(super) fn shell((parent, name): (Parent, &str), cmdline: &str) -> Option<(Severity, &'static str)> {
     if parent == Parent::Never {
         return Some((Severity::High, "this service never starts a shell"));
     }
     if parent != Parent::Seldom {
         return None;
     }
+
     let mut words = words(cmdline);
     let _shell = words.next();
     let flag = words.by_ref().find(|word| !word.starts_with("--"));
     let inner = match flag {
         None | Some("-i" | "-li" | "-l") => return Some((Severity::High, "nobody gave the shell a command")),
         Some(flag) if flag.starts_with('-') && flag.ends_with('c') => {
-            call(words.rest.trim_start().trim_start_matches(['"', '\'']))
+            let script = words.rest.trim_ascii().trim_matches(['"', '\'']);
+            if name == JAVA
+                && commands(script).all(|command| call(command.text).is_none_or(|call| ASKED.contains(&call.name)))
+            {
+                return Some((Severity::Low, "it asks who and where it is, as applications in Java do"));
+            }
+            commands(script).next().and_then(|command| call(command.text))
         }
         // A script of the service's own.
         Some(_) => return None,

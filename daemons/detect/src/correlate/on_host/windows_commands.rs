@@ -24,7 +24,58 @@ pub(super) struct Told {
 /// A row: words that must all be there, the category, severity, confidence, what it does, techniques.
 type Row = (&'static [&'static str], Category, Severity, f32, &'static str, &'static [&'static str]);
 
-const ROWS: [Row; 16] = [
+const ROWS: [Row; 25] = [
+    (
+        &["powershell", " -w", "hidden", " -e"],
+        Category::SuspiciousProcess,
+        Severity::High,
+        0.8,
+        "runs what was encoded, in a hidden window",
+        &["T1059.001", "T1027"],
+    ),
+    (&["net", " user ", "/add"], Category::Persistence, Severity::Medium, 0.55, "makes an account", &["T1136.001"]),
+    (
+        &["net", " localgroup ", "admin", "/add"],
+        Category::PrivilegeEscalation,
+        Severity::Medium,
+        0.6,
+        "makes somebody an administrator",
+        &["T1098.007"],
+    ),
+    (&["wevtutil", " clear-log "], Category::LogTampering, Severity::High, 0.85, "clears an event log", &["T1070.001"]),
+    (&["auditpol", "/clear"], Category::LogTampering, Severity::High, 0.85, "removes what is audited", &["T1562.002"]),
+    (
+        &["wbadmin", "delete", "systemstatebackup"],
+        Category::Ransomware,
+        Severity::High,
+        0.85,
+        "removes backups of the system",
+        &["T1490"],
+    ),
+    (
+        &["win32_shadowcopy", "delete()"],
+        Category::Ransomware,
+        Severity::High,
+        0.85,
+        "removes the copies from which files could be restored",
+        &["T1490"],
+    ),
+    (
+        &["mshta", "http"],
+        Category::SuspiciousProcess,
+        Severity::High,
+        0.8,
+        "runs what was just fetched",
+        &["T1218.005"],
+    ),
+    (
+        &["regsvr32", "/i:http"],
+        Category::SuspiciousProcess,
+        Severity::High,
+        0.85,
+        "runs what was just fetched",
+        &["T1218.010"],
+    ),
     (
         &["vssadmin", "delete", "shadows"],
         Category::Ransomware,
