@@ -71,3 +71,8 @@ impl<K: Hash + Eq, V: Suspicion> Bounded<K, V> {
         self.forgotten
     }
 }
+
+/// Entries remembered and forgotten, of several tables together.
+pub(crate) fn total(sizes: impl IntoIterator<Item = (usize, u64)>) -> (usize, u64) {
+    sizes.into_iter().fold((0, 0), |(held, gone), (more, forgotten)| (held + more, gone + forgotten))
+}

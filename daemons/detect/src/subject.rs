@@ -26,6 +26,11 @@ impl Subject {
         }
     }
 
+    /// Whether it is an address on the Internet.
+    pub(crate) fn is_outside(&self) -> bool {
+        matches!(self, Self::Address(address) if is_outside(*address))
+    }
+
     /// The name for people: without the source.
     pub(crate) fn plain(&self) -> Box<str> {
         match self {
@@ -152,4 +157,9 @@ pub(crate) fn is_outside(address: IpAddr) -> bool {
         IpAddr::V4(v4) => !v4.is_broadcast() && !matches!(v4.octets(), [0 | 240.., ..]),
         IpAddr::V6(_) => true,
     }
+}
+
+/// Whether somebody comes from the Internet, by his address.
+pub(crate) fn is_from_outside(actor: Actor<'_>) -> bool {
+    matches!(actor, Actor::Address(address) if is_outside(address))
 }

@@ -29,7 +29,7 @@ use crate::{
     bounded::{Bounded, Suspicion},
     incident::{Sign, When, evidence, span},
     incidents::Incidents,
-    subject::{Key, Story, Subject, is_outside},
+    subject::{Key, Story, Subject, is_from_outside},
     text::cut,
 };
 
@@ -393,10 +393,6 @@ pub(super) fn standing_key((event, found): (&Event, &Extraction<'_>)) -> Key {
 
 fn service_name(found: &Extraction<'_>) -> String {
     format!("{:?}", found.family).to_lowercase()
-}
-
-fn is_from_outside(actor: Actor<'_>) -> bool {
-    matches!(actor, Actor::Address(address) if is_outside(address))
 }
 
 fn host_of(event: &Event) -> (EndpointId, u64) {

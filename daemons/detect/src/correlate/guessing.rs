@@ -20,7 +20,7 @@ use crate::{
     bounded::{Bounded, Suspicion},
     incident::{Sign, When, evidence, span},
     incidents::Incidents,
-    subject::{Key, Story, Subject, is_outside},
+    subject::{Key, Story, Subject},
     text::cut,
 };
 use nms_proto::finding::Finding;
@@ -171,7 +171,7 @@ impl Guessing {
         let Some(actor) = found.actor.map(|actor| Subject::of_actor(actor, &event.source)) else {
             return Tried::default();
         };
-        let from_outside = matches!(actor, Subject::Address(address) if is_outside(address));
+        let from_outside = actor.is_outside();
         // Whoever has no key for a host leaves so, inside every day; a password that is wrong has a line of its own.
         if !from_outside && has_left(event) {
             return Tried::default();
@@ -226,11 +226,10 @@ impl Guessing {
         account: Option<&str>,
         at: i64,
     ) -> bool {
-        let from_outside = matches!(actor, Subject::Address(address) if is_outside(*address));
         let Some(guesses) = self.actors.get_mut(actor) else { return false };
         let ran = guesses.run.is_some_and(|run| (0..=FOLLOWS_MS).contains(&(at - run)));
         let is_told = incidents.severity(&key(actor.clone()), at) >= Some(Severity::Medium);
-        (ran || is_told) && guesses.tried(account, from_outside)
+        (ran || is_told) && guesses.tried(account, actor.is_outside())
     }
 
     /// A login of `account` that succeeded and followed no guessing.

@@ -58,10 +58,11 @@ use self::{
     web::Web,
 };
 use crate::{
+    bounded::total,
     extract,
     incident::When,
     incidents::Incidents,
-    subject::{Subject, is_outside},
+    subject::{Subject, is_from_outside},
 };
 
 /// What the correlators must be told.
@@ -265,14 +266,14 @@ impl Correlator {
 
     /// What was counted, and how much is remembered.
     pub fn counters(&self) -> Counters {
-        let sizes = [
+        let (actors, actors_forgotten) = total([
             self.guessing.sizes(),
             self.blocked_outbound.sizes(),
             self.spread.sizes(),
             self.web.sizes(),
             self.knocks.sizes(),
             self.on_host.sizes(),
-        ];
+        ]);
         let (traces, traces_forgotten) = self.network.sizes();
         let (incidents, incidents_forgotten) = self.incidents.sizes();
         Counters {
@@ -282,8 +283,8 @@ impl Correlator {
             copies: self.copies.found,
             fell_back: self.clocks.fell_back,
             ahead: self.clocks.ahead,
-            actors: sizes.iter().map(|(remembered, _forgotten)| *remembered as u64).sum(),
-            actors_forgotten: sizes.iter().map(|(_remembered, forgotten)| forgotten).sum(),
+            actors: actors as u64,
+            actors_forgotten,
             traces: traces as u64,
             traces_forgotten,
             incidents: incidents as u64,
@@ -302,8 +303,7 @@ fn is_of_interest(found: &Extraction<'_>) -> bool {
         (Action::Ids, Outcome::Failed) => is_web(found.family),
         // Who has no key for a host leaves so; from inside that is somebody's daily work.
         (Action::Login, Outcome::None) => {
-            let from_outside = matches!(found.actor, Some(Actor::Address(address)) if is_outside(address));
-            found.family == AppFamily::Sshd && found.times == 0 && from_outside
+            found.family == AppFamily::Sshd && found.times == 0 && found.actor.is_some_and(is_from_outside)
         }
         (Action::Command, Outcome::Ok) => found.family == AppFamily::Sudo,
         (Action::File, _) => found.family == AppFamily::FileIntegrity,

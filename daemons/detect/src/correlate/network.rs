@@ -22,7 +22,7 @@ use super::{
     slow_guessing::{SlowGuessing, Slowly},
     spraying::Spraying,
 };
-use crate::{incident::When, incidents::Incidents};
+use crate::{bounded::total, incident::When, incidents::Incidents};
 
 /// Which of these correlators an event is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,7 +208,7 @@ impl Network {
 
     /// Entries remembered, and forgotten to make room.
     pub(super) fn sizes(&self) -> (usize, u64) {
-        let sizes = [
+        total([
             self.spraying.sizes(),
             self.slow.sizes(),
             self.crowd.sizes(),
@@ -217,7 +217,6 @@ impl Network {
             self.router.sizes(),
             self.connections.sizes(),
             self.silence.sizes(),
-        ];
-        sizes.into_iter().fold((0, 0), |(held, gone), (more, forgotten)| (held + more, gone + forgotten))
+        ])
     }
 }

@@ -176,9 +176,12 @@ impl Web {
             // One request breaks several rules.
             _ => text(event).split_once("[unique_id \"").and_then(|(_head, tail)| tail.split('"').next()).unwrap_or(""),
         };
-        let kind = match self.signs.kind_of(path, agent(event), text(event), found.outcome) {
-            _ if found.action == Action::Ids => Kind::Tool("rules of ModSecurity"),
-            _ if path.is_empty() => return,
+        let is_rule = found.action == Action::Ids;
+        if path.is_empty() && !is_rule {
+            return;
+        }
+        let asked = || self.signs.kind_of(path, agent(event), text(event), found.outcome);
+        let kind = match if is_rule { Some(Kind::Tool("rules of ModSecurity")) } else { asked() } {
             None | Some(Kind::Door | Kind::Missing) if is_login(event, path) => Kind::Login,
             None if found.outcome == Outcome::None => Kind::Unnamed,
             Some(kind) => kind,

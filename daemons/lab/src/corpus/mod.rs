@@ -336,35 +336,31 @@ pub struct Extras {
 /// The ordinary life of one network on those days after the first Monday, in the order of time; each call gives a day the
 /// same life only where it begins with the same day.
 pub fn ordinary_days(seed: u64, days: Range<usize>) -> (Network, Vec<Emission>) {
-    let mut random = Random::new(seed);
-    let network = Network::new(&mut random.fork(1), &(0..VENDORS));
-    let mut scribe = Scribe::new(random.fork(2), &network);
-    for day in days {
-        ordinary::day(&network, day, &mut scribe);
-    }
-    let mut emissions = scribe.emissions;
-    emissions.sort_by_key(|emission| emission.at_ms);
-    mark_sessions(&network, &mut emissions);
-    (network, emissions)
+    generate_days(seed, days, &Extras::default())
 }
 
 /// The log of one network over some days, in the order of time.
 pub fn generate(seed: u64, days: usize, extras: &Extras) -> (Network, Vec<Emission>) {
+    generate_days(seed, 0..days, extras)
+}
+
+fn generate_days(seed: u64, days: Range<usize>, extras: &Extras) -> (Network, Vec<Emission>) {
+    let last = days.end;
     let mut random = Random::new(seed);
     let network = Network::new(&mut random.fork(1), &extras.vendors);
     let mut scribe = Scribe::new(random.fork(2), &network);
-    for day in 0..days {
+    for day in days {
         ordinary::day(&network, day, &mut scribe);
     }
     let mut when = random.fork(3);
     for attack in &extras.attacks {
-        attack::attack(&network, *attack, &mut when, days, &mut scribe);
+        attack::attack(&network, *attack, &mut when, last, &mut scribe);
     }
     for twin in &extras.twins {
-        attack::twin(&network, *twin, &mut when, days, &mut scribe);
+        attack::twin(&network, *twin, &mut when, last, &mut scribe);
     }
     for novelty in &extras.novelties {
-        attack::novelty(&network, *novelty, &mut when, days, &mut scribe);
+        attack::novelty(&network, *novelty, &mut when, last, &mut scribe);
     }
     let mut emissions = scribe.emissions;
     emissions.sort_by_key(|emission| emission.at_ms);

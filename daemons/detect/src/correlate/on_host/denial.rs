@@ -25,7 +25,7 @@ use crate::{
     bounded::{Bounded, Suspicion},
     extract::without_clock,
     incident::{Sign, span},
-    subject::Story,
+    subject::{Key, Story},
     text::{address, cut, pairs, starts, strip_any},
 };
 
@@ -237,13 +237,8 @@ impl Denial {
         else {
             return;
         };
-        let lately = self.sources.entry(case.event.source.clone(), Lately::default);
-        let (times, took) = lately.add(case.at(), FLOOD | 1);
-        let severity = if times >= AGAIN { Severity::Medium } else { Severity::Low };
         let key = case.key(Story::Denial, "web");
-        if desk.incidents.severity(&key, case.at()) >= Some(severity) && desk.count(case, &key) {
-            return;
-        }
+        let Some((severity, times, took)) = self.flooded(desk, case, &key, 1, false) else { return };
         let sign = case.sign(key, "denial", Category::DenialOfService);
         desk.raise(
             case,
@@ -266,13 +261,9 @@ impl Denial {
     pub(super) fn appliance(&mut self, desk: &mut Desk<'_>, case: &Case<'_>) {
         let asa = case.found.family == AppFamily::Asa;
         let Some((name, alone)) = (if asa { rate(case) } else { anomaly(case.text) }) else { return };
-        let lately = self.sources.entry(case.event.source.clone(), Lately::default);
-        let (times, took) = lately.add(case.at(), FLOOD | (xxh3_64(name.as_bytes()) >> 2));
-        let severity = if alone || times >= AGAIN { Severity::Medium } else { Severity::Low };
         let key = case.key(Story::Denial, "network");
-        if desk.incidents.severity(&key, case.at()) >= Some(severity) && desk.count(case, &key) {
-            return;
-        }
+        let what = xxh3_64(name.as_bytes()) >> 2;
+        let Some((severity, times, took)) = self.flooded(desk, case, &key, what, alone) else { return };
         let name = cut(name, NAME_BYTES);
         let sign = case.sign(key, "denial", Category::DenialOfService);
         desk.raise(
@@ -289,6 +280,23 @@ impl Denial {
                 ..sign
             },
         );
+    }
+
+    /// Takes a flood, the `what`th kind of the source, which is enough `alone` or when it comes again: how bad it is, how often
+    /// it came lately and in what time; nothing where the incident of `key` tells of it already.
+    fn flooded(
+        &mut self,
+        desk: &mut Desk<'_>,
+        case: &Case<'_>,
+        key: &Key,
+        what: u64,
+        alone: bool,
+    ) -> Option<(Severity, usize, i64)> {
+        let lately = self.sources.entry(case.event.source.clone(), Lately::default);
+        let (times, took) = lately.add(case.at(), FLOOD | what);
+        let severity = if alone || times >= AGAIN { Severity::Medium } else { Severity::Low };
+        let is_told = desk.incidents.severity(key, case.at()) >= Some(severity) && desk.count(case, key);
+        (!is_told).then_some((severity, times, took))
     }
 
     /// Sources remembered, and forgotten to make room.

@@ -31,6 +31,7 @@ use self::{at_work::AtWork, denial::Denial, log_tampering::LogTampering, mass_ch
 pub(super) use self::{deeds::is_temporary, parents::is_tools};
 use super::success::Success;
 use crate::{
+    bounded::total,
     extract::routed,
     incident::{Sign, When, evidence},
     incidents::Incidents,
@@ -217,14 +218,13 @@ impl OnHost {
 
     /// Entries remembered, and forgotten to make room.
     pub(super) fn sizes(&self) -> (usize, u64) {
-        let sizes = [
+        total([
             self.at_work.sizes(),
             self.rights.sizes(),
             self.denial.sizes(),
             self.log_tampering.sizes(),
             self.mass_change.sizes(),
-        ];
-        sizes.into_iter().fold((0, 0), |(kept, forgotten), (more, lost)| (kept + more, forgotten + lost))
+        ])
     }
 }
 
